@@ -1,0 +1,80 @@
+using NodaTime;
+
+namespace Tollgate.Catalog;
+
+/// <summary>
+/// The windows that a fixed limit counts in. Second to day divide the UTC day; month and year follow the UTC
+/// calendar, with the true length of each.
+/// </summary>
+public enum WindowUnit : byte { Second, Minute, Hour, Day, Month, Year }
+
+/// <summary>At most <paramref name="Count"/> admissions in each window: not one more, not one fewer.</summary>
+/// <param name="Count">1 to 10^12.</param>
+public sealed record Limit(long Count, WindowUnit Per)
+{
+    /// <summary>The largest count that a limit may have; far above what a window can hold.</summary>
+    public const long MaxCount = 1_000_000_000_000;
+
+    /// <summary>Reads <c>100/minute</c>; digits may be grouped by underscores.</summary>
+    public static Limit? TryParse(string text)
+    {
+        var slash = text.IndexOf('/');
+        return slash > 0
+            && long.TryParse(text.AsSpan(0, slash).ToString().Replace("_", "", StringComparison.Ordinal), out var count)
+            && count is >= 1 and <= MaxCount
+            && Windows.TryParseUnit(text.AsSpan(slash + 1), out var unit)
+            ? new Limit(count, unit)
+            : null;
+    }
+
+    public override string ToString() => $"{Count}/{Windows.NameOf(Per)}";
+}
+
+/// <summary>Where windows begin and end, in microseconds since 1970 UTC; half-open.</summary>
+public static class Windows
+{
+    private const long Second = 1_000_000;
+    private static readonly string[] s_names = ["second", "minute", "hour", "day", "month", "year"];
+
+    public static int UnitCount => s_names.Length;
+
+    public static string NameOf(WindowUnit unit) => s_names[(int)unit];
+
+    public static bool TryParseUnit(ReadOnlySpan<char> text, out WindowUnit unit)
+    {
+        for (var i = 0; i < s_names.Length; i++)
+        {
+            if (!text.SequenceEqual(s_names[i])) continue;
+            unit = (WindowUnit)i;
+            return true;
+        }
+
+        unit = default;
+        return false;
+    }
+
+    /// <summary>The window that holds this instant.</summary>
+    public static (long Start, long End) At(WindowUnit unit, long micros) => unit switch
+    {
+        WindowUnit.Second => Fixed(micros, Second),
+        WindowUnit.Minute => Fixed(micros, 60 * Second),
+        WindowUnit.Hour => Fixed(micros, 3_600 * Second),
+        WindowUnit.Day => Fixed(micros, 86_400 * Second),
+        _ => Calendar(unit, micros),
+    };
+
+    private static (long Start, long End) Fixed(long micros, long length)
+    {
+        var start = micros - ((micros % length) + length) % length;
+        return (start, start + length);
+    }
+
+    private static (long Start, long End) Calendar(WindowUnit unit, long micros)
+    {
+        var date = Micros.ToInstant(micros).InUtc().Date;
+        var first = unit == WindowUnit.Month ? new LocalDate(date.Year, date.Month, 1) : new LocalDate(date.Year, 1, 1);
+        var next = unit == WindowUnit.Month ? first.PlusMonths(1) : first.PlusYears(1);
+        return (Micros.Of(first.AtStartOfDayInZone(DateTimeZone.Utc).ToInstant()),
+            Micros.Of(next.AtStartOfDayInZone(DateTimeZone.Utc).ToInstant()));
+    }
+}
