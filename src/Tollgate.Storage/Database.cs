@@ -15,6 +15,9 @@ public sealed class Database : IAsyncDisposable
     private readonly DbDataSource _source;
     private readonly SemaphoreSlim _writer = new(1, 1);
 
+    // columns are snake_case, records are not
+    static Database() => Dapper.DefaultTypeMap.MatchNamesWithUnderscores = true;
+
     private Database(DbDataSource source, string path) => (_source, Path) = (source, path);
 
     public string Path { get; }

@@ -1,0 +1,104 @@
+using System.Numerics;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Tollgate.Config;
+
+/// <summary>
+/// Keys are shown once and stored as HMAC-SHA-256 under a key of this installation that is kept beside the database,
+/// not in it: a copy of the database alone lets nobody in and cannot be searched for known keys.
+/// </summary>
+public sealed class ApiKeys
+{
+    public const int HashLength = 32;
+
+    /// <summary>What a key may have at most, in characters; longer values are unknown without being hashed.</summary>
+    public const int MaxLength = 512;
+
+    private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    private readonly byte[] _installKey;
+
+    private ApiKeys(byte[] installKey) => _installKey = installKey;
+
+    /// <summary>Reads the install key, or makes one at the first start; only its owner may read the file.</summary>
+    /// <exception cref="InvalidDataException">The file is not an install key; without the right one no key matches.
+    /// </exception>
+    public static ApiKeys Open(string file)
+    {
+        if (File.Exists(file))
+        {
+            var text = File.ReadAllText(file).Trim();
+            if (text.Length != 64 || !text.All(char.IsAsciiHexDigit))
+                throw new InvalidDataException($"{file} is not an install key (64 hex digits). Restore it from a " +
+                    "backup: with another key, no API key that was issued before is recognised.");
+            return new ApiKeys(Convert.FromHexString(text));
+        }
+
+        var key = RandomNumberGenerator.GetBytes(32);
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        var temporary = file + ".new";
+        File.Delete(temporary);
+        using (var stream = new FileStream(temporary, options))
+        {
+            stream.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)));
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(temporary, file);
+        return new ApiKeys(key);
+    }
+
+    /// <summary>Hashes a key as a caller sent it. Allocates nothing.</summary>
+    /// <returns>False when the text is empty, longer than <see cref="MaxLength"/> or not ASCII.</returns>
+    public bool TryHash(ReadOnlySpan<char> key, Span<byte> hash)
+    {
+        if (key.IsEmpty || key.Length > MaxLength || !Ascii.IsValid(key)) return false;
+        Span<byte> bytes = stackalloc byte[MaxLength];
+        var length = Encoding.ASCII.GetBytes(key, bytes);
+        HMACSHA256.HashData(_installKey, bytes[..length], hash);
+        return true;
+    }
+
+    /// <summary>The hash of a key that somebody brings along; null when it cannot be one.</summary>
+    public byte[]? Hash(string key)
+    {
+        var hash = new byte[HashLength];
+        return TryHash(key, hash) ? hash : null;
+    }
+
+    /// <summary>A new key: <c>tg_live_</c>, 32 random characters of base 62 (190 bits), and a checksum of six by
+    /// which scanners tell a real key from a look-alike without asking us.</summary>
+    public static string Generate(bool test = false)
+    {
+        var random = RandomNumberGenerator.GetString(Alphabet, 32);
+        var body = (test ? "tg_test_" : "tg_live_") + random;
+        return body + "_" + Checksum(body);
+    }
+
+    /// <summary>Whether a text has the form and checksum of a key that <see cref="Generate"/> made.</summary>
+    public static bool IsWellFormed(string key) =>
+        key.Length == 47 && (key.StartsWith("tg_live_", StringComparison.Ordinal)
+            || key.StartsWith("tg_test_", StringComparison.Ordinal))
+        && key[40] == '_' && key[41..] == Checksum(key[..40]);
+
+    /// <summary>What a list may show of a key: its first eight characters when it is ours, and its last four.</summary>
+    public static string HintOf(string key) => key.Length < 12
+        ? "…"
+        : (key.StartsWith("tg_", StringComparison.Ordinal) ? key[..8] : "") + "…" + key[^4..];
+
+    private static string Checksum(string body)
+    {
+        var crc = 0xFFFF_FFFFu;
+        foreach (var c in body) crc = BitOperations.Crc32C(crc, (byte)c);
+        crc = ~crc;
+        Span<char> text = stackalloc char[6];
+        for (var i = text.Length - 1; i >= 0; i--)
+        {
+            text[i] = Alphabet[(int)(crc % 62)];
+            crc /= 62;
+        }
+
+        return new string(text);
+    }
+}

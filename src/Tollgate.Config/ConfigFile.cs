@@ -1,0 +1,31 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Config;
+
+/// <summary>What becomes of running subscriptions when a plan gets a new version of its prices.</summary>
+public enum Migration : byte
+{
+    /// <summary>They stay on the version that they run on.</summary>
+    Never,
+
+    /// <summary>They move at once; usage before keeps the old prices.</summary>
+    Now,
+}
+
+/// <summary>A configuration file that was read and checked: everything in it may be applied as it is.</summary>
+public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, IReadOnlyList<FilePlan> Plans);
+
+/// <summary>An API of the file.</summary>
+/// <param name="Operations">Name → <c>GET /path/{parameter}</c>; names are unique over all APIs of the file.</param>
+public sealed record FileApi(string Name, Uri Upstream, IReadOnlyDictionary<string, string> Operations);
+
+/// <summary>A plan of the file, with what it inherits by <c>extends</c> filled in.</summary>
+/// <param name="DisplayName">For people; the plan's own name when null.</param>
+/// <param name="Operations">Names of operations that exist, or <c>*</c>.</param>
+/// <param name="Prices">None: the plan costs nothing, and calls are counted all the same.</param>
+public sealed record FilePlan(
+    string Name, string? DisplayName, IReadOnlyList<string> Operations, IReadOnlyList<Limit> Limits,
+    IReadOnlyList<PriceComponent> Prices)
+{
+    public Migration Migrate { get; init; } = Migration.Never;
+}

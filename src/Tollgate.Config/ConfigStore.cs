@@ -1,0 +1,128 @@
+using System.Data.Common;
+using Dapper;
+using Tollgate.Catalog;
+using Tollgate.Storage;
+
+namespace Tollgate.Config;
+
+/// <summary>The kinds of objects that configuration consists of.</summary>
+public static class ConfigKind
+{
+    public const string Api = "api", Plan = "plan";
+
+    /// <summary>Written by the Kong-shaped API; consumer groups are plans.</summary>
+    public const string Service = "service", Route = "route", Plugin = "plugin";
+}
+
+/// <summary>One object of configuration as it is stored: a JSON document with a name.</summary>
+/// <param name="Name">Unique in its kind; an object without a name stands under its id.</param>
+/// <param name="Id">The hex form of its UUID; each API writes it in its own way.</param>
+public sealed record ConfigRow(
+    string Kind, string Name, string Id, string ManagedBy, string Document, long CreatedAt, long UpdatedAt)
+{
+    /// <summary>The id as Kong's tools write it.</summary>
+    public string Uuid => Guid.ParseExact(Id, "N").ToString();
+
+    public ManagedBy Manager => Enum.Parse<ManagedBy>(ManagedBy, ignoreCase: true);
+}
+
+/// <summary>The SQL of what is published. Methods that take a connection run inside the caller's transaction.</summary>
+public sealed class ConfigStore(Database database, TimeProvider clock)
+{
+    private const string Columns = "kind, name, id, managed_by, document, created_at, updated_at";
+
+    public Task<IReadOnlyList<ConfigRow>> AllAsync() => database.ReadAsync(AllAsync);
+
+    public static async Task<IReadOnlyList<ConfigRow>> AllAsync(DbConnection db) =>
+        (await db.QueryAsync<ConfigRow>($"select {Columns} from config_objects order by created_at, id")).AsList();
+
+    public Task<IReadOnlyList<ConfigRow>> OfKindAsync(string kind) => database.ReadAsync<IReadOnlyList<ConfigRow>>(
+        async db => (await db.QueryAsync<ConfigRow>(
+            $"select {Columns} from config_objects where kind = @kind order by created_at, id", new { kind })).AsList());
+
+    /// <summary>By name, by prefixed id or by UUID.</summary>
+    public Task<ConfigRow?> FindAsync(string kind, string nameOrId) =>
+        database.ReadAsync(db => FindAsync(db, kind, nameOrId));
+
+    public static Task<ConfigRow?> FindAsync(DbConnection db, string kind, string nameOrId) =>
+        db.QueryFirstOrDefaultAsync<ConfigRow?>(
+            $"select {Columns} from config_objects where kind = @kind and (name = @nameOrId or id = @id)",
+            new { kind, nameOrId, id = HexOf(nameOrId) });
+
+    /// <summary>Adds an object, or answers null when its kind already has one of this name.</summary>
+    public async Task<ConfigRow?> AddAsync(DbConnection db, string kind, string? name, ManagedBy by, string document)
+    {
+        var now = Micros.Now(clock);
+        var id = Guid.CreateVersion7(clock.GetUtcNow()).ToString("N");
+        var row = new ConfigRow(kind, name ?? id, id, NameOf(by), document, now, now);
+        var added = await db.ExecuteAsync(
+            $"insert into config_objects ({Columns}) values " +
+            "(@Kind, @Name, @Id, @ManagedBy, @Document, @CreatedAt, @UpdatedAt) on conflict (kind, name) do nothing", row);
+        return added == 1 ? row : null;
+    }
+
+    /// <summary>Replaces the document of an object that exists.</summary>
+    public Task UpdateAsync(DbConnection db, ConfigRow row, string document) => db.ExecuteAsync(
+        "update config_objects set document = @document, updated_at = @now where kind = @Kind and id = @Id",
+        new { row.Kind, row.Id, document, now = Micros.Now(clock) });
+
+    public static Task DeleteAsync(DbConnection db, ConfigRow row) =>
+        db.ExecuteAsync("delete from config_objects where kind = @Kind and id = @Id", new { row.Kind, row.Id });
+
+    /// <summary>The newest version of each plan's prices; plans without any are absent.</summary>
+    public static async Task<Dictionary<string, int>> LatestVersionsAsync(DbConnection db) =>
+        (await db.QueryAsync<(string PlanId, long Version)>(
+            "select plan_id, max(version) from plan_versions group by plan_id"))
+        .ToDictionary(v => v.PlanId, v => (int)v.Version);
+
+    public static Task<PlanVersionRow?> FindVersionAsync(DbConnection db, string planId, int version) =>
+        db.QueryFirstOrDefaultAsync<PlanVersionRow?>(
+            "select plan_id, version, currency, prices, published_at from plan_versions " +
+            "where plan_id = @planId and version = @version", new { planId, version });
+
+    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(DbConnection db, string planId) =>
+        (await db.QueryAsync<PlanVersionRow>(
+            "select plan_id, version, currency, prices, published_at from plan_versions " +
+            "where plan_id = @planId order by version", new { planId })).AsList();
+
+    /// <summary>Publishes the next version of a plan's prices. A version never changes afterwards.</summary>
+    public async Task<int> AddVersionAsync(DbConnection db, string planId, string currency, string prices)
+    {
+        var next = 1 + await db.ExecuteScalarAsync<int>(
+            "select coalesce(max(version), 0) from plan_versions where plan_id = @planId", new { planId });
+        await db.ExecuteAsync(
+            "insert into plan_versions (plan_id, version, currency, prices, published_at) " +
+            "values (@planId, @next, @currency, @prices, @now)",
+            new { planId, next, currency, prices, now = Micros.Now(clock) });
+        return next;
+    }
+
+    /// <summary>The integer keys of these operations; those that have none yet get one.</summary>
+    public static async Task<Dictionary<(string Api, string Operation), int>> OperationKeysAsync(
+        DbConnection db, IEnumerable<(string Api, string Operation, string Endpoint)> operations)
+    {
+        var keys = (await db.QueryAsync<(string, string, long)>("select api, operation, key from operation_keys"))
+            .ToDictionary(k => (k.Item1, k.Item2), k => (int)k.Item3);
+        foreach (var (api, operation, endpoint) in operations)
+        {
+            if (keys.ContainsKey((api, operation))) continue;
+            keys[(api, operation)] = await db.ExecuteScalarAsync<int>(
+                "insert into operation_keys (api, operation, endpoint) values (@api, @operation, @endpoint) " +
+                "returning key", new { api, operation, endpoint });
+        }
+
+        return keys;
+    }
+
+    public static string NameOf(ManagedBy by) => by.ToString().ToLowerInvariant();
+
+    /// <summary>The stored form of an id written in any of the ways we accept; null when it is none.</summary>
+    public static string? HexOf(string text)
+    {
+        var underscore = text.LastIndexOf('_');
+        return Guid.TryParse(text.AsSpan(underscore + 1), out var id) ? id.ToString("N") : null;
+    }
+}
+
+/// <summary>A published version of a plan's prices; the prices are JSON as in the file.</summary>
+public sealed record PlanVersionRow(string PlanId, long Version, string Currency, string Prices, long PublishedAt);

@@ -1,0 +1,110 @@
+using System.Data.Common;
+using Dapper;
+using Tollgate.Catalog;
+using Tollgate.Storage;
+
+namespace Tollgate.Config;
+
+/// <summary>Who calls: an application of a customer.</summary>
+/// <param name="CustomerKey">Who pays; none until it belongs to a customer.</param>
+public sealed record ConsumerRow(
+    long Key, string Id, string Username, string? CustomId, long? CustomerKey, string ManagedBy, long CreatedAt);
+
+/// <summary>A key as it is stored: without the key.</summary>
+/// <param name="Hint">What may be shown of it.</param>
+public sealed record CredentialRow(
+    long Key, string Id, long ConsumerKey, byte[] Hash, string Hint, string ManagedBy, long CreatedAt, long? ExpiresAt,
+    long? RevokedAt);
+
+/// <summary>The SQL of consumers, their credentials and their entitlements.</summary>
+public sealed class ConsumerStore(Database database, TimeProvider clock)
+{
+    private const string Columns = "key, id, username, custom_id, customer_key, managed_by, created_at";
+    private const string CredentialColumns =
+        "key, id, consumer_key, hash, hint, managed_by, created_at, expires_at, revoked_at";
+
+    /// <summary>By username, custom id, prefixed id or UUID.</summary>
+    public Task<ConsumerRow?> FindAsync(string name) => database.ReadAsync(db => FindAsync(db, name));
+
+    public static Task<ConsumerRow?> FindAsync(DbConnection db, string name) =>
+        db.QueryFirstOrDefaultAsync<ConsumerRow?>(
+            $"select {Columns} from consumers where username = @name or id = @id or custom_id = @name " +
+            "order by username = @name desc limit 1",
+            new { name, id = Id<Consumer>.TryParse(name, out var id) ? id.ToString() : null });
+
+    public static Task<ConsumerRow?> FindAsync(DbConnection db, long key) =>
+        db.QueryFirstOrDefaultAsync<ConsumerRow?>($"select {Columns} from consumers where key = @key", new { key });
+
+    /// <summary>In the order of their creation, after the key given.</summary>
+    public Task<IReadOnlyList<ConsumerRow>> ListAsync(long after, int limit) => database.ReadAsync(
+        async db => (IReadOnlyList<ConsumerRow>)(await db.QueryAsync<ConsumerRow>(
+            $"select {Columns} from consumers where key > @after order by key limit @limit",
+            new { after, limit })).AsList());
+
+    /// <summary>Adds a consumer, or answers null when its username or custom id is taken.</summary>
+    public async Task<ConsumerRow?> AddAsync(
+        DbConnection db, string username, string? customId, long? customerKey, ManagedBy by)
+    {
+        var taken = await db.ExecuteScalarAsync<int>(
+            "select count(*) from consumers where username = @username or custom_id = @customId",
+            new { username, customId });
+        if (taken > 0) return null;
+        return await db.QuerySingleAsync<ConsumerRow>(
+            "insert into consumers (id, username, custom_id, customer_key, managed_by, created_at) " +
+            $"values (@id, @username, @customId, @customerKey, @by, @now) returning {Columns}",
+            new
+            {
+                id = Id<Consumer>.New(clock).ToString(),
+                username,
+                customId,
+                customerKey,
+                by = ConfigStore.NameOf(by),
+                now = Micros.Now(clock),
+            });
+    }
+
+    public static Task SetCustomerAsync(DbConnection db, long consumerKey, long customerKey) => db.ExecuteAsync(
+        "update consumers set customer_key = @customerKey where key = @consumerKey", new { consumerKey, customerKey });
+
+    /// <summary>Removes a consumer and its credentials; its usage stays.</summary>
+    public static async Task DeleteAsync(DbConnection db, long consumerKey)
+    {
+        await db.ExecuteAsync("delete from credentials where consumer_key = @consumerKey", new { consumerKey });
+        await db.ExecuteAsync("delete from consumers where key = @consumerKey", new { consumerKey });
+    }
+
+    /// <summary>Adds a credential, or answers null when the same key is known already, whosever it is.</summary>
+    public async Task<CredentialRow?> AddCredentialAsync(
+        DbConnection db, long consumerKey, byte[] hash, string hint, ManagedBy by, long? expiresAt = null) =>
+        await db.QueryFirstOrDefaultAsync<CredentialRow?>(
+            "insert into credentials (id, consumer_key, hash, hint, managed_by, created_at, expires_at) " +
+            "values (@id, @consumerKey, @hash, @hint, @by, @now, @expiresAt) on conflict (hash) do nothing " +
+            $"returning {CredentialColumns}",
+            new
+            {
+                id = Id<Credential>.New(clock).ToString(),
+                consumerKey,
+                hash,
+                hint,
+                by = ConfigStore.NameOf(by),
+                now = Micros.Now(clock),
+                expiresAt,
+            });
+
+    public static async Task<IReadOnlyList<CredentialRow>> CredentialsAsync(DbConnection db, long consumerKey) =>
+        (await db.QueryAsync<CredentialRow>(
+            $"select {CredentialColumns} from credentials where consumer_key = @consumerKey order by key",
+            new { consumerKey })).AsList();
+
+    /// <summary>Revokes a credential; the row stays, so that its caller hears "revoked". False: no such one.</summary>
+    public async Task<bool> RevokeAsync(DbConnection db, long consumerKey, string credentialId) =>
+        await db.ExecuteAsync(
+            "update credentials set revoked_at = coalesce(revoked_at, @now) " +
+            "where consumer_key = @consumerKey and id = @id",
+            new
+            {
+                consumerKey,
+                id = Id<Credential>.TryParse(credentialId, out var id) ? id.ToString() : credentialId,
+                now = Micros.Now(clock),
+            }) > 0;
+}

@@ -1,0 +1,68 @@
+using System.Data.Common;
+using Dapper;
+using NodaTime.Text;
+using Tollgate.Catalog;
+
+namespace Tollgate.Config;
+
+/// <summary>The SQL of entitlements: Billing writes them here, the Gateway reads them.</summary>
+public static class EntitlementStore
+{
+    private const string Columns =
+        "key, subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, start_at, end_at";
+
+    public static async Task<IReadOnlyList<Entitlement>> AllAsync(DbConnection db) =>
+        (await db.QueryAsync<Row>($"select {Columns} from entitlements order by key")).Select(Read).ToArray();
+
+    public static async Task<IReadOnlyList<Entitlement>> OfCustomerAsync(DbConnection db, long customerKey) =>
+        (await db.QueryAsync<Row>(
+            $"select {Columns} from entitlements where customer_key = @customerKey order by key", new { customerKey }))
+        .Select(Read).ToArray();
+
+    /// <summary>The stretches of one subscription, in order of time.</summary>
+    public static async Task<IReadOnlyList<Entitlement>> OfSubscriptionAsync(DbConnection db, string subscriptionId) =>
+        (await db.QueryAsync<Row>(
+            $"select {Columns} from entitlements where subscription_id = @subscriptionId order by start_at, key",
+            new { subscriptionId })).Select(Read).ToArray();
+
+    /// <summary>Adds a stretch of terms; the key of the entitlement given is ignored, the new one answered.</summary>
+    public static Task<int> AddAsync(DbConnection db, Entitlement terms) => db.ExecuteScalarAsync<int>(
+        "insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, " +
+        "start_at, end_at) values (@SubscriptionId, @CustomerKey, @PlanId, @PlanVersion, @Priority, @anchor, " +
+        "@Timezone, @StartAt, @EndAt) returning key",
+        new
+        {
+            terms.SubscriptionId,
+            terms.CustomerKey,
+            terms.PlanId,
+            terms.PlanVersion,
+            terms.Priority,
+            anchor = LocalDatePattern.Iso.Format(terms.Anchor),
+            terms.Timezone,
+            terms.StartAt,
+            terms.EndAt,
+        });
+
+    /// <summary>Ends the running stretch of a subscription at an instant.</summary>
+    public static Task EndAsync(DbConnection db, string subscriptionId, long endAt) => db.ExecuteAsync(
+        "update entitlements set end_at = @endAt where subscription_id = @subscriptionId " +
+        "and (end_at is null or end_at > @endAt)", new { subscriptionId, endAt });
+
+    private static Entitlement Read(Row row) => new()
+    {
+        Key = (int)row.Key,
+        SubscriptionId = row.SubscriptionId,
+        CustomerKey = (int)row.CustomerKey,
+        PlanId = row.PlanId,
+        PlanVersion = (int)row.PlanVersion,
+        Priority = (int)row.Priority,
+        Anchor = LocalDatePattern.Iso.Parse(row.Anchor).Value,
+        Timezone = row.Timezone,
+        StartAt = row.StartAt,
+        EndAt = row.EndAt,
+    };
+
+    private sealed record Row(
+        long Key, string SubscriptionId, long CustomerKey, string PlanId, long PlanVersion, long Priority,
+        string Anchor, string Timezone, long StartAt, long? EndAt);
+}

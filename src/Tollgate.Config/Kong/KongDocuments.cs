@@ -1,0 +1,73 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Tollgate.Config.Kong;
+
+/// <summary>A Kong service as it is stored; ids of other objects are UUIDs in their hex form.</summary>
+public sealed record KongService
+{
+    public string? Name { get; init; }
+
+    public string Protocol { get; init; } = "http";
+
+    public string Host { get; init; } = "";
+
+    public int Port { get; init; } = 80;
+
+    public string? Path { get; init; }
+
+    public IReadOnlyList<string>? Tags { get; init; }
+
+    [JsonIgnore]
+    public Uri Upstream => new UriBuilder(Protocol, Host, Port, Path ?? "").Uri;
+}
+
+/// <summary>A Kong route: path prefixes, at segment boundaries, that lead to a service.</summary>
+public sealed record KongRoute
+{
+    public string? Name { get; init; }
+
+    public required string Service { get; init; }
+
+    public IReadOnlyList<string> Paths { get; init; } = [];
+
+    public IReadOnlyList<string>? Methods { get; init; }
+
+    public bool StripPath { get; init; } = true;
+
+    public IReadOnlyList<string>? Tags { get; init; }
+}
+
+/// <summary>A Kong plugin at one scope; the config is that of the plugin, checked when it came in.</summary>
+public sealed record KongPlugin
+{
+    public const string KeyAuth = "key-auth", RateLimiting = "rate-limiting", EndpointGating = "endpoint_gating";
+
+    public required string Name { get; init; }
+
+    public bool Enabled { get; init; } = true;
+
+    /// <summary>At most one of the scopes is set.</summary>
+    public string? Service { get; init; }
+
+    public string? ConsumerGroup { get; init; }
+
+    public required JsonElement Config { get; init; }
+
+    public IReadOnlyList<string>? Tags { get; init; }
+}
+
+/// <summary>How the Kong-shaped documents are written, in the database and on the wire: snake_case.</summary>
+public static class KongJson
+{
+    public static JsonSerializerOptions Options { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.Never,
+    };
+
+    public static string Write<T>(T document) => JsonSerializer.Serialize(document, Options);
+
+    public static T Read<T>(ConfigRow row) => JsonSerializer.Deserialize<T>(row.Document, Options)
+        ?? throw new JsonException($"The stored {row.Kind} {row.Name} is empty.");
+}

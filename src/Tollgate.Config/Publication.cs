@@ -1,0 +1,150 @@
+using System.Text.Json;
+using Tollgate.Catalog;
+using Tollgate.Config.Kong;
+
+namespace Tollgate.Config;
+
+/// <summary>An API before its operations have their integer keys.</summary>
+internal sealed record DraftApi
+{
+    public required string Id { get; init; }
+
+    public required string Name { get; init; }
+
+    public required ManagedBy ManagedBy { get; init; }
+
+    public required Uri Upstream { get; init; }
+
+    public required bool RequiresKey { get; init; }
+
+    public required bool Gated { get; init; }
+
+    public required IReadOnlyList<string> KeyHeaders { get; init; }
+
+    public required IReadOnlyList<DraftOperation> Operations { get; init; }
+}
+
+internal sealed record DraftOperation(
+    string Name, string Endpoint, IReadOnlyList<string>? Methods, string Template, bool IsPrefix, string StripPrefix);
+
+/// <summary>
+/// What the stored objects mean, whoever wrote them: the file's APIs and plans and the Kong-shaped services, routes,
+/// plugins and groups become one set of APIs and plans. Pure but for the keys, which the caller brings.
+/// </summary>
+internal sealed class Publication
+{
+    /// <summary>Where a key is looked for unless an API says otherwise (wire.md, "The caller").</summary>
+    public static readonly IReadOnlyList<string> DefaultKeyHeaders = ["apikey", "X-API-Key"];
+
+    private readonly IReadOnlyList<ConfigRow> _rows;
+    private readonly KongCompiler _kong;
+    private readonly List<DraftApi> _apis;
+
+    public Publication(IReadOnlyList<ConfigRow> rows)
+    {
+        _rows = rows;
+        _kong = new KongCompiler(rows);
+        _apis = [.. rows.Where(r => r.Kind == ConfigKind.Api).Select(ReadApi), .. _kong.Apis()];
+    }
+
+    /// <summary>All operations by name, so that the store can give a key to those without one.</summary>
+    public IEnumerable<(string Api, string Operation, string Endpoint)> Operations =>
+        from api in _apis from o in api.Operations select (api.Name, o.Name, o.Endpoint);
+
+    public Published Publish(
+        IReadOnlyDictionary<(string Api, string Operation), int> keys, IReadOnlyDictionary<string, int> versions)
+    {
+        var apis = _apis.Select(a => new PublishedApi
+        {
+            Id = new Id<Api>(Guid.ParseExact(a.Id, "N")).ToString(),
+            Name = a.Name,
+            ManagedBy = a.ManagedBy,
+            Upstream = a.Upstream,
+            RequiresKey = a.RequiresKey,
+            Gated = a.Gated,
+            KeyHeaders = a.KeyHeaders,
+            Operations = a.Operations.Select(o => new PublishedOperation
+            {
+                Key = keys[(a.Name, o.Name)],
+                Name = o.Name,
+                Endpoint = o.Endpoint,
+                Methods = o.Methods,
+                Template = o.Template,
+                IsPrefix = o.IsPrefix,
+                StripPrefix = o.StripPrefix,
+            }).ToArray(),
+        }).ToArray();
+        var plans = _rows.Where(r => r.Kind == ConfigKind.Plan).Select(r => PlanOf(r, apis, keys, versions)).ToArray();
+        return new Published(apis, plans);
+    }
+
+    private PublishedPlan PlanOf(
+        ConfigRow row, PublishedApi[] apis, IReadOnlyDictionary<(string, string), int> keys,
+        IReadOnlyDictionary<string, int> versions)
+    {
+        var document = JsonSerializer.Deserialize<PlanDocument>(row.Document, PlanDocument.Json)!;
+        var native = from api in apis
+                     where api.ManagedBy != ManagedBy.Kong
+                     from o in api.Operations
+                     where document.Operations.Contains("*") || document.Operations.Contains(o.Name)
+                     select o.Key;
+        var kong = _kong.OperationsOf(row.Name).Where(keys.ContainsKey).Select(o => keys[o]);
+        var id = PlanIdOf(row);
+        return new PublishedPlan
+        {
+            Id = id,
+            Name = row.Name,
+            DisplayName = document.Name ?? row.Name,
+            ManagedBy = row.Manager,
+            Operations = native.Concat(kong).ToHashSet(),
+            Limits = [.. document.Limits.Select(l => Limit.TryParse(l)!), .. _kong.LimitsOf(row.Id)],
+            Version = versions.GetValueOrDefault(id),
+            CreatedAt = row.CreatedAt,
+        };
+    }
+
+    public static string PlanIdOf(ConfigRow plan) => new Id<Plan>(Guid.ParseExact(plan.Id, "N")).ToString();
+
+    private static DraftApi ReadApi(ConfigRow row)
+    {
+        var document = JsonSerializer.Deserialize<ApiDocument>(row.Document, PlanDocument.Json)!;
+        return new DraftApi
+        {
+            Id = row.Id,
+            Name = row.Name,
+            ManagedBy = row.Manager,
+            Upstream = new Uri(document.Upstream),
+            RequiresKey = true,
+            Gated = true,
+            KeyHeaders = DefaultKeyHeaders,
+            Operations = document.Operations.Select(o =>
+            {
+                var space = o.Value.IndexOf(' ');
+                var template = o.Value[(space + 1)..];
+                return new DraftOperation(
+                    o.Key, template, space < 0 ? null : [o.Value[..space]], template, false, "");
+            }).ToArray(),
+        };
+    }
+}
+
+/// <summary>An API as the store keeps it.</summary>
+/// <param name="Operations">Name → <c>GET /path/{parameter}</c>, or a path alone for any method.</param>
+public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, string> Operations);
+
+/// <summary>The live part of a plan as the store keeps it: access settings, no prices.</summary>
+/// <param name="Name">For people; the plan's own name when null.</param>
+/// <param name="Operations">Names of operations, or <c>*</c> for every declared one.</param>
+/// <param name="Limits">As <c>100/minute</c>.</param>
+public sealed record PlanDocument(string? Name, IReadOnlyList<string> Operations, IReadOnlyList<string> Limits)
+{
+    public static PlanDocument Empty { get; } = new(null, [], []);
+
+    public static JsonSerializerOptions Json { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DictionaryKeyPolicy = null,
+    };
+
+    public string Write() => JsonSerializer.Serialize(this, Json);
+}

@@ -1,0 +1,88 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Config;
+
+/// <summary>Which side wrote an object; the others may look, and change it only by taking it over.</summary>
+public enum ManagedBy : byte { File, Api, Kong }
+
+/// <summary>All that is published at one moment: immutable, swapped whole.</summary>
+public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<PublishedPlan> Plans)
+{
+    public static Published Nothing { get; } = new([], []);
+
+    /// <summary>The plan with this id or name, or null.</summary>
+    public PublishedPlan? FindPlan(string idOrName) =>
+        Plans.FirstOrDefault(p => p.Name == idOrName)
+        ?? (Id<Plan>.TryParse(idOrName, out var id) ? Plans.FirstOrDefault(p => p.Id == id.ToString()) : null);
+}
+
+/// <summary>An upstream and the operations that lead to it.</summary>
+public sealed record PublishedApi
+{
+    public required string Id { get; init; }
+
+    public required string Name { get; init; }
+
+    public required ManagedBy ManagedBy { get; init; }
+
+    /// <summary>http or https, with the path under which the upstream serves, without a trailing slash.</summary>
+    public required Uri Upstream { get; init; }
+
+    /// <summary>False forwards for everybody, as the consumer <c>anonymous</c>.</summary>
+    public required bool RequiresKey { get; init; }
+
+    /// <summary>True: only operations that the caller's plan includes pass. False (a Kong service without a gate):
+    /// whatever its routes match.</summary>
+    public required bool Gated { get; init; }
+
+    /// <summary>Request headers in which a key is looked for.</summary>
+    public required IReadOnlyList<string> KeyHeaders { get; init; }
+
+    public required IReadOnlyList<PublishedOperation> Operations { get; init; }
+}
+
+/// <summary>A method and a path template that can be called, counted and priced.</summary>
+public sealed record PublishedOperation
+{
+    /// <summary>Stands for (API, name) in the journal and the rollups, for ever.</summary>
+    public required int Key { get; init; }
+
+    public required string Name { get; init; }
+
+    /// <summary>What metrics and usage call it: the path template, or a Kong route's path.</summary>
+    public required string Endpoint { get; init; }
+
+    /// <summary>Null: any method.</summary>
+    public required IReadOnlyList<string>? Methods { get; init; }
+
+    public required string Template { get; init; }
+
+    /// <summary>True: the template and everything below it (a Kong route).</summary>
+    public bool IsPrefix { get; init; }
+
+    /// <summary>What is taken off the front of the path before it is forwarded; empty for nothing.</summary>
+    public string StripPrefix { get; init; } = "";
+}
+
+/// <summary>A plan as the gate needs it: what it lets call and how often. Live, not versioned.</summary>
+public sealed record PublishedPlan
+{
+    public required string Id { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string DisplayName { get; init; }
+
+    public required ManagedBy ManagedBy { get; init; }
+
+    /// <summary>Keys of the operations that it includes.</summary>
+    public required IReadOnlySet<int> Operations { get; init; }
+
+    /// <summary>All of them hold at once.</summary>
+    public required IReadOnlyList<Limit> Limits { get; init; }
+
+    /// <summary>The newest version of its prices; subscriptions may run on older ones.</summary>
+    public required int Version { get; init; }
+
+    public required long CreatedAt { get; init; }
+}
