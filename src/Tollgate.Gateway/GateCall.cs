@@ -1,0 +1,38 @@
+using Microsoft.AspNetCore.Http;
+using Tollgate.Gateway.Routing;
+using Tollgate.Metering;
+
+namespace Tollgate.Gateway;
+
+/// <summary>One call on its way: what was decided, and what is still owed to the journal.</summary>
+public sealed class GateCall
+{
+    private Decision _decision;
+    private int _settled;
+
+    public required CanonicalTarget Target { get; init; }
+
+    public required CompiledOperation? Operation { get; init; }
+
+    /// <summary>Machine time, for the latency.</summary>
+    public required long StartedAt { get; init; }
+
+    /// <summary>Business time, microseconds UTC.</summary>
+    public required long Now { get; init; }
+
+    /// <summary>The identity of the call's record, as text: the X-Request-Id.</summary>
+    public string RequestId { get; set; } = "";
+
+    public RecordId Record { get; set; }
+
+    public Admission Admission { get; set; }
+
+    public ref Decision Decision => ref _decision;
+
+    public bool IsSettled => _settled != 0;
+
+    /// <summary>True for the one caller that may settle the call.</summary>
+    public bool TrySettle() => Interlocked.Exchange(ref _settled, 1) == 0;
+
+    public static GateCall? Of(HttpContext context) => context.Features.Get<GateCall>();
+}

@@ -1,0 +1,186 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Gateway.Routing;
+using Tollgate.Metering;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// The way of a request: canonical path, operation, key, decision, record, forward, settle. Everything that can be
+/// refused is refused before anything is written or sent.
+/// </summary>
+public sealed class GateHandler
+{
+    private readonly GateTable _table;
+    private readonly Gate _gate;
+    private readonly ApiKeys _keys;
+    private readonly UsageJournal _journal;
+    private readonly GateMetrics _metrics;
+    private readonly Clocks _clocks;
+    private readonly UpstreamProxy _proxy;
+    private long _refusals;
+
+    public GateHandler(
+        GateTable table, ApiKeys keys, UsageJournal journal, GateMetrics metrics, Clocks clocks, IHttpForwarder forwarder)
+    {
+        _table = table;
+        _gate = new Gate(table, journal);
+        _keys = keys;
+        _journal = journal;
+        _metrics = metrics;
+        _clocks = clocks;
+        _proxy = new UpstreamProxy(forwarder, Settle);
+    }
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        var call = Admit(context);
+        ref var decision = ref call.Decision;
+        if (decision.Verdict != Verdict.Admit)
+        {
+            await RefuseAsync(context, call);
+            return;
+        }
+
+        var outcome = await _proxy.ForwardAsync(context, call);
+        if (outcome is { } failure)
+        {
+            call.Decision.Verdict = failure;
+            await RefuseAsync(context, call);
+        }
+
+        _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
+    }
+
+    /// <summary>All checks, and the record of the admission when they pass.</summary>
+    private GateCall Admit(HttpContext context)
+    {
+        var startedAt = _clocks.Machine.GetTimestamp();
+        var now = Micros.Now(_clocks.Business);
+        var request = context.Request;
+        var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        var readable = CanonicalPath.TryRead(raw, request.Host.Value, out var target);
+        var operation = readable ? _table.Snapshot.Match(request.Method, target.Path) : null;
+        var call = new GateCall { Target = target, Operation = operation, StartedAt = startedAt, Now = now };
+        context.Features.Set(call);
+        ref var decision = ref call.Decision;
+        if (operation is null)
+            decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
+        else if (!operation.Api.RequiresKey)
+            _gate.DecideAnonymous(ref decision);
+        else
+            DecideByKey(request, call);
+        if (decision.Verdict == Verdict.Admit) Record(call, request.Method);
+        else call.RequestId = NextRefusalId();
+        return call;
+    }
+
+    private void DecideByKey(HttpRequest request, GateCall call)
+    {
+        ref var decision = ref call.Decision;
+        decision.Verdict = CallerKey.Find(request.Headers, call.Operation!.Api.KeyHeaders, out var key);
+        if (decision.Verdict != Verdict.Admit) return;
+        Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
+        if (_keys.TryHash(key, hash)) _gate.Decide(call.Operation, hash, call.Now, ref decision);
+        else decision.Verdict = Verdict.KeyUnknown;
+    }
+
+    private void Record(GateCall call, string method)
+    {
+        ref var decision = ref call.Decision;
+        call.Admission = new Admission
+        {
+            AdmittedAt = call.Now,
+            Entitlement = decision.Entitlement?.Key ?? 0,
+            Period = decision.Period,
+            Consumer = decision.Consumer!.Key,
+            Operation = call.Operation!.Key,
+            Credential = decision.Credential?.Key ?? 0,
+            Method = MethodCode.Of(method),
+        };
+        call.Record = _journal.AppendAdmitted(call.Admission);
+        call.RequestId = call.Record.ToString();
+    }
+
+    /// <summary>Writes how the call ended, once. Billed is what the upstream answered below 500 (the default of every
+    /// plan); its 5xx, a call that never got an answer, and everything refused cost nothing.</summary>
+    private void Settle(GateCall call, int status, bool answered)
+    {
+        if (!call.TrySettle()) return;
+        var latency = _clocks.Machine.GetElapsedTime(call.StartedAt).TotalMicroseconds;
+        _journal.AppendSettled(new Settlement
+        {
+            AdmissionSequence = call.Record.Sequence,
+            Admission = call.Admission,
+            Status = (ushort)status,
+            Billable = answered && status < 500,
+            Quantity = 1,
+            LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
+        });
+    }
+
+    private Task RefuseAsync(HttpContext context, GateCall call)
+    {
+        _metrics.Refused(call.Decision.Verdict);
+        return Refusal.WriteAsync(context, call);
+    }
+
+    /// <summary>Refusals have identities of their own, outside the billing sequence: the highest bit is set.</summary>
+    private string NextRefusalId() => new RecordId(
+        _journal.Id, _journal.Boot, (1UL << 63) | (ulong)Interlocked.Increment(ref _refusals)).ToString();
+}
+
+/// <summary>Finds the caller's key among the headers of a request.</summary>
+internal static class CallerKey
+{
+    private const string Bearer = "Bearer ";
+
+    /// <summary>The one key that the request carries. The same key in two places is one key; different ones are
+    /// refused, since two parties could pick differently.</summary>
+    /// <returns><see cref="Verdict.Admit"/>, <see cref="Verdict.KeyMissing"/> or <see cref="Verdict.KeyDuplicate"/>.
+    /// </returns>
+    public static Verdict Find(IHeaderDictionary headers, string[] names, out ReadOnlySpan<char> key)
+    {
+        string? found = null;
+        var offset = 0;
+        key = default;
+        foreach (var name in names)
+        {
+            foreach (var value in headers[name])
+            {
+                if (string.IsNullOrEmpty(value)) continue;
+                if (found is not null && !string.Equals(found, value, StringComparison.Ordinal))
+                    return Verdict.KeyDuplicate;
+                found = value;
+            }
+        }
+
+        foreach (var value in headers.Authorization)
+        {
+            if (!IsOurs(value)) continue;
+            var bearer = value.AsSpan(Bearer.Length).Trim(' ');
+            if (found is not null && !bearer.SequenceEqual(found.AsSpan(offset))) return Verdict.KeyDuplicate;
+            if (found is null) (found, offset) = (value, value!.Length - bearer.Length);
+        }
+
+        if (found is null) return Verdict.KeyMissing;
+        key = found.AsSpan(offset);
+        return Verdict.Admit;
+    }
+
+    /// <summary>Other bearer tokens are the upstream's business and pass through (wire.md, "The caller").</summary>
+    public static bool IsOurs(string? authorization) =>
+        authorization is not null && authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
+        && authorization.AsSpan(Bearer.Length).TrimStart(' ').StartsWith("tg_", StringComparison.Ordinal);
+
+    public static bool AnyOurs(StringValues authorization)
+    {
+        foreach (var value in authorization)
+            if (IsOurs(value)) return true;
+        return false;
+    }
+}

@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using Prometheus;
+using Tollgate.Catalog;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// The series for operations (never for money): <c>api_requests_total</c> and <c>api_request_duration_seconds</c> by
+/// consumer, endpoint and method for admitted calls, and refusals by verdict. Labels are bounded: the first consumers
+/// seen keep their name for the life of the process, the rest is <c>other</c>.
+/// </summary>
+public sealed class GateMetrics
+{
+    private const int Nobody = -1;
+
+    /// <summary>How many consumers have series of their own.</summary>
+    public const int NamedConsumers = 1_000;
+
+    private readonly ConcurrentDictionary<(int Consumer, int Operation, byte Method), Series> _series = new();
+    private readonly ConcurrentDictionary<int, byte> _named = new();
+    private readonly Counter _requests;
+    private readonly Histogram _durations;
+    private readonly Counter.Child[] _refusals;
+    private int _namedCount;
+
+    public GateMetrics(CollectorRegistry registry)
+    {
+        var metrics = Metrics.WithCustomRegistry(registry);
+        string[] labels = ["consumer_id", "endpoint", "method"];
+        _requests = metrics.CreateCounter("api_requests_total", "Calls that the gate admitted.", labels);
+        _durations = metrics.CreateHistogram(
+            "api_request_duration_seconds", "From the arrival of an admitted call to the end of its answer.", labels,
+            new HistogramConfiguration { Buckets = [.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30] });
+        var refused = metrics.CreateCounter(
+            "tollgate_refusals_total", "Calls that were not forwarded or not answered, by verdict.", "verdict");
+        _refusals = Enum.GetValues<Verdict>().Select(v => refused.WithLabels(VerdictForm.Of(v).Code)).ToArray();
+    }
+
+    public void Refused(Verdict verdict) => _refusals[(int)verdict].Inc();
+
+    public void Observe(GateCall call, string method, TimeSpan duration)
+    {
+        var consumer = call.Decision.Consumer!;
+        var code = MethodCode.Of(method);
+        var key = (IsNamed(consumer) ? consumer.Key : Nobody, call.Operation!.Key, code);
+        if (!_series.TryGetValue(key, out var series))
+            series = _series.GetOrAdd(key, SeriesOf(key.Item1 == Nobody ? "other" : consumer.Username, call.Operation, code));
+        series.Requests.Inc();
+        series.Durations.Observe(duration.TotalSeconds);
+    }
+
+    /// <summary>A place among the named, while there are any; once given it is kept.</summary>
+    private bool IsNamed(ConsumerEntry consumer)
+    {
+        if (_named.ContainsKey(consumer.Key)) return true;
+        if (_namedCount >= NamedConsumers || Interlocked.Increment(ref _namedCount) > NamedConsumers) return false;
+        _named.TryAdd(consumer.Key, 0);
+        return true;
+    }
+
+    private Series SeriesOf(string consumer, CompiledOperation operation, byte method)
+    {
+        string[] labels = [consumer, operation.Endpoint, MethodCode.NameOf(method)];
+        return new Series(_requests.WithLabels(labels), _durations.WithLabels(labels));
+    }
+
+    private sealed record Series(Counter.Child Requests, Histogram.Child Durations);
+}

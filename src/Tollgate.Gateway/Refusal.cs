@@ -1,0 +1,94 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Tollgate.Catalog;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// A refusal as <c>application/problem+json</c> (RFC 9457), with Kong's <c>message</c> and <c>request_id</c> beside
+/// it, so that clients of either read what they know.
+/// </summary>
+internal static class Refusal
+{
+    public static async Task WriteAsync(HttpContext context, GateCall call)
+    {
+        var response = context.Response;
+        if (response.HasStarted) return;
+        var form = VerdictForm.Of(call.Decision.Verdict);
+        response.Clear();
+        response.StatusCode = form.Status;
+        RateHeaders.Write(response.Headers, call);
+        if (form.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Key";
+        if (RetryAfter(call) is { } seconds) response.Headers.RetryAfter = seconds.ToString();
+        var body = Body(call, form);
+        response.ContentType = "application/problem+json";
+        response.ContentLength = body.Length;
+        if (!HttpMethods.IsHead(context.Request.Method)) await response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    private static long? RetryAfter(GateCall call) => call.Decision.Verdict switch
+    {
+        Verdict.RateExceeded => RateHeaders.SecondsUntil(call.Decision.Limits[call.Decision.Violated].ResetAt, call.Now),
+        Verdict.MeteringUnavailable => 1,
+        _ => null,
+    };
+
+    private static byte[] Body(GateCall call, VerdictForm form)
+    {
+        using var stream = new MemoryStream(512);
+        using (var json = new Utf8JsonWriter(stream))
+        {
+            var (message, detail) = Words(call, form);
+            json.WriteStartObject();
+            json.WriteString("type", "/problems/" + form.Code);
+            json.WriteString("title", form.Title);
+            json.WriteNumber("status", form.Status);
+            json.WriteString("detail", detail);
+            json.WriteString("code", form.Code);
+            json.WriteString("message", message);
+            json.WriteString("request_id", call.RequestId);
+            if (call.Decision.Plan is { } plan) json.WriteString("plan", plan.Name);
+            if (call.Decision.Verdict == Verdict.RateExceeded) WriteLimit(json, ref call.Decision);
+            json.WriteEndObject();
+        }
+
+        return stream.ToArray();
+    }
+
+    private static void WriteLimit(Utf8JsonWriter json, ref Decision decision)
+    {
+        ref var state = ref decision.Limits[decision.Violated];
+        json.WriteString("limit", state.Limit.ToString());
+        json.WriteNumber("used", state.Limit.Count - state.Remaining);
+        json.WriteString("reset_at", Micros.ToText(state.ResetAt));
+        json.WriteStartArray("violated-policies");
+        for (var i = 0; i < decision.LimitCount; i++)
+            if (decision.Limits[i].Remaining == 0) json.WriteStringValue(decision.Limits[i].Limit.ToString());
+        json.WriteEndArray();
+    }
+
+    private static (string Message, string Detail) Words(GateCall call, VerdictForm form)
+    {
+        ref var decision = ref call.Decision;
+        switch (decision.Verdict)
+        {
+            case Verdict.OperationNotInPlan:
+                var tier = $"Access denied for this endpoint. Your tier ({decision.Plan!.Name}) does not permit access.";
+                return (tier, tier);
+            case Verdict.RateExceeded:
+                ref var state = ref decision.Limits[decision.Violated];
+                return (form.Message, $"The plan {decision.Plan!.Name} admits {state.Limit}; the next window begins " +
+                    $"at {Micros.ToText(state.ResetAt)}.");
+            case Verdict.KeyMissing:
+                return (form.Message, $"Send the key in the header {call.Operation!.Api.KeyHeaders[0]}.");
+            case Verdict.KeyRevoked:
+                return (form.Message, "This key was revoked.");
+            case Verdict.KeyExpired:
+                return (form.Message, "This key has expired.");
+            case Verdict.KeyDuplicate:
+                return (form.Message, "The request carries different keys; send one.");
+            default:
+                return (form.Message, form.Message + ".");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+using System.Data.Common;
+using Dapper;
+using Tollgate.Storage;
+
+namespace Tollgate.Metering;
+
+/// <summary>
+/// Carries the journal into the rollups. One transaction holds the sums of a batch, the admissions that are still
+/// open, and the journal's new position: after a crash on either side the batch either happened or it did not, and
+/// nothing is counted twice.
+/// </summary>
+public sealed class UsageDrain : IDisposable
+{
+    /// <summary>Records in one transaction, at most.</summary>
+    public const int BatchSize = 16_384;
+
+    /// <summary>Length of a rollup's bucket, microseconds: every civil time zone's midnight is a multiple of it.</summary>
+    public const long BucketMicros = 15 * 60 * 1_000_000L;
+
+    /// <summary>The meter that always exists.</summary>
+    public const int CallsMeter = 1;
+
+    /// <summary>Drained records are kept this long, business time: limits per second and minute are rebuilt from them.
+    /// </summary>
+    private const long KeepMicros = 2 * 60 * 1_000_000L;
+
+    private readonly UsageJournal _journal;
+    private readonly Database _database;
+    private readonly Clocks _clocks;
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly Dictionary<ulong, Admission> _open = [];
+    private readonly Queue<(long At, ulong Position)> _marks = new();
+    private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
+    private ulong _position;
+
+    public UsageDrain(UsageJournal journal, Database database, Clocks clocks)
+    {
+        _journal = journal;
+        _database = database;
+        _clocks = clocks;
+    }
+
+    /// <summary>All records before this sequence are in the rollups.</summary>
+    public ulong Position => _position;
+
+    /// <summary>Admissions without a settlement so far.</summary>
+    public int OpenAdmissions => _open.Count;
+
+    /// <summary>
+    /// Takes up where the last process stopped: drains what it left, then closes its open admissions as unknown. They
+    /// count against limits and bill nothing. Called before the first call is let in.
+    /// </summary>
+    public async Task RecoverAsync()
+    {
+        await _database.ReadAsync(async db =>
+        {
+            var position = await db.ExecuteScalarAsync<long?>(
+                "select position from journals where id = @id", new { id = (long)_journal.Id });
+            _position = position is null ? _journal.FirstSequence : (ulong)position;
+            foreach (var row in await db.QueryAsync<OpenRow>(
+                "select sequence, entitlement, period, consumer, operation, method, admitted_at from open_admissions " +
+                "where journal = @id", new { id = (long)_journal.Id }))
+                _open[(ulong)row.Sequence] = row.Admission;
+            return 0;
+        });
+        await CatchUpAsync();
+        if (_open.Count > 0) await CloseUnknownAsync();
+    }
+
+    /// <summary>Drains until nothing committed is left. Calls that are answered when this begins are in the store when
+    /// it ends.</summary>
+    public async Task CatchUpAsync()
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            while (await DrainBatchAsync() == BatchSize)
+            {
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Deletes segments of the journal that nothing needs any more.</summary>
+    public void Truncate()
+    {
+        var horizon = Catalog.Micros.Now(_clocks.Business) - KeepMicros;
+        lock (_marks)
+        {
+            while (_marks.TryPeek(out var mark) && mark.At < horizon)
+            {
+                _marks.Dequeue();
+                _journal.TruncateBefore(mark.Position);
+            }
+        }
+    }
+
+    public void Dispose() => _turn.Dispose();
+
+    private async Task<int> DrainBatchAsync()
+    {
+        var position = _position;
+        var count = _journal.Read(ref position, _batch);
+        if (count == 0) return 0;
+        var sums = new Dictionary<RollupKey, Sums>();
+        var opened = new Dictionary<ulong, Admission>();
+        var closed = new List<ulong>();
+        foreach (ref readonly var record in _batch.AsSpan(0, count))
+        {
+            Add(sums, record);
+            if (record.Kind == RecordKind.Admitted) opened[record.Sequence] = record.Admission;
+            else if (!opened.Remove(record.AdmissionSequence)) closed.Add(record.AdmissionSequence);
+        }
+
+        await _database.WriteAsync(async db =>
+        {
+            await UpsertAsync(db, sums);
+            await OpenAsync(db, opened);
+            foreach (var sequence in closed)
+                await db.ExecuteAsync("delete from open_admissions where journal = @id and sequence = @sequence",
+                    new { id = (long)_journal.Id, sequence = (long)sequence });
+            await MoveAsync(db, position);
+        });
+        foreach (var (sequence, admission) in opened) _open[sequence] = admission;
+        foreach (var sequence in closed) _open.Remove(sequence);
+        _position = position;
+        lock (_marks) _marks.Enqueue((Catalog.Micros.Now(_clocks.Business), position));
+        return count;
+    }
+
+    private async Task CloseUnknownAsync()
+    {
+        var sums = new Dictionary<RollupKey, Sums>();
+        foreach (var admission in _open.Values)
+        {
+            var key = RollupKey.Of(admission);
+            sums[key] = sums.GetValueOrDefault(key) with { Unknown = sums.GetValueOrDefault(key).Unknown + 1 };
+        }
+
+        await _database.WriteAsync(async db =>
+        {
+            await UpsertAsync(db, sums);
+            await db.ExecuteAsync(
+                "delete from open_admissions where journal = @id", new { id = (long)_journal.Id });
+        });
+        _open.Clear();
+    }
+
+    private static void Add(Dictionary<RollupKey, Sums> sums, in JournalRecord record)
+    {
+        var key = RollupKey.Of(record.Admission);
+        var sum = sums.GetValueOrDefault(key);
+        sums[key] = record.Kind == RecordKind.Admitted
+            ? sum with { Admitted = sum.Admitted + 1 }
+            : sum with { Quantity = checked(sum.Quantity + (record.Billable ? record.Quantity : 0)) };
+    }
+
+    private static async Task UpsertAsync(DbConnection db, Dictionary<RollupKey, Sums> sums)
+    {
+        if (sums.Count == 0) return;
+        await using var command = db.CreateCommand();
+        command.CommandText =
+            "insert into rollups (entitlement, period, consumer, meter, operation, method, bucket, admitted, quantity, " +
+            "unknown) values (@e, @p, @c, @m, @o, @v, @b, @a, @q, @u) " +
+            "on conflict (entitlement, period, consumer, meter, operation, method, bucket) do update set " +
+            "admitted = rollups.admitted + excluded.admitted, quantity = rollups.quantity + excluded.quantity, " +
+            "unknown = rollups.unknown + excluded.unknown";
+        string[] names = ["e", "p", "c", "m", "o", "v", "b", "a", "q", "u"];
+        var parameters = names.Select(name => Parameter(command, "@" + name)).ToArray();
+        foreach (var (key, sum) in sums)
+        {
+            long[] values =
+            [
+                key.Entitlement, key.Period, key.Consumer, CallsMeter, key.Operation, key.Method, key.Bucket,
+                sum.Admitted, sum.Quantity, sum.Unknown,
+            ];
+            for (var i = 0; i < values.Length; i++) parameters[i].Value = values[i];
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    private static DbParameter Parameter(DbCommand command, string name)
+    {
+        var parameter = command.CreateParameter();
+        parameter.ParameterName = name;
+        parameter.DbType = System.Data.DbType.Int64;
+        command.Parameters.Add(parameter);
+        return parameter;
+    }
+
+    private Task OpenAsync(DbConnection db, Dictionary<ulong, Admission> opened) => db.ExecuteAsync(
+        "insert into open_admissions (journal, sequence, boot, entitlement, period, consumer, operation, method, " +
+        "admitted_at) values (@journal, @sequence, @boot, @Entitlement, @Period, @Consumer, @Operation, @Method, " +
+        "@AdmittedAt)",
+        opened.Select(o => new
+        {
+            journal = (long)_journal.Id,
+            sequence = (long)o.Key,
+            boot = (long)_journal.Boot,
+            o.Value.Entitlement,
+            o.Value.Period,
+            o.Value.Consumer,
+            o.Value.Operation,
+            Method = (int)o.Value.Method,
+            o.Value.AdmittedAt,
+        }));
+
+    private Task MoveAsync(DbConnection db, ulong position) => db.ExecuteAsync(
+        "insert into journals (id, position, drained_at) values (@id, @position, @now) " +
+        "on conflict (id) do update set position = excluded.position, drained_at = excluded.drained_at",
+        new
+        {
+            id = (long)_journal.Id,
+            position = checked((long)position),
+            now = Catalog.Micros.Now(_clocks.Machine),
+        });
+
+    private readonly record struct RollupKey(
+        int Entitlement, int Period, int Consumer, int Operation, byte Method, long Bucket)
+    {
+        public static RollupKey Of(in Admission a) => new(
+            a.Entitlement, a.Period, a.Consumer, a.Operation, a.Method, a.AdmittedAt - (a.AdmittedAt % BucketMicros));
+    }
+
+    private readonly record struct Sums(long Admitted, long Quantity, long Unknown);
+
+    private sealed record OpenRow(
+        long Sequence, long Entitlement, long Period, long Consumer, long Operation, long Method, long AdmittedAt)
+    {
+        public Admission Admission => new()
+        {
+            AdmittedAt = AdmittedAt,
+            Entitlement = (int)Entitlement,
+            Period = (int)Period,
+            Consumer = (int)Consumer,
+            Operation = (int)Operation,
+            Credential = 0,
+            Method = (byte)Method,
+        };
+    }
+}

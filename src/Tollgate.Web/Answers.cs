@@ -1,0 +1,72 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http;
+using Tollgate.Catalog;
+
+namespace Tollgate.Web;
+
+/// <summary>How <c>/v1</c> answers: JSON in snake_case, lists by cursor, faults as problem+json with all of them.</summary>
+public static class Answers
+{
+    public static JsonSerializerOptions Json { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.Never,
+    };
+
+    public static IResult Ok(object value) => Results.Json(value, Json);
+
+    public static IResult Created(string location, object value)
+    {
+        var answer = Results.Json(value, Json, statusCode: StatusCodes.Status201Created);
+        return new WithLocation(answer, location);
+    }
+
+    /// <summary>A page of a list: one row more than was asked for means that there is a next page.</summary>
+    public static IResult Page<TRow>(IReadOnlyList<TRow> rows, int limit, Func<TRow, object> view, Func<TRow, long> key)
+    {
+        var page = rows.Take(limit).ToArray();
+        var next = rows.Count > limit ? key(page[^1]).ToString() : null;
+        return Ok(new { data = page.Select(view), next_cursor = next });
+    }
+
+    /// <summary>Every fault at once; the first gives the answer its code.</summary>
+    public static IResult Refused(int status, IReadOnlyList<Problem> problems) => Results.Json(
+        new
+        {
+            type = "/problems/" + problems[0].Code,
+            title = problems[0].Code.Replace('_', ' '),
+            status,
+            detail = string.Join(" ", problems.Select(p => p.Field is null ? p.Detail : $"{p.Field}: {p.Detail}")),
+            code = problems[0].Code,
+            errors = problems.Select(p => new
+            {
+                code = p.Code,
+                field = p.Field,
+                detail = p.Detail,
+                line = p.Place?.Line,
+                column = p.Place?.Column,
+            }),
+        },
+        Json, "application/problem+json", status);
+
+    public static IResult Invalid(params IReadOnlyList<Problem> problems) =>
+        Refused(StatusCodes.Status400BadRequest, problems);
+
+    public static IResult NotFound(string what, string name) => Refused(StatusCodes.Status404NotFound,
+        [new Problem("not_found", $"There is no {what} '{Shorten(name)}'.")]);
+
+    public static IResult Conflict(string code, string detail, string? field = null) =>
+        Refused(StatusCodes.Status409Conflict, [new Problem(code, detail, field)]);
+
+    private static string Shorten(string name) => name.Length <= 80 ? name : name[..80] + "…";
+
+    private sealed class WithLocation(IResult answer, string location) : IResult
+    {
+        public Task ExecuteAsync(HttpContext httpContext)
+        {
+            httpContext.Response.Headers.Location = location;
+            return answer.ExecuteAsync(httpContext);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Tollgate.Catalog;
+
+namespace Tollgate.Web;
+
+/// <summary>
+/// The JSON object of a request, read field by field: what is missing, of the wrong type, unknown or twice there is
+/// collected, so that the caller hears of every fault in one answer.
+/// </summary>
+public sealed class Fields
+{
+    /// <summary>Bytes of a body, at most.</summary>
+    public const int MaxBody = 1 << 20;
+
+    private readonly Dictionary<string, JsonElement> _fields = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+    private readonly List<Problem> _problems = [];
+
+    private Fields() { }
+
+    /// <summary>Reads the body. A body that is not a JSON object is a fault like any other; an empty one has no
+    /// fields.</summary>
+    public static async Task<Fields> ReadAsync(HttpRequest request)
+    {
+        var fields = new Fields();
+        using var body = new MemoryStream();
+        var buffer = new byte[8_192];
+        int read;
+        while ((read = await request.Body.ReadAsync(buffer)) > 0)
+        {
+            if (body.Length + read > MaxBody)
+            {
+                fields.Add("body_too_large", $"A body may have {MaxBody} bytes.", null);
+                return fields;
+            }
+
+            body.Write(buffer, 0, read);
+        }
+
+        if (body.Length > 0) fields.Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+        return fields;
+    }
+
+    public string? Text(string name, bool required = false, int max = 256)
+    {
+        if (Take(name, required) is not { } value) return null;
+        if (value.ValueKind != JsonValueKind.String)
+            return Fault<string>("wrong_type", "must be a text", name);
+        var text = value.GetString()!;
+        if (text.Length == 0 || text.Length > max)
+            return Fault<string>("bad_value", $"must have 1 to {max} characters", name);
+        return text.Any(char.IsControl) ? Fault<string>("bad_value", "must not contain control characters", name) : text;
+    }
+
+    public int? Whole(string name, int min, int max)
+    {
+        if (Take(name, false) is not { } value) return null;
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n >= min && n <= max) return n;
+        Add("bad_value", $"must be a whole number from {min} to {max}", name);
+        return null;
+    }
+
+    public bool? Flag(string name)
+    {
+        if (Take(name, false) is not { } value) return null;
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False) return value.GetBoolean();
+        Add("wrong_type", "must be true or false", name);
+        return null;
+    }
+
+    /// <summary>An RFC 3339 instant, as microseconds.</summary>
+    public long? Instant(string name, bool required = false)
+    {
+        if (Text(name, required, 64) is not { } text) return null;
+        if (Micros.TryParse(text, out var micros)) return micros;
+        Add("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name);
+        return null;
+    }
+
+    /// <summary>Whatever stands there, for a reader of its own.</summary>
+    public JsonElement? Raw(string name, bool required = false) => Take(name, required);
+
+    public void Add(string code, string detail, string? field) => _problems.Add(new Problem(code, detail, field));
+
+    public void AddAll(IEnumerable<Problem> problems) => _problems.AddRange(problems);
+
+    /// <summary>All faults; call it after every field was read. Null when there are none.</summary>
+    public IResult? Faults()
+    {
+        foreach (var name in _fields.Keys.Where(n => !_known.Contains(n)))
+            Add("unknown_field", $"is not a field here; known are {string.Join(", ", _known)}", name);
+        return _problems.Count == 0 ? null : Answers.Invalid(_problems);
+    }
+
+    private void Parse(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = 32 });
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                Add("wrong_type", "The body must be a JSON object.", null);
+                return;
+            }
+
+            foreach (var property in document.RootElement.EnumerateObject())
+                if (!_fields.TryAdd(property.Name, property.Value.Clone()))
+                    Add("duplicate_name", "stands there twice", property.Name);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            Add("json_syntax", $"The body is not JSON: {e.Message}", null);
+        }
+    }
+
+    private JsonElement? Take(string name, bool required)
+    {
+        _known.Add(name);
+        if (_fields.TryGetValue(name, out var value) && value.ValueKind != JsonValueKind.Null) return value;
+        if (required) Add("missing_field", "is required", name);
+        return null;
+    }
+
+    private T? Fault<T>(string code, string detail, string field) where T : class
+    {
+        Add(code, detail, field);
+        return null;
+    }
+}

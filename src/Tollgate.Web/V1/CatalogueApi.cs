@@ -1,0 +1,78 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/apis</c>, <c>/v1/meters</c> and <c>/v1/plans</c>: what is published, whichever side wrote it.
+/// </summary>
+internal static class CatalogueApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/apis", (Publisher p) => List(p.Current.Apis.Select(View)));
+        routes.MapGet("/v1/apis/{api}", (string api, Publisher p) =>
+            p.Current.Apis.FirstOrDefault(a => a.Name == api || a.Id == api) is { } found
+                ? Answers.Ok(View(found))
+                : Answers.NotFound("API", api));
+        routes.MapGet("/v1/meters", () => List([new { name = "calls", aggregation = "count" }]));
+        routes.MapGet("/v1/plans", (Publisher p) => List(p.Current.Plans.Select(plan => View(plan, p.Current))));
+        routes.MapGet("/v1/plans/{plan}", (string plan, Publisher p) =>
+            p.Current.FindPlan(plan) is { } found
+                ? Answers.Ok(View(found, p.Current))
+                : Answers.NotFound("plan", plan));
+        routes.MapGet("/v1/plans/{plan}/versions", VersionsAsync);
+    }
+
+    public static object View(PublishedPlan plan, Published published) => new
+    {
+        plan.Id,
+        plan.Name,
+        display_name = plan.DisplayName,
+        managed_by = ConfigStore.NameOf(plan.ManagedBy),
+        plan.Version,
+        operations = published.Apis.SelectMany(a => a.Operations).Where(o => plan.Operations.Contains(o.Key))
+            .Select(o => o.Name).Distinct(),
+        limits = plan.Limits.Select(l => l.ToString()),
+        created_at = Micros.ToText(plan.CreatedAt),
+    };
+
+    public static object View(PlanVersionRow version) => new
+    {
+        plan_id = version.PlanId,
+        version.Version,
+        version.Currency,
+        prices = System.Text.Json.JsonDocument.Parse(version.Prices).RootElement,
+        published_at = Micros.ToText(version.PublishedAt),
+    };
+
+    private static object View(PublishedApi api) => new
+    {
+        api.Id,
+        api.Name,
+        managed_by = ConfigStore.NameOf(api.ManagedBy),
+        upstream = api.Upstream.ToString(),
+        requires_key = api.RequiresKey,
+        api.Gated,
+        operations = api.Operations.Select(o => new
+        {
+            o.Name,
+            o.Methods,
+            path = o.Template,
+            match = o.IsPrefix ? "prefix" : "exact",
+        }),
+    };
+
+    private static IResult List(IEnumerable<object> all) =>
+        Answers.Ok(new { data = all, next_cursor = (string?)null });
+
+    private static async Task<IResult> VersionsAsync(string plan, Publisher publisher, Database database)
+    {
+        if (publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
+        var versions = await database.ReadAsync(db => ConfigStore.VersionsAsync(db, found.Id));
+        return Answers.Ok(new { data = versions.Select(View), next_cursor = (string?)null });
+    }
+}

@@ -1,0 +1,65 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/customers</c>: who pays.</summary>
+internal static class CustomersApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/customers", async (HttpRequest request, CustomerStore customers) =>
+            Paging.TryRead(request, out var paging)
+            ?? Answers.Page(await customers.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key));
+        routes.MapGet("/v1/customers/{customer}", async (string customer, CustomerStore customers) =>
+            await customers.FindAsync(customer) is { } found
+                ? Answers.Ok(View(found))
+                : Answers.NotFound("customer", customer));
+        routes.MapPost("/v1/customers", CreateAsync);
+    }
+
+    public static object View(CustomerRow c) => new
+    {
+        c.Id,
+        c.Name,
+        c.Currency,
+        c.Timezone,
+        c.ManagedBy,
+        created_at = Micros.ToText(c.CreatedAt),
+    };
+
+    private static async Task<IResult> CreateAsync(
+        HttpRequest request, Database database, CustomerStore customers, SystemCurrency system)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var name = fields.Text("name", required: true);
+        var code = fields.Text("currency") ?? system.Currency.Code;
+        var zone = fields.Text("timezone") ?? "UTC";
+        if (Currency.Find(code) is not { } currency)
+            return Faulty(fields, "currency", "must be an ISO 4217 code such as USD");
+        if (BillingCalendar.FindZone(zone) is null)
+            fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
+        if (fields.Faults() is { } faults) return faults;
+        var added = await database.WriteAsync(db => customers.AddAsync(db, name!, currency, zone, ManagedBy.Api));
+        return added is null
+            ? Answers.Conflict("duplicate_name", $"There is a customer '{name}' already.", "name")
+            : Answers.Created($"/v1/customers/{added.Id}", View(added));
+    }
+
+    private static IResult Faulty(Fields fields, string field, string detail)
+    {
+        fields.Add("bad_value", detail, field);
+        return fields.Faults()!;
+    }
+}
+
+/// <summary>The currency of customers who name none: that of the file, else US dollars.</summary>
+public sealed class SystemCurrency
+{
+    public Currency Currency { get; set; } = Currency.Usd;
+}

@@ -1,0 +1,41 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Prometheus;
+using Tollgate.Storage;
+using Tollgate.Web;
+using Tollgate.Web.Kong;
+using Tollgate.Web.V1;
+
+namespace Tollgate;
+
+/// <summary>What the admin port serves, and the objects that its endpoints take.</summary>
+internal static class AdminSetup
+{
+    public static void AddServices(IServiceCollection services, TollgateNode node) => services
+        .AddSingleton(node.Clocks.Business)
+        .AddSingleton(node.Database)
+        .AddSingleton(node.Feed)
+        .AddSingleton(node.Publisher)
+        .AddSingleton(node.Keys)
+        .AddSingleton(node.Config)
+        .AddSingleton(node.Consumers)
+        .AddSingleton(node.Customers)
+        .AddSingleton(node.Subscriptions)
+        .AddSingleton(node.Currency)
+        .AddSingleton(node.Billing)
+        .AddSingleton(node.Drain)
+        .AddSingleton(new KeyMaking(node.Keys, node.Feed));
+
+    public static void Map(WebApplication app, TollgateNode node)
+    {
+        app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapGet("/readyz", () => node.Journal.Trouble is { } trouble
+            ? Results.Text(trouble, statusCode: StatusCodes.Status503ServiceUnavailable)
+            : Results.Text("ready"));
+        app.MapMetrics("/metrics", node.Registry);
+        V1Api.Map(app);
+        if (node.Clocks.Business is TestClock clock) V1Api.MapTestClock(app, clock, node.WorkAsync);
+        KongApi.Map(app);
+    }
+}

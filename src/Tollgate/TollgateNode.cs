@@ -1,0 +1,236 @@
+using Microsoft.Extensions.Logging;
+using Prometheus;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
+using Tollgate.Gateway;
+using Tollgate.Metering;
+using Tollgate.Storage;
+using Tollgate.Web.V1;
+
+namespace Tollgate;
+
+/// <summary>
+/// The rooms put together over one data folder, without any port: everything that a process owns, opened in the order
+/// in which it is needed and closed in reverse.
+/// </summary>
+public sealed class TollgateNode : IAsyncDisposable
+{
+    private static readonly TimeSpan s_drainEvery = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_billEvery = TimeSpan.FromSeconds(10);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ILogger _log;
+    private readonly List<Task> _loops = [];
+
+    private TollgateNode(TollgateOptions options, Clocks clocks, Opened opened, ILogger log)
+    {
+        Options = options;
+        Clocks = clocks;
+        _log = log;
+        (Database, Journal, Keys) = opened;
+        Feed = new ChangeFeed();
+        Publisher = new Publisher(Database, Feed);
+        Table = new GateTable(Database, Publisher);
+        Drain = new UsageDrain(Journal, Database, clocks);
+        Config = new ConfigStore(Database, clocks.Business);
+        Consumers = new ConsumerStore(Database, clocks.Business);
+        Customers = new CustomerStore(Database, clocks.Business);
+        Subscriptions = new SubscriptionStore(Database, clocks.Business);
+        Registry = Metrics.NewCustomRegistry();
+        GateMetrics = new GateMetrics(Registry);
+    }
+
+    public TollgateOptions Options { get; }
+
+    public Clocks Clocks { get; }
+
+    public Database Database { get; }
+
+    public UsageJournal Journal { get; }
+
+    public ApiKeys Keys { get; }
+
+    public ChangeFeed Feed { get; }
+
+    public Publisher Publisher { get; }
+
+    public GateTable Table { get; }
+
+    public UsageDrain Drain { get; }
+
+    public ConfigStore Config { get; }
+
+    public ConsumerStore Consumers { get; }
+
+    public CustomerStore Customers { get; }
+
+    public SubscriptionStore Subscriptions { get; }
+
+    public SystemCurrency Currency { get; } = new();
+
+    public CollectorRegistry Registry { get; }
+
+    public GateMetrics GateMetrics { get; }
+
+    /// <summary>
+    /// Opens the data folder, applies the file, and loads the gate. When it throws, nothing is running; a file with a
+    /// fault has changed nothing.
+    /// </summary>
+    /// <exception cref="StartupException">What is wrong, in words for the operator.</exception>
+    public static async Task<TollgateNode> OpenAsync(TollgateOptions options, ILogger log, TimeProvider? machine = null)
+    {
+        machine ??= TimeProvider.System;
+        var file = ReadFile(options.ConfigFile);
+        var clocks = new Clocks(
+            options.TestClock is { } start ? new TestClock(start.ToUniversalTime()) : machine, machine);
+        var node = new TollgateNode(options, clocks, Opened.Open(options.Data, machine), log);
+        try
+        {
+            await node.StartAsync(file);
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Reads and checks a configuration file; every fault stands in the message, a line each.</summary>
+    public static ConfigFile? ReadFile(string? path)
+    {
+        if (path is null) return null;
+        string text;
+        try
+        {
+            text = File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"{path} cannot be read: {e.Message}", e);
+        }
+
+        var read = ConfigFileReader.Read(text, path);
+        if (!read.Ok) throw new StartupException(string.Join(Environment.NewLine, read.Problems));
+        return read.Value;
+    }
+
+    /// <summary>The background work that business time brings: draining, then issuing what is due. Also what a move
+    /// of the test clock waits for.</summary>
+    public async Task WorkAsync()
+    {
+        await Drain.CatchUpAsync();
+        await Billing.RunAsync(Micros.Now(Clocks.Business));
+        Drain.Truncate();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await Task.WhenAll(_loops);
+        if (_loops.Count > 0) await GuardAsync("draining at the stop", Drain.CatchUpAsync);
+        Journal.Dispose();
+        Drain.Dispose();
+        Publisher.Dispose();
+        Table.Dispose();
+        await Database.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private async Task StartAsync(ConfigFile? file)
+    {
+        foreach (var finding in Journal.Recovery.Findings) _log.LogWarning("Journal: {Finding}", finding);
+        if (file is not null) await ApplyAsync(file);
+        await Publisher.RepublishAsync();
+        await Drain.RecoverAsync();
+        await Table.LoadAsync();
+        Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business));
+        Feed.Listen(Table.OnChangeAsync);
+        _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
+        _loops.Add(LoopAsync("flushing the journal", Journal.FlushInterval, FlushAsync));
+        _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
+    }
+
+    private async Task ApplyAsync(ConfigFile file)
+    {
+        Currency.Currency = file.Currency;
+        var applied = await new FileApply(Config, Database, Clocks.Business).ApplyAsync(file);
+        if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
+        foreach (var version in applied.Value.Versions.Where(v => v.Migrate == Migration.Now))
+            await Database.WriteAsync(db => SubscriptionStore.MigrateAsync(
+                db, version.PlanId, version.Version, Micros.Now(Clocks.Business)));
+    }
+
+    private Task FlushAsync()
+    {
+        Journal.Flush();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Runs a piece of work again and again until the stop. A failure is said once when it begins and once
+    /// when it ends; the work goes on, since the disk or the database may come back.</summary>
+    private async Task LoopAsync(string what, TimeSpan every, Func<Task> work)
+    {
+        using var timer = new PeriodicTimer(every, Clocks.Machine);
+        var failing = false;
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
+            {
+                var failed = !await GuardAsync(failing ? null : what, work);
+                if (failing && !failed) _log.LogInformation("{What} works again.", what);
+                failing = failed;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // the stop
+        }
+    }
+
+    /// <param name="what">Null when the failure was said already.</param>
+    private async Task<bool> GuardAsync(string? what, Func<Task> work)
+    {
+        try
+        {
+            await work();
+            return true;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            if (what is not null) _log.LogError(e, "{What} failed; trying again.", what);
+            return false;
+        }
+    }
+
+    /// <summary>What a data folder holds, opened; a folder is one process's.</summary>
+    private sealed record Opened(Database Database, UsageJournal Journal, ApiKeys Keys)
+    {
+        public static Opened Open(string folder, TimeProvider machine)
+        {
+            Database? database = null;
+            try
+            {
+                Directory.CreateDirectory(folder);
+                var journal = UsageJournal.Open(Path.Combine(folder, "journal"), new JournalOptions(), machine);
+                try
+                {
+                    database = Database.Open(Path.Combine(folder, "tollgate.db"));
+                    return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, "install.key")));
+                }
+                catch
+                {
+                    journal.Dispose();
+                    throw;
+                }
+            }
+            catch (Exception e) when (e is StorageException or IOException or InvalidDataException
+                or UnauthorizedAccessException)
+            {
+                throw new StartupException(e.Message, e);
+            }
+        }
+    }
+}

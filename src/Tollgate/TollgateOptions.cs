@@ -1,0 +1,37 @@
+namespace Tollgate;
+
+/// <summary>How one process is started; the command line and the environment fill it in.</summary>
+public sealed record TollgateOptions
+{
+    /// <summary>The folder of the database, the journal and the install key; made when it is not there.</summary>
+    public string Data { get; init; } = "data";
+
+    /// <summary>The configuration file; null: what is stored, and nothing else.</summary>
+    public string? ConfigFile { get; init; }
+
+    /// <summary>Where callers come in. Port 0 picks a free one.</summary>
+    public Uri Proxy { get; init; } = new("http://127.0.0.1:8000");
+
+    /// <summary>Where the provider's tools come in.</summary>
+    public Uri Admin { get; init; } = new("http://127.0.0.1:8001");
+
+    /// <summary>Asked of every admin request when set; required when the admin port is not on loopback.</summary>
+    public string? AdminToken { get; init; }
+
+    /// <summary>When set, business time starts here and stands still until it is advanced.</summary>
+    public DateTimeOffset? TestClock { get; init; }
+
+    /// <summary>How long after the end of a period its invoice is issued; calls still under way are counted in it.
+    /// </summary>
+    public TimeSpan CollectionWindow { get; init; } = TimeSpan.FromHours(1);
+}
+
+/// <summary>Tollgate cannot start; the message says what is wrong and what would be right.</summary>
+public sealed class StartupException : Exception
+{
+    public StartupException() { }
+
+    public StartupException(string message) : base(message) { }
+
+    public StartupException(string message, Exception inner) : base(message, inner) { }
+}

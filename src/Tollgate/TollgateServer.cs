@@ -1,0 +1,161 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Tollgate.Gateway;
+using Tollgate.Web;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Tollgate;
+
+/// <summary>
+/// A node behind its two ports. They are two Kestrels: the proxy's pipeline is the gate and nothing else, and its
+/// limits are those of a proxy.
+/// </summary>
+public sealed class TollgateServer : IAsyncDisposable
+{
+    private readonly WebApplication _proxy;
+    private readonly WebApplication _admin;
+
+    private TollgateServer(TollgateNode node, WebApplication proxy, WebApplication admin) =>
+        (Node, _proxy, _admin) = (node, proxy, admin);
+
+    public TollgateNode Node { get; }
+
+    /// <summary>Where the ports really are, also when 0 was asked for.</summary>
+    public Uri ProxyAddress => AddressOf(_proxy);
+
+    public Uri AdminAddress => AddressOf(_admin);
+
+    /// <summary>Checks that the ports are free, opens the node, then listens: first for callers, then for probes.
+    /// </summary>
+    /// <exception cref="StartupException">What is wrong; nothing is left running.</exception>
+    public static async Task<TollgateServer> StartAsync(TollgateOptions options, ILoggerProvider logs)
+    {
+        Check(options);
+        using var factory = LoggerFactory.Create(logging => logging.AddProvider(logs));
+        var node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
+        WebApplication? proxy = null, admin = null;
+        try
+        {
+            proxy = BuildProxy(node, logs);
+            admin = BuildAdmin(node, logs);
+            await ListenAsync(proxy, "--proxy", options.Proxy);
+            await ListenAsync(admin, "--admin", options.Admin);
+            return new TollgateServer(node, proxy, admin);
+        }
+        catch
+        {
+            if (proxy is not null) await proxy.DisposeAsync();
+            if (admin is not null) await admin.DisposeAsync();
+            await node.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Lets calls under way end, drains, and closes.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _proxy.StopAsync();
+        await _admin.StopAsync();
+        await _proxy.DisposeAsync();
+        await _admin.DisposeAsync();
+        await Node.DisposeAsync();
+    }
+
+    private static void Check(TollgateOptions options)
+    {
+        if (options.AdminToken is null && !AdminGuard.IsLoopback(options.Admin.Host))
+            throw new StartupException($"--admin {options.Admin} is not on loopback: set TOLLGATE_ADMIN_TOKEN, or " +
+                "listen on 127.0.0.1.");
+        RequireFree("--proxy", options.Proxy);
+        RequireFree("--admin", options.Admin);
+        if (options.Proxy.Port != 0 && options.Proxy.Port == options.Admin.Port)
+            throw new StartupException($"--proxy and --admin both ask for port {options.Proxy.Port}.");
+    }
+
+    /// <summary>A port in use is said before the file is applied or the journal opened.</summary>
+    private static void RequireFree(string option, Uri address)
+    {
+        if (address.Port == 0) return;
+        try
+        {
+            using var listener = new TcpListener(BindAddress(address), address.Port);
+            listener.Start();
+        }
+        catch (SocketException e)
+        {
+            throw new StartupException($"{option} {address.GetLeftPart(UriPartial.Authority)} cannot be listened on: " +
+                $"{e.Message}. Stop what uses it, or choose another with {option} http://127.0.0.1:PORT.", e);
+        }
+    }
+
+    private static WebApplication BuildProxy(TollgateNode node, ILoggerProvider logs)
+    {
+        var builder = NewBuilder(node.Options.Proxy, logs, limits =>
+        {
+            // bodies are streamed, never held
+            limits.MaxRequestBodySize = null;
+            limits.MaxRequestLineSize = 8 * 1024;
+        });
+        builder.Services.AddHttpForwarder();
+        var app = builder.Build();
+        var handler = new GateHandler(node.Table, node.Keys, node.Journal, node.GateMetrics, node.Clocks,
+            app.Services.GetRequiredService<IHttpForwarder>());
+        app.Run(handler.HandleAsync);
+        return app;
+    }
+
+    private static WebApplication BuildAdmin(TollgateNode node, ILoggerProvider logs)
+    {
+        var builder = NewBuilder(node.Options.Admin, logs, limits => limits.MaxRequestBodySize = 4 << 20);
+        builder.Services.AddRoutingCore();
+        AdminSetup.AddServices(builder.Services, node);
+        var app = builder.Build();
+        var guard = new AdminGuard(node.Options.AdminToken);
+        app.Use((context, next) => guard.InvokeAsync(context, next));
+        AdminSetup.Map(app, node);
+        return app;
+    }
+
+    private static WebApplicationBuilder NewBuilder(
+        Uri address, ILoggerProvider logs, Action<KestrelServerLimits> limits)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            limits(kestrel.Limits);
+            kestrel.Listen(BindAddress(address), address.Port);
+        });
+        builder.Services.AddLogging(logging => logging.AddProvider(logs)
+            .SetMinimumLevel(LogLevel.Warning).AddFilter("Microsoft", LogLevel.Error).AddFilter("Yarp", LogLevel.None));
+        return builder;
+    }
+
+    private static IPAddress BindAddress(Uri address) =>
+        string.Equals(address.Host, "localhost", StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback
+        : IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) ? ip
+        : throw new StartupException($"{address} must name an IP address or localhost to listen on.");
+
+    private static async Task ListenAsync(WebApplication app, string option, Uri address)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (IOException e)
+        {
+            throw new StartupException($"{option} {address.GetLeftPart(UriPartial.Authority)} cannot be listened on: " +
+                e.Message, e);
+        }
+    }
+
+    private static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>()
+        .Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
+}
