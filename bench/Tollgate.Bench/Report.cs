@@ -1,0 +1,191 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace Tollgate.Bench;
+
+/// <summary>The medians of one target.</summary>
+internal sealed record Summary
+{
+    public required Target Target { get; init; }
+    public required double RequestsPerSecond { get; init; }
+    public required double P50Ms { get; init; }
+    public required double P99Ms { get; init; }
+    public required double CpuMicrosecondsPerRequest { get; init; }
+    /// <summary>In all rounds together.</summary>
+    public required long Non2xx { get; init; }
+    /// <inheritdoc cref="Non2xx"/>
+    public required long SocketErrors { get; init; }
+    public required long ResidentBytes { get; init; }
+}
+
+/// <summary>What a run found: on the console, as a page to read and as raw numbers.</summary>
+internal sealed class Report(EndToEndOptions options, Machine machine)
+{
+    private static readonly JsonSerializerOptions JsonStyle = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
+
+    public required IReadOnlyList<Turn> Turns { get; init; }
+    public required IReadOnlyDictionary<Target, long> ResidentBytes { get; init; }
+    public required CountCheck? Count { get; init; }
+
+    /// <summary>Every call was answered well, and counted.</summary>
+    public bool IsClean =>
+        Turns.All(turn => turn.Seen is { Non2xx: 0, SocketErrors: 0 }) && Count is null or { Holds: true };
+
+    private List<Summary> Summaries => [.. options.Targets.Select(Summarize)];
+
+    public void Print()
+    {
+        Console.WriteLine();
+        Console.WriteLine(Table());
+        foreach (var verdict in Verdicts()) Console.WriteLine(verdict);
+    }
+
+    public void Write(TimeProvider clock)
+    {
+        var folder = Repository.Path(options.Output);
+        Directory.CreateDirectory(folder);
+        var date = clock.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+        var keys = options.Load.Keys == 1 ? "" : $"-{options.Load.Keys}-keys";
+        var file = Path.Combine(folder, $"{date}-e2e{keys}");
+        File.WriteAllText(file + ".md", Page(date));
+        File.WriteAllText(file + ".json", Json(date));
+        Console.WriteLine($"written: {Path.GetRelativePath(Repository.Root, file)}.md and .json");
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        var middle = sorted.Length / 2;
+        return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+
+    private Summary Summarize(Target target)
+    {
+        var turns = Turns.Where(turn => turn.Target == target).ToArray();
+        return new Summary
+        {
+            Target = target,
+            RequestsPerSecond = Median(turns.Select(turn => turn.Seen.RequestsPerSecond)),
+            P50Ms = Median(turns.Select(turn => turn.Seen.P50Ms)),
+            P99Ms = Median(turns.Select(turn => turn.Seen.P99Ms)),
+            CpuMicrosecondsPerRequest = Median(turns.Select(turn => turn.CpuMicrosecondsPerRequest)),
+            Non2xx = turns.Sum(turn => turn.Seen.Non2xx),
+            SocketErrors = turns.Sum(turn => turn.Seen.SocketErrors),
+            ResidentBytes = ResidentBytes[target],
+        };
+    }
+
+    private string Table()
+    {
+        var summaries = Summaries;
+        var yarp = summaries.Find(summary => summary.Target == Target.Yarp);
+        var text = new StringBuilder()
+            .Append("| target | req/s | to YARP | p50 ms | p99 ms | CPU µs/req | to YARP ")
+            .AppendLine("| RSS MB | non-2xx | socket errors |")
+            .AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+        foreach (var one in summaries)
+            text.AppendLine(
+                $"| {one.Target.Name} | {one.RequestsPerSecond:F0} | {Ratio(one, yarp, s => s.RequestsPerSecond)} "
+                + $"| {one.P50Ms:F2} | {one.P99Ms:F2} "
+                + $"| {one.CpuMicrosecondsPerRequest:F1} | {Ratio(one, yarp, s => s.CpuMicrosecondsPerRequest)} "
+                + $"| {one.ResidentBytes / 1e6:F0} | {one.Non2xx} | {one.SocketErrors} |");
+        return text.ToString();
+    }
+
+    private static string Ratio(Summary one, Summary? yarp, Func<Summary, double> figure) =>
+        yarp is null ? "" : $"{figure(one) / figure(yarp):F2}";
+
+    private string Page(string date)
+    {
+        var verdict = string.Join("\n\n", Verdicts());
+        return $"""
+            # End to end, {date}
+
+            `{options.Command}`
+
+            - {machine.Cpu}, {machine.Cores} cores, {machine.MemoryGib:F1} GiB memory, {machine.FileSystem}
+            - {machine.System}, Linux {machine.Kernel}, {machine.Dotnet}, {machine.Nginx}, {machine.Wrk}
+            - Tollgate at {machine.Revision}
+
+            Load: `wrk {WrkCommand()}`,
+            all on this one machine: generator, gateway and upstream share its cores. Medians of {options.Rounds} rounds.
+            Ratios within 20 % mean nothing on shared cores.
+
+            {Table()}
+            {verdict}
+
+            What is measured:
+
+            {string.Join('\n', options.Targets.Select(one => $"- `{one.Name}`: {one.What}; {one.WarmUpSeconds} s of warm-up"))}
+            - CPU: user and system time of the target's processes during a round, over the answers
+            - RSS: resident memory of the target's processes after the last round, still running
+
+            {TableOfRounds()}
+            """;
+    }
+
+    private IEnumerable<string> Verdicts()
+    {
+        if (Count is not null) yield return Count.Sentence;
+        yield return IsClean
+            ? "Every call was answered with 2xx, without socket errors."
+            : "**Not clean: refused calls, socket errors or a wrong count.**";
+    }
+
+    private string TableOfRounds()
+    {
+        var text = new StringBuilder()
+            .AppendLine("| round | target | requests | req/s | p50 ms | p99 ms | CPU µs/req | non-2xx | errors |")
+            .AppendLine("|--:|---|--:|--:|--:|--:|--:|--:|--:|");
+        foreach (var turn in Turns)
+            text.AppendLine(
+                $"| {turn.Round} | {turn.Target.Name} | {turn.Seen.Requests} | {turn.Seen.RequestsPerSecond:F0} "
+                + $"| {turn.Seen.P50Ms:F2} | {turn.Seen.P99Ms:F2} | {turn.CpuMicrosecondsPerRequest:F1} "
+                + $"| {turn.Seen.Non2xx} | {turn.Seen.SocketErrors} |");
+        return text.ToString();
+    }
+
+    private string WrkCommand()
+    {
+        var arguments = Wrk.Arguments(options.Load, new Uri("http://target"))
+            .Select(argument => argument.Replace(Repository.Root + "/", ""))
+            .Select(argument => argument.Contains(' ') ? $"'{argument}'" : argument);
+        return string.Join(' ', arguments);
+    }
+
+    private string Json(string date) => JsonSerializer.Serialize(new
+    {
+        Date = date,
+        options.Command,
+        Machine = machine,
+        options.Load,
+        Summaries = Summaries.Select(one => new
+        {
+            Target = one.Target.Name,
+            one.RequestsPerSecond,
+            one.P50Ms,
+            one.P99Ms,
+            one.CpuMicrosecondsPerRequest,
+            one.ResidentBytes,
+        }),
+        Rounds = Turns.Select(turn => new
+        {
+            turn.Round,
+            Target = turn.Target.Name,
+            turn.Seen.Requests,
+            turn.Seen.RequestsPerSecond,
+            turn.Seen.P50Ms,
+            turn.Seen.P99Ms,
+            turn.Seen.Non2xx,
+            turn.Seen.SocketErrors,
+            CpuMicroseconds = turn.Cpu.TotalMicroseconds,
+            turn.CpuMicrosecondsPerRequest,
+        }),
+        Count,
+    }, JsonStyle);
+}

@@ -1,0 +1,89 @@
+namespace Tollgate.Bench;
+
+/// <summary>All processes of one run and their temporary folder. Disposing leaves nothing behind.</summary>
+internal sealed class Stand : IAsyncDisposable
+{
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("tollgate-bench-");
+    private readonly HttpClient client = new();
+    private readonly List<Peer> running = [];
+
+    private Stand()
+    {
+    }
+
+    /// <summary>Those to measure, in the order of the options.</summary>
+    public IReadOnlyList<Peer> Measured { get; private set; } = [];
+
+    /// <summary>Null when Tollgate is not among the targets.</summary>
+    public TollgatePeer? Tollgate { get; private set; }
+
+    /// <summary>The file system that Tollgate's journal is written to.</summary>
+    public string FileSystem => new DriveInfo(folder.FullName).DriveFormat;
+
+    /// <summary>Starts the upstream and the targets; each has answered the measured call once with 200.</summary>
+    public static async Task<Stand> StartAsync(EndToEndOptions options, CancellationToken stop)
+    {
+        var stand = new Stand();
+        try
+        {
+            await stand.StartPeersAsync(options, stop);
+            return stand;
+        }
+        catch
+        {
+            await stand.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(running.Select(peer => peer.DisposeAsync().AsTask()));
+        client.Dispose();
+        folder.Delete(recursive: true);
+    }
+
+    private async Task StartPeersAsync(EndToEndOptions options, CancellationToken stop)
+    {
+        var ports = LocalPorts.Free(4);
+        var upstream = Add(Peer.StartNginx(Target.Upstream, FolderOf(Target.Upstream), Marks(ports[0])));
+        await upstream.AwaitFirstCallAsync(client, stop);
+
+        var measured = new List<Peer>();
+        foreach (var target in options.Targets)
+        {
+            var peer =
+                target == Target.Upstream ? upstream
+                : target == Target.Proxy ? Add(Peer.StartNginx(target, FolderOf(target), Marks(ports[1])))
+                : target == Target.Lua ? Add(Peer.StartNginx(target, FolderOf(target), Marks(ports[2])))
+                : target == Target.Yarp ? Add(Peer.StartYarp(FolderOf(target), ports[3], upstream.Address))
+                : await StartTollgateAsync(upstream.Address, options.Load.Keys, stop);
+            await peer.AwaitFirstCallAsync(client, stop);
+            measured.Add(peer);
+        }
+        Measured = measured;
+
+        Dictionary<string, int> Marks(int port) => new()
+        {
+            ["PORT"] = port,
+            ["UPSTREAM"] = ports[0],
+            ["KEYS"] = 2 * Math.Max(options.Load.Keys, 5_000),
+        };
+    }
+
+    private async Task<Peer> StartTollgateAsync(Uri upstream, int keys, CancellationToken stop)
+    {
+        Tollgate = await TollgatePeer.StartAsync(FolderOf(Target.Tollgate), client, stop);
+        Add(Tollgate.Peer);
+        await Tollgate.SetUpAsync(upstream, keys, stop);
+        return Tollgate.Peer;
+    }
+
+    private Peer Add(Peer peer)
+    {
+        running.Add(peer);
+        return peer;
+    }
+
+    private string FolderOf(Target target) => Path.Combine(folder.FullName, target.Name);
+}

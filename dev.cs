@@ -1,0 +1,170 @@
+#!/usr/bin/env dotnet
+#:property PublishAot=false
+#:property RestorePackagesWithLockFile=false
+
+// The commands of everyday work: dotnet dev.cs run | check | bench | install
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Xml.Linq;
+
+const string configuration = "Release";
+var root = (string)AppContext.GetData("EntryPointFileDirectoryPath")!;
+string[] testProjects = ["test/Tollgate.Tests", "test/Tollgate.IntegrationTests"];
+
+Package[] forTests =
+[
+    new("prometheus", "/usr/bin/prometheus"),
+    new("nginx", "/usr/sbin/nginx"),
+    new("curl", "/usr/bin/curl"),
+];
+Package[] forBench =
+[
+    new("nginx", "/usr/sbin/nginx"),
+    new("wrk", "/usr/bin/wrk"),
+    new("libnginx-mod-http-lua", "/usr/lib/nginx/modules/ngx_http_lua_module.so"),
+    new("lua-resty-core", "/usr/share/lua/5.1/resty/core.lua"),
+];
+
+// On Ctrl-C and SIGTERM the program that runs for us ends first; then we tidy up and pass its exit code on.
+Process? current = null;
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, PassOn);
+
+return args switch
+{
+    ["run", .. var rest] => Dotnet(["run", "--project", "src/Tollgate.Server", "--", "demo", .. rest]),
+    ["check"] => Check(),
+    ["bench", .. var rest] => Bench(rest),
+    ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
+    _ => Usage(),
+};
+
+int Usage()
+{
+    Console.Error.WriteLine("""
+        dotnet dev.cs run      the demo: server, sample upstream, plans and keys
+        dotnet dev.cs check    build everything, warnings are errors, and run all tests
+        dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
+        dotnet dev.cs install  install the Debian packages that tests and bench start
+        """);
+    return 2;
+}
+
+// The last line is the sum of all tests, alone, so that machines can read it.
+int Check()
+{
+    Install(forTests); // without them the tests that need them say that they were skipped, and why
+    if (Dotnet(["build", "Tollgate.slnx", "-c", configuration]) != 0)
+        return Conclude(new Counts(0, 1, 0));
+
+    var sum = new Counts(0, 0, 0);
+    foreach (var project in testProjects)
+        sum += Test(project);
+    return Conclude(sum);
+}
+
+int Conclude(Counts counts)
+{
+    Console.WriteLine($"{counts.Passed} passed, {counts.Failed} failed, {counts.Skipped} skipped");
+    return counts is { Failed: 0, Passed: > 0 } ? 0 : 1;
+}
+
+// A project that ran nothing, or died before it could report, counts as one failed test.
+Counts Test(string project)
+{
+    var results = Directory.CreateTempSubdirectory("tollgate-tests-");
+    try
+    {
+        const string trx = "results.trx";
+        var exitCode = Dotnet(
+        [
+            "test", "--project", project, "-c", configuration, "--no-build",
+            "--report-trx", "--report-trx-filename", trx, "--results-directory", results.FullName,
+        ]);
+        var counts = ReadCounts(Path.Combine(results.FullName, trx));
+        if (counts.Passed + counts.Failed + counts.Skipped == 0)
+            Console.WriteLine($"{project}: no test was run");
+        else if (exitCode != 0 && counts.Failed == 0)
+            Console.WriteLine($"{project}: ended with {exitCode} though no test failed");
+        else
+            return counts;
+        return counts with { Failed = 1 };
+    }
+    finally
+    {
+        results.Delete(recursive: true);
+    }
+}
+
+Counts ReadCounts(string trx)
+{
+    if (!File.Exists(trx)) return new Counts(0, 0, 0);
+    var counters = XDocument.Load(trx).Descendants().Single(element => element.Name.LocalName == "Counters");
+    var (total, passed) = ((int)counters.Attribute("total")!, (int)counters.Attribute("passed")!);
+    var notRun = (int?)counters.Attribute("notExecuted") ?? 0;
+    return new Counts(passed, total - passed - notRun, notRun);
+}
+
+int Bench(string[] options)
+{
+    Install(forBench); // the bench itself says what it cannot do without
+    return Dotnet(["run", "-c", configuration, "--project", "bench/Tollgate.Bench", "--", "e2e", .. options]);
+}
+
+bool Install(Package[] wanted)
+{
+    string[] missing = [.. wanted.Where(package => !File.Exists(package.Brings)).Select(package => package.Name)];
+    if (missing.Length == 0) return true;
+    if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess || !File.Exists("/usr/bin/apt-get"))
+    {
+        Console.WriteLine($"please install these Debian packages: {string.Join(' ', missing)}");
+        return false;
+    }
+
+    // The packages bring services; nothing here wants those to run. An image may have its own policy already.
+    const string policy = "/usr/sbin/policy-rc.d";
+    var ours = !File.Exists(policy);
+    try
+    {
+        if (ours)
+        {
+            File.WriteAllText(policy, "#!/bin/sh\nexit 101\n");
+            File.SetUnixFileMode(policy, (UnixFileMode)Convert.ToInt32("755", 8));
+        }
+        Run("apt-get", ["update"]); // an old list may still do
+        return Run("apt-get", ["install", "-y", "--no-install-recommends", .. missing]) == 0;
+    }
+    finally
+    {
+        if (ours) File.Delete(policy);
+    }
+}
+
+int Dotnet(string[] arguments) => Run("dotnet", arguments);
+
+int Run(string program, string[] arguments)
+{
+    var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = root };
+    start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
+    using var process = Process.Start(start)!;
+    current = process;
+    process.WaitForExit();
+    current = null;
+    return process.ExitCode;
+}
+
+// Ctrl-C reaches the whole foreground group; SIGTERM reaches only us.
+void PassOn(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    if (current is { HasExited: false } process) Process.Start("kill", ["-TERM", $"{process.Id}"]).Dispose();
+}
+
+// What a package is called, and a file that is there once it is installed.
+internal sealed record Package(string Name, string Brings);
+
+internal sealed record Counts(int Passed, int Failed, int Skipped)
+{
+    public static Counts operator +(Counts one, Counts other) =>
+        new(one.Passed + other.Passed, one.Failed + other.Failed, one.Skipped + other.Skipped);
+}
