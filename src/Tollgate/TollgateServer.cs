@@ -35,10 +35,10 @@ public sealed class TollgateServer : IAsyncDisposable
     /// <summary>Checks that the ports are free, opens the node, then listens: first for callers, then for probes.
     /// </summary>
     /// <exception cref="StartupException">What is wrong; nothing is left running.</exception>
-    public static async Task<TollgateServer> StartAsync(TollgateOptions options, ILoggerProvider logs)
+    public static async Task<TollgateServer> StartAsync(TollgateOptions options, Action<ILoggingBuilder> logs)
     {
         Check(options);
-        using var factory = LoggerFactory.Create(logging => logging.AddProvider(logs));
+        using var factory = LoggerFactory.Create(logs);
         var node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
         WebApplication? proxy = null, admin = null;
         try
@@ -95,7 +95,7 @@ public sealed class TollgateServer : IAsyncDisposable
         }
     }
 
-    private static WebApplication BuildProxy(TollgateNode node, ILoggerProvider logs)
+    private static WebApplication BuildProxy(TollgateNode node, Action<ILoggingBuilder> logs)
     {
         var builder = NewBuilder(node.Options.Proxy, logs, limits =>
         {
@@ -111,7 +111,7 @@ public sealed class TollgateServer : IAsyncDisposable
         return app;
     }
 
-    private static WebApplication BuildAdmin(TollgateNode node, ILoggerProvider logs)
+    private static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)
     {
         var builder = NewBuilder(node.Options.Admin, logs, limits => limits.MaxRequestBodySize = 4 << 20);
         builder.Services.AddRoutingCore();
@@ -124,7 +124,7 @@ public sealed class TollgateServer : IAsyncDisposable
     }
 
     private static WebApplicationBuilder NewBuilder(
-        Uri address, ILoggerProvider logs, Action<KestrelServerLimits> limits)
+        Uri address, Action<ILoggingBuilder> logs, Action<KestrelServerLimits> limits)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -133,8 +133,13 @@ public sealed class TollgateServer : IAsyncDisposable
             limits(kestrel.Limits);
             kestrel.Listen(BindAddress(address), address.Port);
         });
-        builder.Services.AddLogging(logging => logging.AddProvider(logs)
-            .SetMinimumLevel(LogLevel.Warning).AddFilter("Microsoft", LogLevel.Error).AddFilter("Yarp", LogLevel.None));
+        builder.Services.AddLogging(logging =>
+        {
+            logs(logging);
+            // an upstream that is away is told to its caller and to the metrics; what Kestrel finds in a hostile
+            // request is no event for an operator
+            logging.AddFilter("Microsoft", LogLevel.Error).AddFilter("Yarp", LogLevel.None);
+        });
         return builder;
     }
 

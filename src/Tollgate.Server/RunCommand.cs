@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace Tollgate.Server;
+
+/// <summary><c>tollgate run</c>: the gateway and its admin API, until it is told to stop.</summary>
+internal static class RunCommand
+{
+    private const string DefaultFile = "tollgate.yaml";
+
+    public static Command Build()
+    {
+        var options = new RunOptions("data");
+        var config = RunOptions.Text("--config", "TOLLGATE_CONFIG", "",
+            $"The configuration file; {DefaultFile} when there is one.");
+        var command = new Command("run", "Run the gateway and its admin API.") { config };
+        options.AddTo(command);
+        command.SetAction((parsed, _) => GuardAsync(async () =>
+        {
+            var file = parsed.GetValue(config)!;
+            if (file.Length == 0) file = File.Exists(DefaultFile) ? DefaultFile : "";
+            await using var server = await TollgateServer.StartAsync(
+                options.Read(parsed) with { ConfigFile = file.Length == 0 ? null : file }, Logs);
+            Console.WriteLine($"tollgate: proxy {Show(server.ProxyAddress)}, admin {Show(server.AdminAddress)}, " +
+                $"data {server.Node.Options.Data}{(file.Length == 0 ? ", no configuration file" : $", {file}")}");
+            foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))
+                Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
+            await StopSignalAsync();
+        }));
+        return command;
+    }
+
+    public static string Show(Uri address) => address.GetLeftPart(UriPartial.Authority);
+
+    /// <summary>Logs go to the standard error; the standard output is for what was asked for.</summary>
+    public static void Logs(ILoggingBuilder logging) => logging
+        .AddSimpleConsole(format =>
+        {
+            format.SingleLine = true;
+            format.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            format.UseUtcTimestamp = true;
+        })
+        .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+
+    /// <summary>Runs a command and turns what stops it into words and an exit code.</summary>
+    public static async Task<int> GuardAsync(Func<Task> work)
+    {
+        try
+        {
+            await work();
+            return ExitCode.Ok;
+        }
+        catch (StartupException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return ExitCode.Refused;
+        }
+    }
+
+    /// <summary>Waits for Ctrl-C or SIGTERM.</summary>
+    public static async Task StopSignalAsync()
+    {
+        var stop = new TaskCompletionSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        await stop.Task;
+
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.TrySetResult();
+        }
+    }
+}

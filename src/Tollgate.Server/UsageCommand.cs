@@ -1,0 +1,37 @@
+using System.CommandLine;
+
+namespace Tollgate.Server;
+
+/// <summary><c>tollgate usage</c>: what was called, from the ledger.</summary>
+internal static class UsageCommand
+{
+    private static readonly string[] s_filters = ["customer", "consumer", "operation", "from", "to", "window", "timezone"];
+
+    public static Command Build()
+    {
+        var filters = s_filters.Select(name => new Option<string>("--" + name) { Description = name switch
+        {
+            "from" or "to" => "An RFC 3339 instant on a quarter of an hour.",
+            "window" => "hour, day or month: a row for each.",
+            "timezone" => "IANA zone of the windows.",
+            _ => $"Only this {name}.",
+        } }).ToArray();
+        var groupBy = new Option<string>("--group-by")
+        {
+            Description = "Any of customer, consumer, operation, method; by comma.",
+            DefaultValueFactory = _ => "consumer,operation,method",
+        };
+        var (admin, json) = (AdminClient.Address(), AdminClient.Json());
+        var command = new Command("usage", "Show usage from the ledger.") { groupBy, admin, json };
+        foreach (var filter in filters) command.Options.Add(filter);
+        command.SetAction((parsed, _) =>
+        {
+            var query = "?meter=calls&group_by=" + Uri.EscapeDataString(parsed.GetValue(groupBy)!);
+            foreach (var (name, option) in s_filters.Zip(filters))
+                if (parsed.GetValue(option) is { Length: > 0 } value)
+                    query += $"&{name}={Uri.EscapeDataString(value)}";
+            return AdminClient.PrintAsync(parsed.GetValue(admin)!, "/v1/usage" + query, parsed.GetValue(json));
+        });
+        return command;
+    }
+}
