@@ -22,16 +22,16 @@ public sealed record Limit(long Count, WindowUnit Per)
         return slash > 0
             && long.TryParse(text.AsSpan(0, slash).ToString().Replace("_", "", StringComparison.Ordinal), out var count)
             && count is >= 1 and <= MaxCount
-            && Windows.TryParseUnit(text.AsSpan(slash + 1), out var unit)
+            && LimitWindow.TryParseUnit(text.AsSpan(slash + 1), out var unit)
             ? new Limit(count, unit)
             : null;
     }
 
-    public override string ToString() => $"{Count}/{Windows.NameOf(Per)}";
+    public override string ToString() => $"{Count}/{LimitWindow.NameOf(Per)}";
 }
 
 /// <summary>Where windows begin and end, in microseconds since 1970 UTC; half-open.</summary>
-public static class Windows
+public static class LimitWindow
 {
     private const long Second = 1_000_000;
     private static readonly string[] s_names = ["second", "minute", "hour", "day", "month", "year"];

@@ -1,4 +1,3 @@
-using Tollgate.Catalog;
 using Tollgate.Metering;
 
 namespace Tollgate.Gateway;

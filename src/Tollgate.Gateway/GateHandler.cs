@@ -5,6 +5,7 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway.Routing;
 using Tollgate.Metering;
+using Tollgate.Storage;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway;
@@ -13,7 +14,7 @@ namespace Tollgate.Gateway;
 /// The way of a request: canonical path, operation, key, decision, record, forward, settle. Everything that can be
 /// refused is refused before anything is written or sent.
 /// </summary>
-public sealed class GateHandler
+public sealed class GateHandler : IDisposable
 {
     private readonly GateTable _table;
     private readonly Gate _gate;
@@ -35,6 +36,8 @@ public sealed class GateHandler
         _clocks = clocks;
         _proxy = new UpstreamProxy(forwarder, Settle);
     }
+
+    public void Dispose() => _proxy.Dispose();
 
     public async Task HandleAsync(HttpContext context)
     {

@@ -118,9 +118,9 @@ public sealed class CompiledLimit(long count, WindowUnit unit)
 
     public string CountText { get; } = count.ToString(CultureInfo.InvariantCulture);
 
-    public string LimitHeader { get; } = "X-RateLimit-Limit-" + s_case.ToTitleCase(Windows.NameOf(unit));
+    public string LimitHeader { get; } = "X-RateLimit-Limit-" + s_case.ToTitleCase(LimitWindow.NameOf(unit));
 
-    public string RemainingHeader { get; } = "X-RateLimit-Remaining-" + s_case.ToTitleCase(Windows.NameOf(unit));
+    public string RemainingHeader { get; } = "X-RateLimit-Remaining-" + s_case.ToTitleCase(LimitWindow.NameOf(unit));
 
-    public override string ToString() => $"{Count}/{Windows.NameOf(Unit)}";
+    public override string ToString() => $"{Count}/{LimitWindow.NameOf(Unit)}";
 }

@@ -93,7 +93,7 @@ public sealed class WindowCounters
 
         public void MoveTo(WindowUnit unit, long now)
         {
-            End = Windows.At(unit, now).End;
+            End = LimitWindow.At(unit, now).End;
             Used = 0;
         }
     }

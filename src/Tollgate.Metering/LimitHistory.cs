@@ -24,7 +24,7 @@ public static class LimitHistory
             past.AddRange(FromJournal(journal, unit, now));
         foreach (var unit in new[] { WindowUnit.Hour, WindowUnit.Day, WindowUnit.Month, WindowUnit.Year })
         {
-            var (start, end) = Windows.At(unit, now);
+            var (start, end) = LimitWindow.At(unit, now);
             var rows = await database.ReadAsync(db => db.QueryAsync<(long Consumer, long Entitlement, long Admitted)>(
                 "select consumer, entitlement, cast(sum(admitted) as bigint) from rollups " +
                 "where bucket >= @start and bucket < @end and entitlement <> 0 group by consumer, entitlement",
@@ -38,7 +38,7 @@ public static class LimitHistory
 
     private static IEnumerable<PastAdmissions> FromJournal(UsageJournal journal, WindowUnit unit, long now)
     {
-        var (start, end) = Windows.At(unit, now);
+        var (start, end) = LimitWindow.At(unit, now);
         var counts = new Dictionary<(int Consumer, int Entitlement), long>();
         var batch = new JournalRecord[4_096];
         var position = journal.FirstSequence;

@@ -104,10 +104,10 @@ public sealed class TollgateServer : IAsyncDisposable
             limits.MaxRequestLineSize = 8 * 1024;
         });
         builder.Services.AddHttpForwarder();
+        builder.Services.AddSingleton(services => new GateHandler(node.Table, node.Keys, node.Journal,
+            node.GateMetrics, node.Clocks, services.GetRequiredService<IHttpForwarder>()));
         var app = builder.Build();
-        var handler = new GateHandler(node.Table, node.Keys, node.Journal, node.GateMetrics, node.Clocks,
-            app.Services.GetRequiredService<IHttpForwarder>());
-        app.Run(handler.HandleAsync);
+        app.Run(app.Services.GetRequiredService<GateHandler>().HandleAsync);
         return app;
     }
 

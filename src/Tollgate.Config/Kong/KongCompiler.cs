@@ -27,8 +27,8 @@ internal sealed class KongCompiler
     public IReadOnlyList<Limit> LimitsOf(string groupId) => _plugins
         .Where(p => p.Name == KongPlugin.RateLimiting && p.ConsumerGroup == groupId)
         .SelectMany(p => Enum.GetValues<WindowUnit>()
-            .Where(u => p.Config.TryGetProperty(Windows.NameOf(u), out var v) && v.ValueKind == JsonValueKind.Number)
-            .Select(u => new Limit(p.Config.GetProperty(Windows.NameOf(u)).GetInt64(), u)))
+            .Where(u => p.Config.TryGetProperty(LimitWindow.NameOf(u), out var v) && v.ValueKind == JsonValueKind.Number)
+            .Select(u => new Limit(p.Config.GetProperty(LimitWindow.NameOf(u)).GetInt64(), u)))
         .ToArray();
 
     /// <summary>The (API, operation) names that the gates list for this group.</summary>
