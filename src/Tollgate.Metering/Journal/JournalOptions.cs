@@ -1,0 +1,47 @@
+namespace Tollgate.Metering;
+
+/// <summary>How the usage journal uses its disk. A bad value stops the program at start and names itself.</summary>
+public sealed record JournalOptions
+{
+    /// <summary>
+    /// Bytes of one segment file; 8 KiB to 1 GiB, a multiple of 4 KiB. 64 bytes hold one record, a call takes two.
+    /// </summary>
+    public long SegmentBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>How many calls may be between reservation and settlement; 1 to 4,194,304.</summary>
+    public int MaxInFlight { get; init; } = 16_384;
+
+    /// <summary>How many full segments stay on disk after everything in them was drained; 0 to 1,000,000.</summary>
+    public int KeepSealedSegments { get; init; } = 1;
+
+    /// <summary>
+    /// How often the owner calls <see cref="UsageJournal.Flush"/>: what a power cut may lose (a dead process loses
+    /// nothing). More than zero, at most one minute.
+    /// </summary>
+    public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    internal void Validate()
+    {
+        if (SegmentBytes is < 8 * 1024 or > 1L << 30 || SegmentBytes % 4096 != 0)
+            throw Bad(nameof(SegmentBytes), SegmentBytes, "a multiple of 4096 from 8192 to 1073741824");
+        if (MaxInFlight is < 1 or > 1 << 22)
+            throw Bad(nameof(MaxInFlight), MaxInFlight, "from 1 to 4194304");
+        if (KeepSealedSegments is < 0 or > 1_000_000)
+            throw Bad(nameof(KeepSealedSegments), KeepSealedSegments, "from 0 to 1000000");
+        if (FlushInterval <= TimeSpan.Zero || FlushInterval > TimeSpan.FromMinutes(1))
+            throw Bad(nameof(FlushInterval), FlushInterval, "more than 0 and at most one minute");
+    }
+
+    private static ArgumentException Bad(string setting, object value, string range) =>
+        new($"{nameof(JournalOptions)}.{setting} is {value}; it must be {range}.");
+}
+
+/// <summary>What opening a journal found on disk. Whatever could be kept is kept and readable.</summary>
+/// <param name="Segments">Segment files that were there.</param>
+/// <param name="Records">Committed records in them.</param>
+/// <param name="Holes">Slots that were reserved and never committed: calls cut off by a crash. Legal.</param>
+/// <param name="Corrupt">Damaged slots, damaged headers and short files. Never legal; each is a finding.</param>
+/// <param name="Findings">What is damaged, with file and slot; at most 64 lines, the last one says how many
+/// more.</param>
+public sealed record JournalRecovery(
+    int Segments, long Records, long Holes, long Corrupt, IReadOnlyList<string> Findings);
