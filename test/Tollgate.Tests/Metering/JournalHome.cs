@@ -40,6 +40,7 @@ internal sealed class JournalHome : IDisposable
         Consumer = number ^ 0x55,
         Operation = -number,
         Credential = number * 3,
+        Period = (number % 7) - 3,
         Method = (byte)number,
     };
 
