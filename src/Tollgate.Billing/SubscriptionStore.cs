@@ -51,6 +51,13 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
             "and (end_at is null or end_at > @now) order by key limit 1",
             new { customerKey, planId, now = Micros.Now(clock) });
 
+    /// <summary>All subscriptions to this plan that run now or will, in the order of their creation.</summary>
+    public async Task<IReadOnlyList<SubscriptionRow>> RunningOnPlanAsync(DbConnection db, string planId) =>
+        (await db.QueryAsync<SubscriptionRow>(
+            $"select {Columns} from subscriptions where plan_id = @planId " +
+            "and (end_at is null or end_at > @now) order by key",
+            new { planId, now = Micros.Now(clock) })).AsList();
+
     /// <summary>Starts a subscription on the newest version of a plan, by calendar months of the customer's zone.
     /// </summary>
     /// <param name="startAt">Microseconds; null for now.</param>

@@ -41,6 +41,21 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
             $"select {Columns} from consumers where key > @after order by key limit @limit",
             new { after, limit })).AsList());
 
+    public static async Task<IReadOnlyList<ConsumerRow>> OfCustomerAsync(DbConnection db, long customerKey) =>
+        (await db.QueryAsync<ConsumerRow>(
+            $"select {Columns} from consumers where customer_key = @customerKey order by key",
+            new { customerKey })).AsList();
+
+    /// <summary>The consumers whose customer is entitled to a plan now or later, in the order of their creation.
+    /// </summary>
+    public async Task<IReadOnlyList<ConsumerRow>> EntitledToAsync(
+        DbConnection db, string planId, long after, int limit) =>
+        (await db.QueryAsync<ConsumerRow>(
+            $"select {Columns} from consumers where key > @after and customer_key in " +
+            "(select customer_key from entitlements where plan_id = @planId and (end_at is null or end_at > @now)) " +
+            "order by key limit @limit",
+            new { planId, after, limit, now = Micros.Now(clock) })).AsList();
+
     /// <summary>Adds a consumer, or answers null when its username or custom id is taken.</summary>
     public async Task<ConsumerRow?> AddAsync(
         DbConnection db, string username, string? customId, long? customerKey, ManagedBy by)
@@ -107,4 +122,8 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
                 id = Id<Credential>.TryParse(credentialId, out var id) ? id.ToString() : credentialId,
                 now = Micros.Now(clock),
             }) > 0;
+
+    /// <summary>Removes a credential, so that the same key may be added again. False: no such one.</summary>
+    public static async Task<bool> DeleteCredentialAsync(DbConnection db, CredentialRow credential) =>
+        await db.ExecuteAsync("delete from credentials where key = @Key", new { credential.Key }) > 0;
 }

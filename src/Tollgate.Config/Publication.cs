@@ -31,7 +31,7 @@ internal sealed record DraftOperation(
 /// What the stored objects mean, whoever wrote them: the file's APIs and plans and the Kong-shaped services, routes,
 /// plugins and groups become one set of APIs and plans. Pure but for the keys, which the caller brings.
 /// </summary>
-internal sealed class Publication
+public sealed class Publication
 {
     /// <summary>Where a key is looked for unless an API says otherwise (wire.md, "The caller").</summary>
     public static readonly IReadOnlyList<string> DefaultKeyHeaders = ["apikey", "X-API-Key"];
@@ -103,6 +103,7 @@ internal sealed class Publication
         };
     }
 
+    /// <summary>The id of a plan under which versions and subscriptions know it.</summary>
     public static string PlanIdOf(ConfigRow plan) => new Id<Plan>(Guid.ParseExact(plan.Id, "N")).ToString();
 
     private static DraftApi ReadApi(ConfigRow row)

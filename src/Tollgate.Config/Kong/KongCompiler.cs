@@ -7,18 +7,26 @@ namespace Tollgate.Config.Kong;
 /// Reads services, routes and plugins as APIs, operations and access settings: a service is an API; a route path is
 /// an operation that covers all below it; an entry of an <c>endpoint_map</c> is an operation of its own, in the
 /// plans (consumer groups) that list it; <c>rate-limiting</c> on a group is the limits of its plan.
+/// No two operations are for the same method and the same paths, whatever is stored.
 /// </summary>
 internal sealed class KongCompiler
 {
     private readonly List<(ConfigRow Row, KongService Service)> _services;
-    private readonly List<(ConfigRow Row, KongRoute Route)> _routes;
     private readonly List<KongPlugin> _plugins;
+    private readonly KongRouting _routing;
+    private readonly ILookup<string, GateEntry> _entries;
+    private readonly ILookup<string, DraftOperation> _operations;
 
     public KongCompiler(IReadOnlyList<ConfigRow> rows)
     {
         _services = Documents<KongService>(rows, ConfigKind.Service);
-        _routes = Documents<KongRoute>(rows, ConfigKind.Route);
-        _plugins = Documents<KongPlugin>(rows, ConfigKind.Plugin).Select(p => p.Document).Where(p => p.Enabled).ToList();
+        _plugins = [.. Documents<KongPlugin>(rows, ConfigKind.Plugin).Select(p => p.Document).Where(p => p.Enabled)];
+        _routing = new KongRouting(Documents<KongRoute>(rows, ConfigKind.Route));
+        _entries = (from service in _services
+                    from gate in GatesOf(service.Row.Id)
+                    from entry in EntriesOf(gate, null).Distinct()
+                    select (service.Row.Id, Entry: GateEntry.Parse(entry))).ToLookup(e => e.Id, e => e.Entry);
+        _operations = RouteOperations().Concat(GateOperations()).ToLookup(o => o.Service, o => o.Operation);
     }
 
     public IEnumerable<DraftApi> Apis() => _services.Select(s => ApiOf(s.Row, s.Service));
@@ -31,26 +39,18 @@ internal sealed class KongCompiler
             .Select(u => new Limit(p.Config.GetProperty(LimitWindow.NameOf(u)).GetInt64(), u)))
         .ToArray();
 
-    /// <summary>The (API, operation) names that the gates list for this group.</summary>
+    /// <summary>The (API, operation) names that this group may call: what the gates list for it, and what they list
+    /// for others where an entry of its own covers that too.</summary>
     public IEnumerable<(string Api, string Operation)> OperationsOf(string groupName) =>
         from service in _services
-        from gate in GatesOf(service.Row)
-        from entry in EntriesOf(gate, groupName)
-        select (service.Row.Name, entry);
+        let listed = GatesOf(service.Row.Id).SelectMany(g => EntriesOf(g, groupName)).Select(GateEntry.Parse).ToArray()
+        from entry in _entries[service.Row.Id]
+        where Array.Exists(listed, l => l.Covers(entry))
+        select (service.Row.Name, entry.Text);
 
     private DraftApi ApiOf(ConfigRow row, KongService service)
     {
         var keyAuth = _plugins.Find(p => p.Name == KongPlugin.KeyAuth && p.Service == row.Id);
-        var gates = GatesOf(row).ToArray();
-        var entries = gates.SelectMany(g => EntriesOf(g, null)).Distinct().ToArray();
-        var operations = new List<DraftOperation>();
-        foreach (var (route, path, document) in PathsOf(row.Id))
-        {
-            var strip = document.StripPath ? path.TrimEnd('/') : "";
-            operations.Add(new DraftOperation(document.Name ?? route.Id, path, document.Methods, path, true, strip));
-            operations.AddRange(entries.Select(e => EntryAt(e, row.Id, path, document, strip)).OfType<DraftOperation>());
-        }
-
         return new DraftApi
         {
             Id = row.Id,
@@ -58,36 +58,65 @@ internal sealed class KongCompiler
             ManagedBy = row.Manager,
             Upstream = service.Upstream,
             RequiresKey = keyAuth is not null,
-            Gated = gates.Length > 0,
+            Gated = GatesOf(row.Id).Any(),
             KeyHeaders = keyAuth is null ? [] : KeyHeadersOf(keyAuth),
-            Operations = operations,
+            Operations = [.. _operations[row.Id]],
         };
     }
 
-    /// <summary>An entry is an operation only where a route of its own service would serve it: a gate opens nothing
-    /// that is not routed, and takes nothing from a route of another service that is closer to the path.</summary>
-    private DraftOperation? EntryAt(string entry, string serviceId, string routePath, KongRoute route, string strip)
+    private IEnumerable<(string Service, DraftOperation Operation)> RouteOperations() =>
+        from route in _routing.Serving
+        group route by (route.Row.Id, route.Path) into paths
+        let first = paths.First()
+        let methods = first.Method is null ? null : paths.Select(p => p.Method!).ToArray()
+        select (first.Route.Service,
+            new DraftOperation(first.Name, first.Path, methods, first.Path, true, first.Strip));
+
+    /// <summary>
+    /// The exact templates. A gate opens nothing that is not routed and takes nothing from a route that is closer to
+    /// the path, of its own service or another: since exact templates are matched before routes, each template
+    /// stands once for every method, as an entry of the service whose route serves it, else as that route.
+    /// </summary>
+    private IEnumerable<(string Service, DraftOperation Operation)> GateOperations()
     {
-        var (method, template) = SplitEntry(entry);
-        if (!Covers(routePath, template)) return null;
-        var methods = method is null ? route.Methods : route.Methods is null || route.Methods.Contains(method) ? [method] : [];
-        if (methods is { Count: 0 }) return null;
-        var closer = from other in _routes
-                     from path in other.Route.Paths
-                     where path.Length > routePath.Length && Covers(path, template)
-                     where other.Route.Methods is null || methods is not null && methods.All(other.Route.Methods.Contains)
-                     select other;
-        return closer.Any() ? null : new DraftOperation(entry, template, methods, template, false, strip);
+        var entries = _entries.SelectMany(e => e).ToArray();
+        var templates = entries.Select(e => e.Template)
+            .Concat(from entry in entries
+                    where entry.Template.Contains('{')
+                    from path in _routing.Serving.Select(r => r.Path).Distinct()
+                    select entry.Under(path))
+            .OfType<string>().DistinctBy(GateEntry.ShapeOf);
+        var methods = entries.Select(e => e.Method).Concat(_routing.Serving.Select(r => r.Method))
+            .OfType<string>().Distinct().ToArray();
+        return templates.SelectMany(t => OperationsAt(t, methods));
     }
 
-    private IEnumerable<(ConfigRow Row, string Path, KongRoute Route)> PathsOf(string serviceId) =>
-        from r in _routes
-        where r.Route.Service == serviceId
-        from path in r.Route.Paths
-        select (r.Row, path, r.Route);
+    private IEnumerable<(string Service, DraftOperation Operation)> OperationsAt(string template, string[] methods)
+    {
+        var any = OperationAt(template, null);
+        if (any is { } found) yield return found;
+        var own = from method in methods
+                  let operation = OperationAt(template, method)
+                  where operation is not null && (method == "HEAD" || operation != any)
+                  group method by operation.Value;
+        foreach (var same in own)
+            yield return (same.Key.Service, same.Key.Operation with { Methods = [.. same] });
+    }
 
-    private IEnumerable<KongPlugin> GatesOf(ConfigRow service) =>
-        _plugins.Where(p => p.Name == KongPlugin.EndpointGating && p.Service == service.Id);
+    private (string Service, DraftOperation Operation)? OperationAt(string template, string? method)
+    {
+        if (_routing.Find(template, method) is not { } route) return null;
+        var entry = _entries[route.Route.Service]
+            .Where(e => e.CoversMethod(method) && e.CoversTemplate(template))
+            .OrderBy(e => GateEntry.RankOf(e.Template), StringComparer.Ordinal).ThenBy(e => e.Method is null)
+            .FirstOrDefault();
+        return (route.Route.Service, entry is null
+            ? new DraftOperation(route.Name, route.Path, null, template, false, route.Strip)
+            : new DraftOperation(entry.Text, entry.Template, null, template, false, route.Strip));
+    }
+
+    private IEnumerable<KongPlugin> GatesOf(string serviceId) =>
+        _plugins.Where(p => p.Name == KongPlugin.EndpointGating && p.Service == serviceId);
 
     private static IEnumerable<string> EntriesOf(KongPlugin gate, string? plan) =>
         from g in gate.Config.GetProperty("endpoint_map").EnumerateObject()
@@ -97,16 +126,6 @@ internal sealed class KongCompiler
 
     private static string[] KeyHeadersOf(KongPlugin keyAuth) =>
         keyAuth.Config.GetProperty("key_names").EnumerateArray().Select(n => n.GetString()!).ToArray();
-
-    private static (string? Method, string Template) SplitEntry(string entry)
-    {
-        var space = entry.IndexOf(' ');
-        return space < 0 ? (null, entry) : (entry[..space], entry[(space + 1)..]);
-    }
-
-    private static bool Covers(string prefix, string path) =>
-        path.StartsWith(prefix, StringComparison.Ordinal)
-        && (path.Length == prefix.Length || prefix.EndsWith('/') || path[prefix.Length] == '/');
 
     private static List<(ConfigRow Row, T Document)> Documents<T>(IReadOnlyList<ConfigRow> rows, string kind) =>
         rows.Where(r => r.Kind == kind).Select(r => (r, KongJson.Read<T>(r))).ToList();

@@ -18,8 +18,10 @@ public sealed record KongService
 
     public IReadOnlyList<string>? Tags { get; init; }
 
+    /// <summary>Where calls go; a slash at the end of the path says nothing, since operations bring their own.
+    /// </summary>
     [JsonIgnore]
-    public Uri Upstream => new UriBuilder(Protocol, Host, Port, Path ?? "").Uri;
+    public Uri Upstream => new UriBuilder(Protocol, Host, Port, Path?.TrimEnd('/') ?? "").Uri;
 }
 
 /// <summary>A Kong route: path prefixes, at segment boundaries, that lead to a service.</summary>

@@ -1,0 +1,82 @@
+using System.Data.Common;
+using System.Text.Json.Nodes;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.Kong;
+
+/// <summary>Kong's consumers.</summary>
+internal sealed class ConsumersApi(Database database, ConsumerStore consumers, KongNews news)
+{
+    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
+    {
+        var username = fields.Text("username", required: true, most: 256);
+        var customId = fields.Text("custom_id", most: 256);
+        fields.None("consumers have no tags in this version", "tags");
+        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        if (fields.Refusal is { } refusal) return refusal;
+        ConsumerRow? added = null;
+        var answer = await database.WriteAsync(async db =>
+        {
+            var known = await ConsumerStore.FindAsync(db, username!);
+            if (known is not null && (known.Username == username || known.CustomId != username))
+                return KongAnswer.Taken(new JsonObject { ["username"] = username });
+            added = await consumers.AddAsync(db, username!, customId, null, ManagedBy.Kong);
+            return added is null
+                ? KongAnswer.Taken(new JsonObject { ["custom_id"] = customId })
+                : KongAnswer.Created(Write(added));
+        });
+        if (added is not null) await news.ConsumerAsync(added.Key);
+        return answer;
+    }
+
+    public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page) =>
+        page.Of(await consumers.ListAsync(page.At, page.Size + 1), Write, c => $"{c.Key}");
+
+    public async Task<KongAnswer> GetAsync(KongRequest request) =>
+        await consumers.FindAsync(request["c"]) is { } row ? KongAnswer.Ok(Write(row)) : KongAnswer.NotFound();
+
+    /// <summary>Removes a consumer with its credentials, and ends its memberships now: what was used is billed.
+    /// </summary>
+    public async Task<KongAnswer> DeleteAsync(KongRequest request)
+    {
+        ConsumerRow? deleted = null;
+        var answer = await database.WriteAsync(async db =>
+        {
+            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } row) return KongAnswer.NoContent;
+            if (KongEntity.OtherOwner(row.ManagedBy) is { } owner)
+                return KongAnswer.OwnedElsewhere("consumer", row.Username, owner);
+            // a customer may have other consumers, who go on calling on the same subscriptions
+            if (row.CustomerKey is { } customer && (await ConsumerStore.OfCustomerAsync(db, customer)).Count == 1)
+                await EndMembershipsAsync(db, customer);
+            await ConsumerStore.DeleteAsync(db, row.Key);
+            deleted = row;
+            return KongAnswer.NoContent;
+        });
+        if (deleted is null) return answer;
+        await news.ConsumerAsync(deleted.Key);
+        if (deleted.CustomerKey is { } key) await news.CustomerAsync(key);
+        return answer;
+    }
+
+    private async Task EndMembershipsAsync(DbConnection db, long customer)
+    {
+        var now = news.Now;
+        foreach (var subscription in await SubscriptionStore.OfCustomerAsync(db, customer))
+            if (KongEntity.OtherOwner(subscription.ManagedBy) is null
+                && (subscription.EndAt is null || subscription.EndAt > now))
+                await SubscriptionStore.EndAsync(db, subscription, now);
+    }
+
+    public static JsonObject Write(ConsumerRow row) => new()
+    {
+        ["id"] = KongEntity.UuidOf<Consumer>(row.Id),
+        ["username"] = row.Username,
+        ["custom_id"] = row.CustomId,
+        ["tags"] = null,
+        ["created_at"] = KongEntity.Seconds(row.CreatedAt),
+        ["updated_at"] = KongEntity.Seconds(row.CreatedAt),
+    };
+}

@@ -1,0 +1,94 @@
+using System.Data.Common;
+using System.Text.Json.Nodes;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.Kong;
+
+/// <summary>
+/// Credentials of <c>key-auth</c>. A key stands in the answer that creates it and nowhere else: what is stored is a
+/// hash, what is shown later is a hint.
+/// </summary>
+internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, ApiKeys keys, KongNews news)
+{
+    // Kong's own bound: three years and two months
+    private const long MaxSecondsToLive = 100_000_000;
+
+    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
+    {
+        var key = fields.Text("key", most: ApiKeys.MaxLength) ?? (fields.Has("key") ? "" : ApiKeys.Generate());
+        var hash = keys.Hash(key);
+        if (key.Length > 0 && (hash is null || key.Trim() != key))
+            fields.Note("key", "expected ASCII characters without a space at either end, as a header can carry them");
+        var seconds = fields.Integer("ttl", 0, MaxSecondsToLive) ?? 0;
+        fields.None("credentials have no tags in this version", "tags");
+        fields.None("ids and instants are given by the server", "id", "created_at");
+        if (fields.Refusal is { } refusal) return refusal;
+        ConsumerRow? owner = null;
+        var answer = await database.WriteAsync(async db =>
+        {
+            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
+            long? expiresAt = seconds == 0 ? null : news.Now + seconds * Micros.PerSecond;
+            var added = await consumers.AddCredentialAsync(
+                db, consumer.Key, hash!, ApiKeys.HintOf(key), ManagedBy.Kong, expiresAt);
+            if (added is null) return KongAnswer.Taken(new JsonObject { ["key"] = ApiKeys.HintOf(key) });
+            owner = consumer;
+            return KongAnswer.Created(Write(added, consumer, key));
+        });
+        if (owner is not null) await news.ConsumerAsync(owner.Key);
+        return answer;
+    }
+
+    public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
+    {
+        if (await consumers.FindAsync(request["c"]) is not { } consumer) return KongAnswer.NotFound();
+        var rows = await database.ReadAsync(db => ConsumerStore.CredentialsAsync(db, consumer.Key));
+        var part = rows.Where(r => r.Key > page.At && r.RevokedAt is null).Take(page.Size + 1).ToArray();
+        return page.Of(part, r => Write(r, consumer, r.Hint), r => $"{r.Key}");
+    }
+
+    public async Task<KongAnswer> GetAsync(KongRequest request)
+    {
+        var found = await database.ReadAsync(db => FindAsync(db, request));
+        return found is var (consumer, row) ? KongAnswer.Ok(Write(row, consumer, row.Hint)) : KongAnswer.NotFound();
+    }
+
+    /// <summary>Removes a key: its callers are unknown from the next call on.</summary>
+    public async Task<KongAnswer> DeleteAsync(KongRequest request)
+    {
+        ConsumerRow? owner = null;
+        var answer = await database.WriteAsync(async db =>
+        {
+            if (await ConsumerStore.FindAsync(db, request["c"]) is null) return KongAnswer.NotFound();
+            if (await FindAsync(db, request) is not var (consumer, row)) return KongAnswer.NoContent;
+            if (KongEntity.OtherOwner(row.ManagedBy) is { } other)
+                return KongAnswer.OwnedElsewhere("key", row.Hint, other);
+            await ConsumerStore.DeleteCredentialAsync(db, row);
+            owner = consumer;
+            return KongAnswer.NoContent;
+        });
+        if (owner is not null) await news.ConsumerAsync(owner.Key);
+        return answer;
+    }
+
+    private static async Task<(ConsumerRow, CredentialRow)?> FindAsync(
+        DbConnection db, KongRequest request)
+    {
+        if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return null;
+        var rows = await ConsumerStore.CredentialsAsync(db, consumer.Key);
+        var row = Id<Credential>.TryParse(request["k"], out var id)
+            ? rows.FirstOrDefault(r => r.Id == id.ToString() && r.RevokedAt is null) : null;
+        return row is null ? null : (consumer, row);
+    }
+
+    private static JsonObject Write(CredentialRow row, ConsumerRow consumer, string key) => new()
+    {
+        ["id"] = KongEntity.UuidOf<Credential>(row.Id),
+        ["key"] = key,
+        ["consumer"] = new JsonObject { ["id"] = KongEntity.UuidOf<Consumer>(consumer.Id) },
+        ["ttl"] = row.ExpiresAt is { } end ? (end - row.CreatedAt) / Micros.PerSecond : null,
+        ["tags"] = null,
+        ["created_at"] = KongEntity.Seconds(row.CreatedAt),
+    };
+}

@@ -1,0 +1,152 @@
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Tollgate.Billing;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.Kong;
+
+/// <summary>
+/// The Kong-shaped admin API at the root of the admin port: enough of Kong's for its users and their scripts.
+/// It writes the same store as everything else; what it does not know it refuses by name.
+/// </summary>
+public static class KongApi
+{
+    // the first segments of Kong's paths: below them, what is not there is answered in Kong's form
+    private static readonly string[] s_roots =
+    [
+        "acls", "basic-auths", "ca_certificates", "cache", "certificates", "clustering", "config", "consumer_groups",
+        "consumers", "filter-chains", "hmac-auths", "jwts", "key-auths", "key-sets", "keys", "oauth2", "plugins",
+        "routes", "schemas", "services", "snis", "status", "tags", "targets", "upstreams", "vaults", "workspaces",
+    ];
+
+    private delegate Task<KongAnswer> Handler(KongRequest request);
+
+    /// <summary>Maps everything; the stores, the publisher and <see cref="KongDefaults"/> are singletons of the
+    /// container.</summary>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var services = routes.ServiceProvider;
+        var database = services.GetRequiredService<Database>();
+        var config = services.GetRequiredService<ConfigStore>();
+        var news = new KongNews(services.GetRequiredService<Publisher>(), services.GetRequiredService<ChangeFeed>(),
+            services.GetRequiredService<TimeProvider>());
+        MapNode(routes, database);
+        MapServices(routes, new ServicesApi(database, config, news), new RoutesApi(database, config, news));
+        MapConsumers(routes, database, news);
+        MapPlugins(routes, new PluginsApi(database, config, news));
+        foreach (var root in s_roots)
+            routes.Map(root + "/{**rest}", context => KongAnswer.NotFound().WriteAsync(context)).WithOrder(2);
+    }
+
+    /// <summary>Kong's answer to a path that it does not have; for whoever maps what is left over.</summary>
+    public static Task NotFoundAsync(HttpContext context) => KongAnswer.NotFound().WriteAsync(context);
+
+    private static void MapNode(IEndpointRouteBuilder routes, Database database)
+    {
+        var version = typeof(KongApi).Assembly.GetName().Version!.ToString(3);
+        Resource(routes, "/", get: _ => Task.FromResult(KongAnswer.Ok(new JsonObject
+        {
+            ["version"] = version,
+            ["tagline"] = "Welcome to Tollgate",
+            ["configuration"] = new JsonObject { ["database"] = "sqlite" },
+            ["plugins"] = new JsonObject { ["available_on_server"] = KongEntity.List([.. PluginSchema.Names]) },
+        })));
+        Resource(routes, "/status", get: async _ =>
+        {
+            await database.ReadAsync(_ => Task.FromResult(true)); // opens a connection, or throws
+            return KongAnswer.Ok(new JsonObject { ["database"] = new JsonObject { ["reachable"] = true } });
+        });
+    }
+
+    private static void MapServices(IEndpointRouteBuilder routes, ServicesApi services, RoutesApi paths)
+    {
+        Resource(routes, "/services", Listed(services.ListAsync), Posted(services.AddAsync));
+        Resource(routes, "/services/{s}", services.GetAsync, delete: services.DeleteAsync);
+        Resource(routes, "/routes", Listed(paths.ListAsync), Posted(paths.AddAsync));
+        Resource(routes, "/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
+        Resource(routes, "/services/{s}/routes", Listed(paths.ListAsync), Posted(paths.AddAsync));
+        Resource(routes, "/services/{s}/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
+    }
+
+    private static void MapConsumers(IEndpointRouteBuilder routes, Database database, KongNews news)
+    {
+        var services = routes.ServiceProvider;
+        var store = services.GetRequiredService<ConsumerStore>();
+        var config = services.GetRequiredService<ConfigStore>();
+        var subscriptions = services.GetRequiredService<SubscriptionStore>();
+        var defaults = services.GetRequiredService<KongDefaults>();
+        var consumers = new ConsumersApi(database, store, news);
+        var keys = new KeyAuthApi(database, store, services.GetRequiredService<ApiKeys>(), news);
+        var groups = new GroupsApi(database, config, subscriptions, defaults, news);
+        var customers = services.GetRequiredService<CustomerStore>();
+        var members = new MembersApi(database, store, customers, subscriptions, defaults) { News = news };
+
+        Resource(routes, "/consumers", Listed(consumers.ListAsync), Posted(consumers.AddAsync));
+        Resource(routes, "/consumers/{c}", consumers.GetAsync, delete: consumers.DeleteAsync);
+        Resource(routes, "/consumers/{c}/key-auth", Listed(keys.ListAsync), Posted(keys.AddAsync));
+        Resource(routes, "/consumers/{c}/key-auth/{k}", keys.GetAsync, delete: keys.DeleteAsync);
+        Resource(routes, "/consumer_groups", Listed(groups.ListAsync), Posted(groups.AddAsync));
+        Resource(routes, "/consumer_groups/{g}", groups.GetAsync, delete: groups.DeleteAsync);
+        foreach (var form in (string[])["consumer_groups", "consumer_group"])
+        {
+            Resource(routes, "/consumers/{c}/" + form, Listed(members.ListGroupsAsync), Posted(members.AddGroupAsync));
+            Resource(routes, "/consumers/{c}/" + form + "/{g}", delete: members.DeleteAsync);
+        }
+
+        Resource(routes, "/consumer_groups/{g}/consumers",
+            Listed(members.ListConsumersAsync), Posted(members.AddConsumerAsync));
+        Resource(routes, "/consumer_groups/{g}/consumers/{c}", delete: members.DeleteAsync);
+    }
+
+    private static void MapPlugins(IEndpointRouteBuilder routes, PluginsApi plugins)
+    {
+        foreach (var scope in (string[])["", "/services/{s}", "/consumer_groups/{g}"])
+        {
+            Resource(routes, scope + "/plugins", Listed(plugins.ListAsync), Posted(plugins.AddAsync));
+            Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync);
+        }
+    }
+
+    /// <summary>One path with its methods; any other method of it is a 405 that names these.</summary>
+    private static void Resource(
+        IEndpointRouteBuilder routes, string path, Handler? get = null, Handler? post = null, Handler? delete = null)
+    {
+        var allowed = new List<string>();
+        Add(get, HttpMethods.Get, HttpMethods.Head);
+        Add(post, HttpMethods.Post);
+        Add(delete, HttpMethods.Delete);
+        var allow = string.Join(", ", allowed);
+        routes.Map(path, context =>
+        {
+            context.Response.Headers.Allow = allow;
+            return KongAnswer.Said(StatusCodes.Status405MethodNotAllowed, "Method not allowed").WriteAsync(context);
+        }).WithOrder(1);
+
+        void Add(Handler? handler, params string[] methods)
+        {
+            if (handler is null) return;
+            allowed.AddRange(methods);
+            routes.MapMethods(path, methods, async context =>
+            {
+                var answer = await handler(new KongRequest(context));
+                await answer.WriteAsync(context);
+            });
+        }
+    }
+
+    private static Handler Posted(Func<KongRequest, KongFields, Task<KongAnswer>> handler) => async request =>
+    {
+        var (fields, refusal) = await request.FieldsAsync();
+        return refusal ?? await handler(request, fields!);
+    };
+
+    private static Handler Listed(Func<KongRequest, KongPage, Task<KongAnswer>> handler) => async request =>
+    {
+        var (page, refusal) = request.Page();
+        return refusal ?? await handler(request, page!);
+    };
+}

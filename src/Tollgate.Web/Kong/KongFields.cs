@@ -1,0 +1,227 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Tollgate.Web.Kong;
+
+/// <summary>
+/// The fields of a request, read one by one under the type that they should have. Whatever is wrong is noted in
+/// <see cref="Faults"/>, and reading goes on, so that the caller hears of all faults at once. A field that nobody
+/// read is unknown.
+/// </summary>
+/// <param name="isForm">Texts stand for numbers, truth values and lists; an empty one is no value.</param>
+internal sealed class KongFields(JsonObject given, bool isForm)
+{
+    private readonly Dictionary<string, KongFields?> _known = new(StringComparer.Ordinal);
+
+    /// <summary>In the shape of the request.</summary>
+    public JsonObject Faults { get; } = [];
+
+    public bool IsForm => isForm;
+
+    public IEnumerable<string> Names => given.Select(f => f.Key);
+
+    /// <summary>The refusal of everything that is wrong, or null; call it when all fields were read.</summary>
+    public KongAnswer? Refusal
+    {
+        get
+        {
+            Close();
+            return Faults.Count == 0 ? null : KongAnswer.SchemaViolation(Faults);
+        }
+    }
+
+    public bool Has(string name) => Take(name) is not null;
+
+    /// <summary>A text without control characters, or null when there is none.</summary>
+    public string? Text(string name, bool required = false, int most = 1024)
+    {
+        var text = Take(name) switch
+        {
+            null when required => Fail<string>(name, "required field missing"),
+            null => null,
+            JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>(),
+            _ => Fail<string>(name, "expected a string"),
+        };
+        if (text is null || Faults.ContainsKey(name)) return null;
+        if (text.Length == 0) return Fail<string>(name, "length must be at least 1");
+        if (text.Length > most) return Fail<string>(name, $"length must be at most {most}");
+        return KongText.IsPrintable(text) ? text : Fail<string>(name, "expected printable characters only");
+    }
+
+    /// <summary>Kong's names: letters, digits, '.', '-', '_', '~'.</summary>
+    public string? Name(bool required = false)
+    {
+        var name = Text("name", required, 128);
+        return name is null || KongText.IsName(name) ? name : Fail<string>("name",
+            $"invalid value '{KongText.Shown(name)}': the only accepted ascii characters are alphanumerics " +
+            "or ., -, _, and ~");
+    }
+
+    public string? OneOf(string name, params string[] values)
+    {
+        var text = Text(name);
+        return text is null || values.Contains(text)
+            ? text
+            : Fail<string>(name, $"expected one of: {string.Join(", ", values)}");
+    }
+
+    public long? Integer(string name, long least, long most)
+    {
+        if (Take(name) is not { } node) return null;
+        long number = 0;
+        var read = node.GetValueKind() switch
+        {
+            JsonValueKind.Number => decimal.TryParse(node.ToJsonString(), NumberStyles.Float,
+                CultureInfo.InvariantCulture, out var exact) && TryInteger(exact, out number),
+            JsonValueKind.String when isForm => long.TryParse(node.GetValue<string>(), NumberStyles.AllowLeadingSign,
+                CultureInfo.InvariantCulture, out number),
+            _ => false,
+        };
+        if (!read) return Note(name, "expected an integer");
+        return number >= least && number <= most ? number : Note(name, $"value should be between {least} and {most}");
+    }
+
+    public bool? Flag(string name) => Take(name) switch
+    {
+        null => null,
+        { } node when node.GetValueKind() is JsonValueKind.True or JsonValueKind.False => node.GetValue<bool>(),
+        { } node when isForm && TextOf(node) is "true" or "false" => TextOf(node) == "true",
+        _ => Fail<object>(name, "expected a boolean") is true,
+    };
+
+    /// <summary>A list of different texts; of a form also one text, cut at commas.</summary>
+    /// <param name="check">Says what is wrong with an item, or null.</param>
+    public IReadOnlyList<string>? Texts(string name, Func<string, string?>? check = null, int most = 256)
+    {
+        if (Take(name) is not { } node) return null;
+        if (isForm && TextOf(node) is { } single)
+            node = KongEntity.List(single.Split(',', StringSplitOptions.TrimEntries))!;
+        if (node is not JsonArray list) return Fail<IReadOnlyList<string>>(name, "expected an array");
+        if (list.Count > most) return Fail<IReadOnlyList<string>>(name, $"length must be at most {most}");
+        var faults = list.Select(item => FaultOf(item, check)).ToArray();
+        if (Array.TrueForAll(faults, f => f is null))
+            return list.Select(i => i!.GetValue<string>()).Distinct().ToArray();
+        var last = Array.FindLastIndex(faults, f => f is not null);
+        Faults[name] = new JsonArray([.. faults.Take(last + 1).Select(f => f is null ? null : JsonValue.Create(f))]);
+        return null;
+    }
+
+    public IReadOnlyList<string>? Tags() => Texts("tags", most: 64);
+
+    /// <summary>A record of its own; empty when it is missing.</summary>
+    public KongFields Record(string name)
+    {
+        var node = Take(name);
+        if (node is not null and not JsonObject) Fail<object>(name, "expected a record");
+        var record = new KongFields(node as JsonObject ?? [], isForm);
+        _known[name] = record;
+        return record;
+    }
+
+    /// <summary>A record whose names are the caller's; in a form, a dot in such a name is part of it.</summary>
+    public KongFields Map(string name)
+    {
+        var record = Record(name);
+        if (!isForm) return record;
+        var flat = new JsonObject(record.Flat(""));
+        var map = new KongFields(flat, isForm);
+        _known[name] = map;
+        return map;
+    }
+
+    /// <summary>What a field refers to, by its id or its name; null when it is missing or wrong.</summary>
+    public KongReference? Reference(string name, string by = "name")
+    {
+        if (Take(name) is null) return null;
+        var record = Record(name);
+        if (Faults.ContainsKey(name)) return null;
+        var id = record.Text("id");
+        var named = record.Text(by, most: 256);
+        if (id is not null && !Guid.TryParseExact(id, "D", out _)) record.Note("id", "expected a valid UUID");
+        if (record.Faults.Count > 0) return null;
+        if (id is null == named is null) return Fail<KongReference>(name, $"expected one of: id, {by}");
+        return new KongReference(name, id is null ? by : "id", id ?? named!);
+    }
+
+    /// <summary>A field that Kong has and we do not: only the values that say what is so anyway are let through.
+    /// </summary>
+    public void Only(string name, string says, params string?[] honoured)
+    {
+        if (Take(name) is not { } node) return;
+        var items = node as JsonArray ?? (IEnumerable<JsonNode?>)[node];
+        if (!items.Select(i => TextOf(i) ?? i?.ToJsonString()).All(honoured.Contains)) Note(name, "not supported: " + says);
+    }
+
+    /// <summary>Fields of Kong that nothing here stands for.</summary>
+    public void None(string says, params string[] names)
+    {
+        foreach (var name in names) Only(name, says);
+    }
+
+    /// <summary>Marks a field as known without looking at it.</summary>
+    public void Skip(string name) => Take(name);
+
+    /// <summary>Notes a fault; the first one of a field stays.</summary>
+    public long? Note(string name, string fault)
+    {
+        _known.TryAdd(name, null);
+        Faults.TryAdd(name, JsonValue.Create(fault));
+        return null;
+    }
+
+    private void Close()
+    {
+        foreach (var name in Names.Where(n => !_known.ContainsKey(n)).ToArray())
+            Faults.TryAdd(KongText.Shown(name), JsonValue.Create("unknown field"));
+        foreach (var (name, record) in _known)
+        {
+            record?.Close();
+            if (record?.Faults.Count > 0) Faults.TryAdd(name, record.Faults.DeepClone());
+        }
+    }
+
+    private JsonNode? Take(string name)
+    {
+        _known.TryAdd(name, null);
+        var node = given[name];
+        return isForm && TextOf(node) is "" ? null : node;
+    }
+
+    private T? Fail<T>(string name, string fault) where T : class
+    {
+        Note(name, fault);
+        return null;
+    }
+
+    private IEnumerable<KeyValuePair<string, JsonNode?>> Flat(string prefix) => given.SelectMany(f =>
+        f.Value is JsonObject inner
+            ? new KongFields(inner, isForm).Flat($"{prefix}{f.Key}.")
+            : [KeyValuePair.Create(prefix + f.Key, f.Value?.DeepClone())]);
+
+    private static string? FaultOf(JsonNode? item, Func<string, string?>? check) => TextOf(item) switch
+    {
+        null => "expected a string",
+        "" => "length must be at least 1",
+        { Length: > 1024 } => "length must be at most 1024",
+        var text when !KongText.IsPrintable(text) => "expected printable characters only",
+        var text => check?.Invoke(text),
+    };
+
+    private static string? TextOf(JsonNode? node) =>
+        node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
+
+    private static bool TryInteger(decimal exact, out long number)
+    {
+        var whole = decimal.IsInteger(exact) && exact is >= long.MinValue and <= long.MaxValue;
+        number = whole ? decimal.ToInt64(exact) : 0;
+        return whole;
+    }
+}
+
+/// <summary>A reference to another object, by its id or its name.</summary>
+internal sealed record KongReference(string Field, string By, string Value)
+{
+    public KongAnswer NotFound(string kind) =>
+        KongAnswer.NoSuch(Field, new JsonObject { [By] = KongText.Shown(Value) }, kind);
+}

@@ -1,0 +1,122 @@
+using System.Text.Json.Nodes;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.Kong;
+
+namespace Tollgate.Web.Kong;
+
+/// <summary>
+/// What a plugin's config may say. It is stored complete, with the values that hold when nothing was said, so that
+/// reading it back shows what is done.
+/// </summary>
+/// <param name="Scope">The field of the one scope at which it works.</param>
+/// <param name="Path">Where it is posted to.</param>
+internal abstract record PluginSchema(string Name, string Scope, string Path)
+{
+    private static readonly PluginSchema[] s_all = [new KeyAuthSchema(), new RateLimitingSchema(), new GatingSchema()];
+
+    public static IEnumerable<string> Names => s_all.Select(s => s.Name);
+
+    public static PluginSchema? Find(string name) => Array.Find(s_all, s => s.Name == name);
+
+    /// <summary>Reads the config of a plugin; what is wrong is noted in the fields.</summary>
+    /// <param name="groups">Names of all consumer groups.</param>
+    public abstract JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups);
+
+    protected const string OnService = "/services/{service}/plugins", OnGroup = "/consumer_groups/{group}/plugins";
+}
+
+/// <summary>Asks for a key on every route of a service.</summary>
+internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, "service", OnService)
+{
+    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    {
+        var config = plugin.Record("config");
+        var names = config.Texts("key_names", n => n.Length <= 128 && n.All(IsToken)
+            ? null : "expected the name of a header: letters, digits, '-' and '_'", 16);
+        if (names is { Count: 0 }) config.Note("key_names", "length must be at least 1");
+        config.Only("key_in_header", "keys are taken from headers", "true");
+        config.Only("key_in_query", "keys are taken from headers only in this version; leave it out", "false");
+        config.Only("key_in_body", "keys are taken from headers only", "false");
+        config.Only("hide_credentials", "a key never reaches the upstream; leave it out or send true", "true");
+        config.Only("run_on_preflight", "a call without a key is refused, whatever its method", "true");
+        config.None("a call without a key is refused", "anonymous");
+        config.None("the realm cannot be set in this version", "realm", "identity_realms");
+        return new JsonObject
+        {
+            ["key_names"] = KongEntity.List(names ?? Publication.DefaultKeyHeaders),
+            ["key_in_header"] = true,
+            ["key_in_query"] = false,
+            ["key_in_body"] = false,
+            ["hide_credentials"] = true,
+            ["run_on_preflight"] = true,
+            ["anonymous"] = null,
+        };
+    }
+
+    private static bool IsToken(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_';
+}
+
+/// <summary>How often each consumer of a group may call: limits of its plan.</summary>
+internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiting, "consumer_group", OnGroup)
+{
+    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    {
+        var config = plugin.Record("config");
+        var complete = new JsonObject();
+        (string Name, long Count)? shorter = null;
+        foreach (var unit in Enum.GetValues<WindowUnit>())
+        {
+            var name = Catalog.Windows.NameOf(unit);
+            var count = config.Integer(name, 1, Limit.MaxCount);
+            complete[name] = count;
+            if (count is not { } here) continue;
+            if (shorter is { } before && here < before.Count)
+                config.Note(name, $"the limit for {name} ({here}) cannot be lower than the limit for " +
+                    $"{before.Name} ({before.Count})");
+            shorter = (name, here);
+        }
+
+        if (!Enum.GetValues<WindowUnit>().Any(u => config.Has(Catalog.Windows.NameOf(u))))
+            plugin.Note("@entity", "at least one of these fields must be non-empty: 'config.second', " +
+                "'config.minute', 'config.hour', 'config.day', 'config.month', 'config.year'");
+        config.Only("policy", "counters are kept on this node; redis and cluster need a shared store, which this " +
+            "version does not have", "local");
+        config.Only("limit_by", "limits are counted per consumer", "consumer");
+        config.Only("fault_tolerant", "counters are in the process and cannot fail apart from it", "true");
+        config.Only("hide_client_headers", "callers are told what is left", "false");
+        config.Only("error_code", "a refusal is a 429", "429");
+        config.Only("error_message", "a refusal has its own text", "API rate limit exceeded");
+        config.Only("sync_rate", "counters are exact at every call", "-1");
+        config.None("limits are counted per consumer", "header_name", "path");
+        config.None("this version has no shared store", "redis");
+        complete["policy"] = "local";
+        complete["limit_by"] = "consumer";
+        complete["fault_tolerant"] = true;
+        complete["hide_client_headers"] = false;
+        complete["error_code"] = 429;
+        complete["error_message"] = "API rate limit exceeded";
+        return complete;
+    }
+}
+
+/// <summary>Which group may call what of a service; everything else of it is refused.</summary>
+internal sealed record GatingSchema() : PluginSchema(KongPlugin.EndpointGating, "service", OnService)
+{
+    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    {
+        var config = plugin.Record("config");
+        var map = config.Map("endpoint_map");
+        if (!config.Has("endpoint_map")) config.Note("endpoint_map", "required field missing");
+        var complete = new JsonObject();
+        foreach (var group in map.Names.ToArray())
+        {
+            var entries = map.Texts(group, PathRules.FaultOfEntry, KongForm.MaxFields);
+            if (!groups.Contains(group))
+                map.Note(KongText.Shown(group), "no consumer group has this name; create it first");
+            complete[group] = KongEntity.List(entries ?? []);
+        }
+
+        return new JsonObject { ["endpoint_map"] = complete };
+    }
+}

@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using Tollgate.Config;
+using Tollgate.Config.Kong;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.Kong;
+
+/// <summary>Kong's services: upstreams; each is an API of Tollgate.</summary>
+internal sealed class ServicesApi(Database database, ConfigStore config, KongNews news)
+{
+    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
+    {
+        var service = Read(fields);
+        if (fields.Refusal is { } refusal) return refusal;
+        var answer = await database.WriteAsync(async db =>
+        {
+            // an API of the file under the same name would share the usage of its operations
+            if (service.Name is { } name && (await ConfigStore.FindAsync(db, ConfigKind.Service, name) is not null
+                || await ConfigStore.FindAsync(db, ConfigKind.Api, name) is not null))
+                return KongAnswer.Taken(new JsonObject { ["name"] = name });
+            var row = await config.AddAsync(
+                db, ConfigKind.Service, service.Name, ManagedBy.Kong, KongJson.Write(service));
+            return row is null
+                ? KongAnswer.Taken(new JsonObject { ["name"] = service.Name })
+                : KongAnswer.Created(Write(row));
+        });
+        if (answer.Wrote) await news.ConfigAsync();
+        return answer;
+    }
+
+    public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page) =>
+        page.Of(await config.OfKindAsync(ConfigKind.Service), Write);
+
+    public async Task<KongAnswer> GetAsync(KongRequest request) =>
+        await config.FindAsync(ConfigKind.Service, request["s"]) is { } row
+            ? KongAnswer.Ok(Write(row)) : KongAnswer.NotFound();
+
+    /// <summary>Removes a service with its plugins, unless routes still lead to it.</summary>
+    public async Task<KongAnswer> DeleteAsync(KongRequest request)
+    {
+        var answer = await database.WriteAsync(async db =>
+        {
+            if (await ConfigStore.FindAsync(db, ConfigKind.Service, request["s"]) is not { } row)
+                return KongAnswer.NoContent;
+            var all = await ConfigStore.AllAsync(db);
+            if (all.Any(r => r.Kind == ConfigKind.Route && KongJson.Read<KongRoute>(r).Service == row.Id))
+                return KongAnswer.InUse("services", "routes");
+            foreach (var plugin in all.Where(r => r.Kind == ConfigKind.Plugin
+                && KongJson.Read<KongPlugin>(r).Service == row.Id))
+                await ConfigStore.DeleteAsync(db, plugin);
+            await ConfigStore.DeleteAsync(db, row);
+            return KongAnswer.NoContent;
+        });
+        if (answer.Wrote) await news.ConfigAsync();
+        return answer;
+    }
+
+    private static KongService Read(KongFields fields)
+    {
+        var name = fields.Name();
+        var tags = fields.Tags();
+        var at = fields.Has("url") ? FromUrl(fields) : FromParts(fields);
+        fields.Only("enabled", "a service works until it is deleted", "true");
+        fields.Only("retries", "a call is forwarded once; leave it out or send 0", "0");
+        foreach (var timeout in (string[])["connect_timeout", "write_timeout", "read_timeout"])
+            fields.Only(timeout, "time-outs are not set per service in this version; leave it out");
+        fields.None("certificates of upstreams are not set per service in this version",
+            "client_certificate", "tls_verify", "tls_verify_depth", "ca_certificates", "tls_sans");
+        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        return at with { Name = name, Tags = tags };
+    }
+
+    private static KongService FromUrl(KongFields fields)
+    {
+        foreach (var part in (string[])["protocol", "host", "port", "path"])
+            if (fields.Has(part)) fields.Note(part, "expected either url or protocol, host, port and path");
+        var text = fields.Text("url");
+        if (text is null) return new KongService();
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")
+            || url.Host.Length == 0 || url.Port is < 1 or > 65535)
+            fields.Note("url", "expected http:// or https://, a host, and optionally a port and a path");
+        else if (url.UserInfo.Length > 0 || url.Query.Length > 0 || url.Fragment.Length > 0)
+            fields.Note("url", "a user, a query or a fragment cannot be part of an upstream");
+        else if (url.AbsolutePath is var path && path != "/" && PathRules.FaultOfPath(path) is { } fault)
+            fields.Note("url", $"its path: {fault}");
+        else return new KongService
+        {
+            Protocol = url.Scheme,
+            Host = url.IdnHost,
+            Port = url.Port,
+            Path = path == "/" ? null : path,
+        };
+        return new KongService();
+    }
+
+    private static KongService FromParts(KongFields fields)
+    {
+        var protocol = fields.OneOf("protocol", "http", "https") ?? "http";
+        var host = fields.Text("host", required: true, most: 255) ?? "localhost";
+        if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
+            fields.Note("host", "invalid value: expected a host name or an address");
+        var port = fields.Integer("port", 1, 65535) ?? 80;
+        var path = fields.Text("path");
+        if (path is not null and not "/" && PathRules.FaultOfPath(path) is { } fault) fields.Note("path", fault);
+        return new KongService { Protocol = protocol, Host = host, Port = (int)port, Path = path is "/" ? null : path };
+    }
+
+    private static JsonObject Write(ConfigRow row)
+    {
+        var service = KongJson.Read<KongService>(row);
+        var entity = KongEntity.Of(row);
+        entity["protocol"] = service.Protocol;
+        entity["host"] = service.Host;
+        entity["port"] = service.Port;
+        entity["path"] = service.Path;
+        entity["enabled"] = true;
+        entity["retries"] = 0;
+        entity["tags"] = KongEntity.List(service.Tags);
+        return entity.Dated(row);
+    }
+}
