@@ -67,7 +67,7 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
         (string Name, long Count)? shorter = null;
         foreach (var unit in Enum.GetValues<WindowUnit>())
         {
-            var name = Catalog.Windows.NameOf(unit);
+            var name = Catalog.LimitWindow.NameOf(unit);
             var count = config.Integer(name, 1, Limit.MaxCount);
             complete[name] = count;
             if (count is not { } here) continue;
@@ -77,7 +77,7 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
             shorter = (name, here);
         }
 
-        if (!Enum.GetValues<WindowUnit>().Any(u => config.Has(Catalog.Windows.NameOf(u))))
+        if (!Enum.GetValues<WindowUnit>().Any(u => config.Has(Catalog.LimitWindow.NameOf(u))))
             plugin.Note("@entity", "at least one of these fields must be non-empty: 'config.second', " +
                 "'config.minute', 'config.hour', 'config.day', 'config.month', 'config.year'");
         config.Only("policy", "counters are kept on this node; redis and cluster need a shared store, which this " +

@@ -1,0 +1,160 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+
+namespace Tollgate.IntegrationTests;
+
+/// <summary>What a dead process leaves: every answered call, and no second window.</summary>
+public sealed class KillTests
+{
+    private const string Rates = """
+        version: 1
+        currency: USD
+        apis:
+          shop:
+            upstream: UPSTREAM
+            operations: { data: GET /api/v1/data }
+        plans:
+          metered: { operations: [data], limits: [1500/day] }
+        """;
+
+    [Fact]
+    public async Task After_kill_9_and_a_restart_usage_says_1000_for_1000_answered_calls()
+    {
+        using var folder = new TempFolder();
+        await using var upstream = await Upstream.StartAsync();
+        var file = await Setup.WriteAsync(folder, Rates, upstream);
+        string key;
+        using (var server = await ServerProcess.StartAsync(folder.Of("data"), "--config", file))
+        {
+            key = await Setup.SubscribeAsync(server.Admin, "fred", "metered");
+            Assert.Equal(1_000, await Setup.CallAsync(server.Proxy, "/api/v1/data", key, 1_000));
+            await server.KillAsync();
+        }
+
+        using var again = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
+        Assert.Equal(1_000, await Setup.UsageAsync(again.Admin));
+        Assert.Equal(500, await Setup.CallAsync(again.Proxy, "/api/v1/data", key, 600));
+        Assert.Equal(1_500, await Setup.UsageAsync(again.Admin));
+    }
+
+    [Fact]
+    public async Task Killed_under_load_five_times_the_ledger_has_every_answered_call_and_none_twice()
+    {
+        using var folder = new TempFolder();
+        await using var upstream = await Upstream.StartAsync();
+        var file = await Setup.WriteAsync(folder, Rates.Replace(", limits: [1500/day]", "", StringComparison.Ordinal), upstream);
+        var random = new Random(7);
+        const int inFlight = 16;
+        long answered = 0;
+        string? key = null;
+        for (var run = 0; run < 5; run++)
+        {
+            using var server = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
+            key ??= await Setup.SubscribeAsync(server.Admin, "fred", "metered");
+            var load = Enumerable.Range(0, inFlight)
+                .Select(_ => Setup.CallUntilBrokenAsync(server.Proxy, "/api/v1/data", key)).ToArray();
+            await Task.Delay(TimeSpan.FromMilliseconds(300 + random.Next(700)), TimeProvider.System);
+            await server.KillAsync();
+            answered += (await Task.WhenAll(load)).Sum();
+        }
+
+        using var last = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
+        var counted = await Setup.UsageAsync(last.Admin);
+        Assert.True(answered > 100, $"The load was too small to say anything: {answered} calls.");
+        Assert.InRange(counted, answered, answered + (5 * inFlight));
+        Assert.True(counted <= upstream.Calls, $"Counted {counted}, the upstream saw {upstream.Calls}.");
+    }
+
+    [Fact]
+    public async Task SIGTERM_ends_with_exit_code_0_and_loses_nothing()
+    {
+        using var folder = new TempFolder();
+        await using var upstream = await Upstream.StartAsync();
+        var file = await Setup.WriteAsync(folder, Rates, upstream);
+        using (var server = await ServerProcess.StartAsync(folder.Of("data"), "--config", file))
+        {
+            var key = await Setup.SubscribeAsync(server.Admin, "fred", "metered");
+            Assert.Equal(50, await Setup.CallAsync(server.Proxy, "/api/v1/data", key, 50));
+            Assert.Equal(0, await server.StopAsync());
+        }
+
+        using var again = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
+        Assert.Equal(50, await Setup.UsageAsync(again.Admin));
+    }
+}
+
+/// <summary>What several tests do with a running server.</summary>
+internal static class Setup
+{
+    public static async Task<string> WriteAsync(TempFolder folder, string yaml, Upstream upstream)
+    {
+        var file = folder.Of("tollgate.yaml");
+        await File.WriteAllTextAsync(file, yaml.Replace("UPSTREAM", upstream.Address, StringComparison.Ordinal));
+        return file;
+    }
+
+    public static async Task<string> SubscribeAsync(Uri admin, string name, string plan)
+    {
+        using var client = new HttpClient { BaseAddress = admin };
+        await PostAsync("/v1/customers", new { name });
+        await PostAsync("/v1/consumers", new { username = name, customer = name });
+        await PostAsync("/v1/subscriptions", new { customer = name, plan });
+        return (await PostAsync($"/v1/consumers/{name}/keys", new { })).GetProperty("key").GetString()!;
+
+        async Task<JsonElement> PostAsync(string path, object body)
+        {
+            using var answer = await client.PostAsJsonAsync(path, body);
+            var text = await answer.Content.ReadAsStringAsync();
+            Assert.True(answer.IsSuccessStatusCode, $"POST {path}: {text}");
+            return JsonDocument.Parse(text).RootElement;
+        }
+    }
+
+    /// <summary>How many of so many calls, eight at a time, were answered 200.</summary>
+    public static async Task<int> CallAsync(Uri proxy, string path, string key, int calls)
+    {
+        using var client = new HttpClient { BaseAddress = proxy };
+        client.DefaultRequestHeaders.Add("apikey", key);
+        var ok = 0;
+        await Parallel.ForEachAsync(Enumerable.Range(0, calls), new ParallelOptions { MaxDegreeOfParallelism = 8 },
+            async (_, cancel) =>
+            {
+                using var answer = await client.GetAsync(path, cancel);
+                if (answer.StatusCode == HttpStatusCode.OK) Interlocked.Increment(ref ok);
+            });
+        return ok;
+    }
+
+    /// <summary>Calls one after the other until the server is gone; answers how many came back whole.</summary>
+    public static async Task<int> CallUntilBrokenAsync(Uri proxy, string path, string key)
+    {
+        using var client = new HttpClient { BaseAddress = proxy };
+        client.DefaultRequestHeaders.Add("apikey", key);
+        var whole = 0;
+        while (true)
+        {
+            try
+            {
+                using var answer = await client.GetAsync(path);
+                if (answer.StatusCode != HttpStatusCode.OK) return whole;
+                await answer.Content.ReadAsByteArrayAsync();
+                whole++;
+            }
+            catch (HttpRequestException)
+            {
+                return whole;
+            }
+        }
+    }
+
+    /// <summary>Billable calls in the ledger.</summary>
+    public static async Task<long> UsageAsync(Uri admin)
+    {
+        using var client = new HttpClient { BaseAddress = admin };
+        var usage = JsonDocument.Parse(await client.GetStringAsync("/v1/usage?meter=calls")).RootElement;
+        return usage.GetProperty("data").EnumerateArray()
+            .Sum(row => long.Parse(row.GetProperty("value").GetString()!, CultureInfo.InvariantCulture));
+    }
+}

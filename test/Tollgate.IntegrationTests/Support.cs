@@ -1,0 +1,175 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Tollgate.IntegrationTests;
+
+/// <summary>The built server as a process of its own, on free ports, with a data folder that outlives it.</summary>
+internal sealed class ServerProcess : IDisposable
+{
+    private readonly Process _process;
+
+    private ServerProcess(Process process, StringBuilder output) => (_process, Output) = (process, output);
+
+    public required Uri Proxy { get; init; }
+
+    public required Uri Admin { get; init; }
+
+    /// <summary>All that it printed, both streams.</summary>
+    public StringBuilder Output { get; }
+
+    private static string Dll => Path.Combine(AppContext.BaseDirectory, "Tollgate.Server.dll");
+
+    /// <summary>Starts <c>run</c> (or another serving command) and waits until it is ready.</summary>
+    public static async Task<ServerProcess> StartAsync(string data, params string[] more)
+    {
+        var command = more is ["demo", ..] ? more : ["run", .. more];
+        var (proxy, admin) = (Ports.Free(), Ports.Free());
+        var process = Start([.. command, "--data", data, "--proxy", $"http://127.0.0.1:{proxy}", "--admin",
+            $"http://127.0.0.1:{admin}"], data, out var output);
+        var server = new ServerProcess(process, output)
+        {
+            Proxy = new Uri($"http://127.0.0.1:{proxy}"),
+            Admin = new Uri($"http://127.0.0.1:{admin}"),
+        };
+        using var client = new HttpClient();
+        for (var i = 0; i < 600; i++)
+        {
+            if (process.HasExited) throw new InvalidOperationException($"The server ended: {output}");
+            try
+            {
+                using var ready = await client.GetAsync(new Uri(server.Admin, "/readyz"));
+                if (ready.StatusCode == HttpStatusCode.OK) return server;
+            }
+            catch (HttpRequestException)
+            {
+                // not yet
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+        }
+
+        server.Dispose();
+        throw new InvalidOperationException($"The server was not ready within 30 s: {output}");
+    }
+
+    /// <summary>Runs a command of the server to its end.</summary>
+    public static async Task<(int ExitCode, string Output)> RunAsync(string folder, params string[] command)
+    {
+        using var process = Start(command, folder, out var output);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60), TimeProvider.System);
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw new InvalidOperationException($"'{string.Join(' ', command)}' did not end: {output}");
+        }
+
+        return (process.ExitCode, output.ToString());
+    }
+
+    /// <summary>SIGKILL: nothing of it runs any more, nothing was said to it before.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGTERM; answers the exit code.</summary>
+    public async Task<int> StopAsync()
+    {
+        using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString()]);
+        await kill.WaitForExitAsync();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
+        await _process.WaitForExitAsync(patience.Token);
+        return _process.ExitCode;
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private static Process Start(string[] command, string folder, out StringBuilder output)
+    {
+        Directory.CreateDirectory(folder);
+        var info = new ProcessStartInfo("dotnet", [Dll, .. command])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder,
+        };
+        foreach (var name in info.Environment.Keys.Where(k => k.StartsWith("TOLLGATE_", StringComparison.Ordinal)).ToArray())
+            info.Environment.Remove(name);
+        var text = output = new StringBuilder();
+        var process = Process.Start(info)!;
+        process.OutputDataReceived += (_, e) => Take(e.Data);
+        process.ErrorDataReceived += (_, e) => Take(e.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+
+        void Take(string? line)
+        {
+            if (line is null) return;
+            lock (text) text.AppendLine(line);
+        }
+    }
+}
+
+internal static class Ports
+{
+    public static int Free()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+/// <summary>A folder for one test, gone afterwards.</summary>
+internal sealed class TempFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("tollgate-it-").FullName;
+
+    public string Of(string name) => System.IO.Path.Combine(Path, name);
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}
+
+/// <summary>A tool from a Debian package, run to its end.</summary>
+internal static class Tool
+{
+    public static async Task<(int ExitCode, string Output)> RunAsync(
+        string file, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var info = new ProcessStartInfo(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) info.Environment[name] = value;
+        using var process = Process.Start(info)!;
+        var lines = new ConcurrentQueue<string>();
+        process.OutputDataReceived += (_, e) => lines.Enqueue(e.Data ?? "");
+        process.ErrorDataReceived += (_, e) => lines.Enqueue(e.Data ?? "");
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, string.Join('\n', lines));
+    }
+
+    public static bool IsInstalled(string name) => (Environment.GetEnvironmentVariable("PATH") ?? "")
+        .Split(':').Any(folder => File.Exists(Path.Combine(folder, name)));
+}
+
+internal static class Repository
+{
+    public static string Root { get; } = Find(AppContext.BaseDirectory);
+
+    private static string Find(string folder) =>
+        File.Exists(Path.Combine(folder, "Tollgate.slnx")) ? folder : Find(Path.GetDirectoryName(folder)!);
+}
