@@ -59,5 +59,11 @@ public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone)
         return NodaTime.Period.DaysBetween(first, last);
     }
 
-    private Instant Boundary(int index) => Zone.AtStartOfDay(Anchor.PlusMonths(index)).ToInstant();
+    /// <summary>The first instant that is at or after local midnight: a zone may skip midnight (São Paulo in spring)
+    /// or the whole day (Samoa on 30 December 2011).</summary>
+    private Instant Boundary(int index)
+    {
+        var midnight = Zone.MapLocal(Anchor.PlusMonths(index).AtMidnight());
+        return midnight.Count == 0 ? midnight.LateInterval.Start : midnight.First().ToInstant();
+    }
 }

@@ -26,8 +26,9 @@ public readonly record struct Id<T>(Guid Value) where T : IIdentified
             return ok;
         }
 
-        var bare = Guid.TryParseExact(text, "D", out var guid);
-        id = new Id<T>(guid);
+        // the length: parsing alone would let white space pass
+        var bare = Guid.TryParseExact(text, "D", out var guid) && text.Length == 36;
+        id = new Id<T>(bare ? guid : default);
         return bare;
     }
 

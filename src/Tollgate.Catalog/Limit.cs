@@ -1,3 +1,4 @@
+using System.Globalization;
 using NodaTime;
 
 namespace Tollgate.Catalog;
@@ -20,7 +21,9 @@ public sealed record Limit(long Count, WindowUnit Per)
     {
         var slash = text.IndexOf('/');
         return slash > 0
-            && long.TryParse(text.AsSpan(0, slash).ToString().Replace("_", "", StringComparison.Ordinal), out var count)
+            && text[0] != '_' && text[slash - 1] != '_'
+            && long.TryParse(text[..slash].Replace("_", "", StringComparison.Ordinal), NumberStyles.None,
+                CultureInfo.InvariantCulture, out var count)
             && count is >= 1 and <= MaxCount
             && LimitWindow.TryParseUnit(text.AsSpan(slash + 1), out var unit)
             ? new Limit(count, unit)

@@ -12,9 +12,9 @@ public static class Micros
 
     public static long Now(TimeProvider clock) => Of(clock.GetUtcNow());
 
-    public static long Of(DateTimeOffset at) => (at.UtcTicks - DateTime.UnixEpoch.Ticks) / 10;
+    public static long Of(DateTimeOffset at) => OfTicks(at.UtcTicks - DateTime.UnixEpoch.Ticks);
 
-    public static long Of(Instant at) => at.ToUnixTimeTicks() / 10;
+    public static long Of(Instant at) => OfTicks(at.ToUnixTimeTicks());
 
     public static Instant ToInstant(long micros) => Instant.FromUnixTimeTicks(checked(micros * 10));
 
@@ -32,4 +32,7 @@ public static class Micros
         micros = parsed.Success ? Of(parsed.Value.ToInstant()) : 0;
         return parsed.Success;
     }
+
+    // division rounds towards zero, which before 1970 is the future
+    private static long OfTicks(long ticks) => (ticks - (((ticks % 10) + 10) % 10)) / 10;
 }

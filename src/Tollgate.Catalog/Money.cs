@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Tollgate.Catalog;
 
@@ -35,26 +36,25 @@ public readonly record struct Money(long MinorUnits, Currency Currency)
     /// <param name="weights">At least one, none negative, not all zero.</param>
     public Money[] Split(IReadOnlyList<decimal> weights)
     {
-        if (weights.Count == 0 || weights.Any(w => w < 0) || weights.Sum() is var sum && sum <= 0)
+        if (weights.Count == 0 || weights.Any(w => w < 0) || weights.All(w => w == 0))
             throw new ArgumentException("Weights must be zero or more, and at least one above zero.", nameof(weights));
+        // whole numbers of any length: a share of a large amount has more digits than a decimal holds
+        var whole = weights.Select(Whole).ToArray();
+        var sum = whole.Aggregate(BigInteger.Zero, (a, b) => a + b);
         var parts = new long[weights.Count];
-        var remainders = new decimal[weights.Count];
+        var remainders = new BigInteger[weights.Count];
         var left = MinorUnits;
         for (var i = 0; i < parts.Length; i++)
         {
-            var share = MinorUnits * (weights[i] / sum);
-            parts[i] = decimal.ToInt64(decimal.Truncate(share));
-            remainders[i] = Math.Abs(share - parts[i]);
+            parts[i] = (long)BigInteger.DivRem(MinorUnits * whole[i], sum, out var remainder);
+            remainders[i] = BigInteger.Abs(remainder);
             left -= parts[i];
         }
 
-        var order = Enumerable.Range(0, parts.Length).Where(i => weights[i] > 0)
-            .OrderByDescending(i => remainders[i]).ThenBy(i => i).ToArray();
-        for (var i = 0; left != 0; i = (i + 1) % order.Length)
-        {
-            parts[order[i]] += Math.Sign(left);
-            left -= Math.Sign(left);
-        }
+        // what is left is less than one minor unit for each part with a remainder
+        var order = Enumerable.Range(0, parts.Length).OrderByDescending(i => remainders[i]);
+        foreach (var i in order.Take((int)Math.Abs(left)))
+            parts[i] += Math.Sign(left);
 
         var currency = Currency;
         return Array.ConvertAll(parts, p => new Money(p, currency));
@@ -62,6 +62,16 @@ public readonly record struct Money(long MinorUnits, Currency Currency)
 
     /// <summary>"16.19": with as many digits as the currency has, without its code.</summary>
     public override string ToString() => Amount.ToString("F" + Currency.MinorUnitDigits, CultureInfo.InvariantCulture);
+
+    /// <summary>The weight × 10^28, so that all weights are whole numbers of one unit.</summary>
+    private static BigInteger Whole(decimal weight)
+    {
+        Span<int> bits = stackalloc int[4];
+        decimal.GetBits(weight, bits);
+        var digits = new BigInteger((uint)bits[0]) | (new BigInteger((uint)bits[1]) << 32)
+            | (new BigInteger((uint)bits[2]) << 64);
+        return digits * BigInteger.Pow(10, 28 - weight.Scale);
+    }
 
     private static Currency Same(Money left, Money right) => left.Currency == right.Currency
         ? left.Currency

@@ -2,15 +2,23 @@ namespace Tollgate.Catalog;
 
 /// <summary>A quantity of an operation within the stretch that is rated.</summary>
 /// <param name="Quantity">Billable units, exact.</param>
-public readonly record struct Usage(string Meter, string Operation, decimal Quantity);
+public readonly record struct Usage(string Meter, string Operation, decimal Quantity)
+{
+    /// <summary>The path template that the line shows; two APIs may have an operation of one name.</summary>
+    public string Endpoint { get; init; } = Operation;
+}
 
 /// <summary>A line before it is rounded and stands on an invoice.</summary>
 /// <param name="PriceName">The price that asks for it.</param>
-/// <param name="Operation">Whose usage it is; none for a flat price.</param>
+/// <param name="Usage">What was used; none for a flat price.</param>
 /// <param name="PreciseAmount">Before rounding.</param>
 /// <param name="Factor">The part of the period that the terms cover, for prorated lines; else 1.</param>
 public sealed record RatedLine(
-    string PriceName, string? Operation, decimal Quantity, decimal UnitAmount, decimal PreciseAmount, Proration Factor);
+    string PriceName, Usage? Usage, decimal UnitAmount, decimal PreciseAmount, Proration Factor)
+{
+    /// <summary>Units used; a flat price is for one.</summary>
+    public decimal Quantity => Usage?.Quantity ?? 1;
+}
 
 /// <summary>Days used of days in the period; printed on the line, never above 1 (money.md 9).</summary>
 public readonly record struct Proration(int Days, int OfDays)
@@ -30,15 +38,16 @@ public static class Rating
     /// prices and then of the operations' names.</summary>
     public static IEnumerable<RatedLine> RateUsage(PlanVersion plan, IEnumerable<Usage> usage)
     {
-        var used = usage.Where(u => u.Quantity != 0).OrderBy(u => u.Operation, StringComparer.Ordinal).ToArray();
+        var used = usage.Where(u => u.Quantity != 0).OrderBy(u => u.Operation, StringComparer.Ordinal)
+            .ThenBy(u => u.Endpoint, StringComparer.Ordinal).ToArray();
         foreach (var price in plan.Prices)
         {
             if (price.Price is not Price.PerUnit perUnit) continue;
             foreach (var u in used)
             {
                 if (u.Meter != price.Meter || !price.Covers(u.Operation)) continue;
-                yield return new RatedLine(price.Name, u.Operation, u.Quantity, perUnit.UnitAmount,
-                    u.Quantity * perUnit.UnitAmount, Proration.Whole);
+                yield return new RatedLine(
+                    price.Name, u, perUnit.UnitAmount, u.Quantity * perUnit.UnitAmount, Proration.Whole);
             }
         }
     }
@@ -49,7 +58,7 @@ public static class Rating
         foreach (var price in plan.Prices)
         {
             if (price.Price is Price.Flat flat && flat.In == timing)
-                yield return new RatedLine(price.Name, null, 1, flat.Amount, part.Of(flat.Amount), part);
+                yield return new RatedLine(price.Name, null, flat.Amount, part.Of(flat.Amount), part);
         }
     }
 }

@@ -1,0 +1,221 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Unicode;
+using NodaTime;
+using NodaTime.Text;
+using Tollgate.Catalog;
+using Tollgate.Metering;
+using Period = Tollgate.Catalog.Period;
+
+namespace Tollgate.Billing;
+
+/// <summary>
+/// An invoice as it is sent, in JSON: amounts are decimal strings, instants RFC 3339. The text of an issued one is
+/// stored and served byte for byte ever after; a draft is written anew each time.
+/// </summary>
+public sealed record InvoiceDocument
+{
+    public const string Draft = "draft", Issued = "issued";
+
+    /// <summary><c>inv_…</c>; null for a draft.</summary>
+    public required string? Id { get; init; }
+
+    /// <summary><c>2026-000001</c>, without gaps within the year of issue (UTC); null for a draft.</summary>
+    public required string? Number { get; init; }
+
+    /// <summary><see cref="Draft"/> or <see cref="Issued"/>.</summary>
+    public required string Status { get; init; }
+
+    public required InvoiceCustomer Customer { get; init; }
+
+    /// <summary><c>sub_…</c></summary>
+    public required string Subscription { get; init; }
+
+    /// <summary>Name of the plan.</summary>
+    public required string Plan { get; init; }
+
+    /// <summary>Versions of the plan's prices in force, in order of time.</summary>
+    public required IReadOnlyList<int> PlanVersions { get; init; }
+
+    /// <summary>ISO 4217; all amounts are in it.</summary>
+    public required string Currency { get; init; }
+
+    /// <summary>IANA id of the zone in which the periods begin.</summary>
+    public required string Timezone { get; init; }
+
+    public required string PeriodStart { get; init; }
+
+    /// <summary>Half-open.</summary>
+    public required string PeriodEnd { get; init; }
+
+    public required string BillAt { get; init; }
+
+    /// <summary>When the usage of a draft was read; null once issued.</summary>
+    public required string? AsOf { get; init; }
+
+    public required string? IssuedAt { get; init; }
+
+    public required IReadOnlyList<InvoiceLine> Lines { get; init; }
+
+    /// <summary>The sum of the lines' amounts.</summary>
+    public required string Total { get; init; }
+
+    /// <summary>Usage that no price asks for; with the lines it accounts for each billable call.</summary>
+    public required IReadOnlyList<UnpricedUsage> UnpricedUsage { get; init; }
+
+    /// <summary>The stored form.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, InvoiceJson.Written.InvoiceDocument);
+
+    /// <exception cref="JsonException">The text is no invoice document.</exception>
+    public static InvoiceDocument Read(string json) =>
+        JsonSerializer.Deserialize(json, InvoiceJson.Written.InvoiceDocument)
+        ?? throw new JsonException("An invoice document is an object, not null.");
+
+    /// <summary>What stays open in a draft is filled in when it is issued.</summary>
+    /// <param name="asOf">Microseconds UTC.</param>
+    public static InvoiceDocument Of(InvoiceDraft draft, InvoiceCustomer customer, string plan, long asOf) => new()
+    {
+        Id = null,
+        Number = null,
+        Status = Draft,
+        Customer = customer,
+        Subscription = draft.Subscription.Id,
+        Plan = plan,
+        PlanVersions = draft.PlanVersions,
+        Currency = draft.Total.Currency.Code,
+        Timezone = draft.Subscription.Timezone,
+        PeriodStart = Micros.ToText(Micros.Of(draft.Bill.Period.Start)),
+        PeriodEnd = Micros.ToText(Micros.Of(draft.Bill.Period.End)),
+        BillAt = Micros.ToText(draft.Bill.BillAt),
+        AsOf = Micros.ToText(asOf),
+        IssuedAt = null,
+        Lines = draft.Lines.Select(line => InvoiceLine.Of(line, draft.Subscription.Calendar.Zone)).ToArray(),
+        Total = draft.Total.ToString(),
+        UnpricedUsage = draft.Unpriced
+            .Select(u => new UnpricedUsage(u.Operation, u.Endpoint, DecimalText.Of(u.Quantity))).ToArray(),
+    };
+
+    /// <summary>The same, issued.</summary>
+    public InvoiceDocument Issue(string id, string number, long issuedAt) => this with
+    {
+        Id = id,
+        Number = number,
+        Status = Issued,
+        AsOf = null,
+        IssuedAt = Micros.ToText(issuedAt),
+    };
+}
+
+public sealed record InvoiceCustomer(string Id, string Name);
+
+/// <summary>Usage without a price, per operation.</summary>
+public sealed record UnpricedUsage(string Operation, string Endpoint, string Quantity);
+
+/// <summary>Days used of days in the period.</summary>
+public sealed record InvoiceProration(int Days, int OfDays);
+
+/// <summary>What one price asks for one operation, or for a period.</summary>
+public sealed record InvoiceLine
+{
+    /// <summary>For people: <c>/api/v1/data, 1,234 calls</c>.</summary>
+    public required string Description { get; init; }
+
+    /// <summary>Name of the price in the plan.</summary>
+    public required string Price { get; init; }
+
+    public required int PlanVersion { get; init; }
+
+    /// <summary>None for a flat price; so are the next two.</summary>
+    public required string? Meter { get; init; }
+
+    public required string? Operation { get; init; }
+
+    public required string? Endpoint { get; init; }
+
+    public required string Quantity { get; init; }
+
+    public required string UnitAmount { get; init; }
+
+    /// <summary>Before rounding.</summary>
+    public required string PreciseAmount { get; init; }
+
+    /// <summary>Rounded once, half away from zero, to the minor unit of the currency.</summary>
+    public required string Amount { get; init; }
+
+    /// <summary>None when the terms cover the whole period, and for usage, which is never prorated.</summary>
+    public required InvoiceProration? Proration { get; init; }
+
+    public required string PeriodStart { get; init; }
+
+    public required string PeriodEnd { get; init; }
+
+    public static InvoiceLine Of(DraftLine line, DateTimeZone zone)
+    {
+        var rated = line.Rated;
+        return new InvoiceLine
+        {
+            Description = Describe(line, zone),
+            Price = rated.PriceName,
+            PlanVersion = line.PlanVersion,
+            Meter = line.Meter,
+            Operation = rated.Usage?.Operation,
+            Endpoint = rated.Usage?.Endpoint,
+            Quantity = DecimalText.Of(rated.Quantity),
+            UnitAmount = DecimalText.Of(rated.UnitAmount),
+            PreciseAmount = DecimalText.Of(rated.PreciseAmount),
+            Amount = line.Amount.ToString(),
+            Proration = rated.Factor.IsWhole ? null : new InvoiceProration(rated.Factor.Days, rated.Factor.OfDays),
+            PeriodStart = Micros.ToText(Micros.Of(line.Period.Start)),
+            PeriodEnd = Micros.ToText(Micros.Of(line.Period.End)),
+        };
+    }
+
+    private static string Describe(DraftLine line, DateTimeZone zone)
+    {
+        var rated = line.Rated;
+        if (rated.Usage is { } usage) return $"{usage.Endpoint}, {DecimalText.Counted(usage.Quantity, usage.Meter)}";
+        var advance = line.InAdvance ? $", in advance for {LocalDays.Of(line.Period, zone)}" : "";
+        var part = rated.Factor.IsWhole ? "" : $", {rated.Factor.Days} of {rated.Factor.OfDays} days";
+        return rated.PriceName + advance + part;
+    }
+}
+
+/// <summary>Periods as people write them: the first and the last local day, both included.</summary>
+internal static class LocalDays
+{
+    public static string Of(Period period, DateTimeZone zone)
+    {
+        var last = period.IsEmpty ? period.Start : period.End - Duration.Epsilon;
+        return $"{Day(period.Start, zone)} to {Day(last, zone)}";
+    }
+
+    private static string Day(Instant at, DateTimeZone zone) => LocalDatePattern.Iso.Format(at.InZone(zone).Date);
+}
+
+/// <summary>Exact decimals as text: every digit that counts, none that does not.</summary>
+internal static class DecimalText
+{
+    private const string Exact = "0.############################";
+
+    public static string Of(decimal number) => number.ToString(Exact, CultureInfo.InvariantCulture);
+
+    /// <summary>"1,234 calls", "1 call".</summary>
+    public static string Counted(decimal quantity, string meter)
+    {
+        var grouped = quantity.ToString("#,##0.############################", CultureInfo.InvariantCulture);
+        return $"{grouped} {(quantity == 1 && meter == UsageStore.Calls ? "call" : meter)}";
+    }
+}
+
+[JsonSerializable(typeof(InvoiceDocument))]
+internal sealed partial class InvoiceJson : JsonSerializerContext
+{
+    /// <summary>Letters stay readable; what could end an HTML element stays escaped.</summary>
+    public static InvoiceJson Written { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = JavaScriptEncoder.Create(UnicodeRanges.All),
+    });
+}

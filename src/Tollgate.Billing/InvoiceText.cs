@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text;
+using NodaTime;
+using NodaTime.Text;
+using Tollgate.Catalog;
+using Period = Tollgate.Catalog.Period;
+
+namespace Tollgate.Billing;
+
+/// <summary>An invoice for the terminal: 80 columns, amounts below each other, no colours.</summary>
+public static class InvoiceText
+{
+    private const int Width = 80, AmountWidth = 14;
+
+    /// <summary>Lines end in a line feed. Longer names wrap before they push an amount out of its column.</summary>
+    public static string Render(InvoiceDocument invoice)
+    {
+        var text = new StringBuilder();
+        var zone = BillingCalendar.FindZone(invoice.Timezone) ?? DateTimeZone.Utc;
+        Header(text, invoice, zone);
+        var parts = invoice.Lines.Select(l => (l.PeriodStart, l.PeriodEnd, l.PlanVersion)).Distinct().Count();
+        (string, string, int)? last = null;
+        foreach (var line in invoice.Lines)
+        {
+            var part = (line.PeriodStart, line.PeriodEnd, line.PlanVersion);
+            if (parts > 1 && part != last)
+            {
+                if (last is not null) text.Append('\n');
+                Line(text, $"{Days(line.PeriodStart, line.PeriodEnd, zone)}, version {line.PlanVersion}");
+            }
+
+            last = part;
+            Row(text, Shown(line.Endpoint ?? line.Price), Arithmetic(line, invoice.Currency), Grouped(line.Amount));
+        }
+
+        if (invoice.Lines.Count == 0) Line(text, "Nothing is charged.");
+        Line(text, new string('-', Width));
+        Row(text, "Total", "", $"{invoice.Currency} {Grouped(invoice.Total)}");
+        if (invoice.UnpricedUsage.Count == 0) return text.ToString();
+        Line(text, "\nUsage without a price");
+        foreach (var usage in invoice.UnpricedUsage)
+            Row(text, Shown(usage.Endpoint), Counted(usage.Quantity, Metering.UsageStore.Calls), "");
+        return text.ToString();
+    }
+
+    private static void Header(StringBuilder text, InvoiceDocument invoice, DateTimeZone zone)
+    {
+        var draft = invoice.Status == InvoiceDocument.Draft;
+        Line(text, draft ? $"DRAFT INVOICE, as of {invoice.AsOf}" : $"INVOICE {invoice.Number}");
+        Field(text, "Customer", $"{invoice.Customer.Name} ({invoice.Customer.Id})");
+        Field(text, "Subscription", invoice.Subscription);
+        var versions = invoice.PlanVersions.Count > 1 ? "versions" : "version";
+        Field(text, "Plan", invoice.Plan +
+            (invoice.PlanVersions.Count == 0 ? "" : $", {versions} {string.Join(", ", invoice.PlanVersions)}"));
+        Field(text, "Period", $"{Days(invoice.PeriodStart, invoice.PeriodEnd, zone)} ({invoice.Timezone})");
+        Field(text, "Status", draft
+            ? $"draft: usage still comes in, billed at {invoice.BillAt}"
+            : $"{invoice.Status} at {invoice.IssuedAt}");
+        text.Append('\n');
+    }
+
+    /// <summary>"1,234 calls × 0.01", "12 of 31 days × 49.00".</summary>
+    private static string Arithmetic(InvoiceLine line, string currency)
+    {
+        var digits = Currency.Find(currency)?.MinorUnitDigits ?? 0;
+        var unit = Number(line.UnitAmount);
+        var rate = unit.ToString("#,##0." + new string('0', digits) + new string('#', 28 - digits),
+            CultureInfo.InvariantCulture);
+        if (line.Meter is { } meter) return $"{Counted(line.Quantity, meter)} × {rate}";
+        return line.Proration is { } part ? $"{part.Days} of {part.OfDays} days × {rate}" : "";
+    }
+
+    /// <summary>Left, middle and amount in columns; a name too long for its column takes lines of its own.</summary>
+    private static void Row(StringBuilder text, string left, string middle, string amount)
+    {
+        var right = (middle + amount.PadLeft(Math.Max(AmountWidth, amount.Length + 2))).TrimEnd();
+        var room = Width - right.Length - 2;
+        while (left.Length > Math.Max(room, 0) && left.Length > 0)
+        {
+            var piece = left[..Math.Min(left.Length, Width)];
+            Line(text, piece);
+            left = left.Length > Width ? "  " + left[piece.Length..] : "";
+        }
+
+        Line(text, left + right.PadLeft(Math.Max(0, Width - left.Length)));
+    }
+
+    private static void Field(StringBuilder text, string name, string value) => Line(text, $"{name,-14}{Shown(value)}");
+
+    private static void Line(StringBuilder text, string line) => text.Append(line.TrimEnd()).Append('\n');
+
+    /// <summary>Names come from outside: what would steer a terminal is not printed.</summary>
+    private static string Shown(string name) => string.Concat(name.Where(c => !char.IsControl(c)));
+
+    private static string Days(string start, string end, DateTimeZone zone) =>
+        LocalDays.Of(new Period(At(start), At(end)), zone);
+
+    private static Instant At(string text) => InstantPattern.ExtendedIso.Parse(text).GetValueOrThrow();
+
+    private static string Counted(string quantity, string meter) => DecimalText.Counted(Number(quantity), meter);
+
+    private static decimal Number(string text) => decimal.Parse(
+        text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
+
+    /// <summary>The amount with thousands separated, its digits after the point as they are.</summary>
+    private static string Grouped(string amount)
+    {
+        var point = amount.IndexOf('.');
+        var digits = point < 0 ? 0 : amount.Length - point - 1;
+        return Number(amount).ToString("N" + digits, CultureInfo.InvariantCulture);
+    }
+}
