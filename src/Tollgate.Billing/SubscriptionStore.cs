@@ -116,6 +116,13 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
         return customers;
     }
 
+    /// <summary>The currencies in which the customers with a running subscription to a plan pay.</summary>
+    public async Task<IReadOnlyList<string>> CurrenciesOfPlanAsync(DbConnection db, string planId) =>
+        (await db.QueryAsync<string>(
+            "select distinct c.currency from subscriptions s join customers c on c.key = s.customer_key " +
+            "where s.plan_id = @planId and (s.end_at is null or s.end_at > @now)",
+            new { planId, now = Micros.Now(clock) })).AsList();
+
     private static Entitlement TermsOf(SubscriptionRow subscription, int version, long startAt) => new()
     {
         Key = 0,

@@ -31,7 +31,7 @@ public sealed class UsageWindows(UsageWindow length, DateTimeZone zone)
     {
         var steady = zone.GetZoneInterval(at);
         var shift = Micros.PerSecond * steady.WallOffset.Seconds;
-        var (start, end) = Catalog.Windows.At(WindowUnit.Hour, Micros.Of(at) + shift);
+        var (start, end) = Catalog.LimitWindow.At(WindowUnit.Hour, Micros.Of(at) + shift);
         return (
             steady.HasStart ? Math.Max(start - shift, Micros.Of(steady.Start)) : start - shift,
             steady.HasEnd ? Math.Min(end - shift, Micros.Of(steady.End)) : end - shift);

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Tollgate.Billing;
 using Tollgate.Config;
 using Tollgate.Server.Demo;
 using Tollgate.Storage;

@@ -12,6 +12,8 @@ public static class Answers
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DefaultIgnoreCondition = JsonIgnoreCondition.Never,
+        // answers are JSON to programs, never text in a page: quotes and umlauts may stand as they are
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
     public static IResult Ok(object value) => Results.Json(value, Json);

@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Prometheus;
+using Tollgate.Billing;
 using Tollgate.Storage;
-using Tollgate.Web;
 using Tollgate.Web.Kong;
 using Tollgate.Web.V1;
 
@@ -25,7 +25,11 @@ internal static class AdminSetup
         .AddSingleton(node.Currency)
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
-        .AddSingleton(new KeyMaking(node.Keys, node.Feed));
+        .AddSingleton(new InvoiceStore(node.Database))
+        .AddSingleton(new KongDefaults(node.Currency.Currency))
+        .AddSingleton(new KeyMaking(node.Keys, node.Feed))
+        .AddSingleton(new PlanPublishing(
+            node.Publisher, node.Feed, node.Subscriptions, node.Currency, node.Clocks.Business));
 
     public static void Map(WebApplication app, TollgateNode node)
     {

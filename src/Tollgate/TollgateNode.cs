@@ -20,6 +20,8 @@ public sealed class TollgateNode : IAsyncDisposable
     private static readonly TimeSpan s_drainEvery = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan s_billEvery = TimeSpan.FromSeconds(10);
 
+    private static readonly JournalOptions s_journal = new();
+
     private readonly CancellationTokenSource _stopping = new();
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
@@ -38,6 +40,8 @@ public sealed class TollgateNode : IAsyncDisposable
         Consumers = new ConsumerStore(Database, clocks.Business);
         Customers = new CustomerStore(Database, clocks.Business);
         Subscriptions = new SubscriptionStore(Database, clocks.Business);
+        Billing = new BillingRun(Database, row => row.ToPlanVersion(), Drain.CatchUpAsync,
+            new BillingOptions { CollectionWindow = options.CollectionWindow });
         Registry = Metrics.NewCustomRegistry();
         GateMetrics = new GateMetrics(Registry);
     }
@@ -67,6 +71,8 @@ public sealed class TollgateNode : IAsyncDisposable
     public CustomerStore Customers { get; }
 
     public SubscriptionStore Subscriptions { get; }
+
+    public BillingRun Billing { get; }
 
     public SystemCurrency Currency { get; } = new();
 
@@ -121,8 +127,8 @@ public sealed class TollgateNode : IAsyncDisposable
     /// of the test clock waits for.</summary>
     public async Task WorkAsync()
     {
-        await Drain.CatchUpAsync();
-        await Billing.RunAsync(Micros.Now(Clocks.Business));
+        var report = await Billing.RunAsync(Micros.Now(Clocks.Business));
+        foreach (var problem in report.Parked) _log.LogError("Billing: not invoiced: {Problem}", problem);
         Drain.Truncate();
     }
 
@@ -149,16 +155,16 @@ public sealed class TollgateNode : IAsyncDisposable
         Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business));
         Feed.Listen(Table.OnChangeAsync);
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
-        _loops.Add(LoopAsync("flushing the journal", Journal.FlushInterval, FlushAsync));
+        _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
         _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
     }
 
     private async Task ApplyAsync(ConfigFile file)
     {
         Currency.Currency = file.Currency;
-        var applied = await new FileApply(Config, Database, Clocks.Business).ApplyAsync(file);
+        var applied = await new FileApply(Database, Config, Clocks.Business).ApplyAsync(file);
         if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
-        foreach (var version in applied.Value.Versions.Where(v => v.Migrate == Migration.Now))
+        foreach (var version in applied.Value.NewVersions.Where(v => v.Migrate == Migration.Now))
             await Database.WriteAsync(db => SubscriptionStore.MigrateAsync(
                 db, version.PlanId, version.Version, Micros.Now(Clocks.Business)));
     }
@@ -214,7 +220,7 @@ public sealed class TollgateNode : IAsyncDisposable
             try
             {
                 Directory.CreateDirectory(folder);
-                var journal = UsageJournal.Open(Path.Combine(folder, "journal"), new JournalOptions(), machine);
+                var journal = UsageJournal.Open(Path.Combine(folder, "journal"), s_journal, machine);
                 try
                 {
                     database = Database.Open(Path.Combine(folder, "tollgate.db"));

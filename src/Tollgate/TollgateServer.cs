@@ -162,5 +162,5 @@ public sealed class TollgateServer : IAsyncDisposable
     }
 
     private static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>()
-        .Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
+        .Features.Get<IServerAddressesFeature>()!.Addresses.First());
 }

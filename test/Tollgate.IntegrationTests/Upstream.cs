@@ -19,7 +19,7 @@ internal sealed class Upstream : IAsyncDisposable
     public long Calls => Interlocked.Read(ref _calls);
 
     public string Address => _app.Services.GetRequiredService<IServer>()
-        .Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        .Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     public static async Task<Upstream> StartAsync()
     {

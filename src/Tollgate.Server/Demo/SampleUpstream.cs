@@ -27,7 +27,7 @@ internal sealed class SampleUpstream : IAsyncDisposable
     private SampleUpstream(WebApplication app) => _app = app;
 
     public string Address => _app.Services.GetRequiredService<IServer>()
-        .Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        .Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     public static async Task<SampleUpstream> StartAsync()
     {

@@ -12,6 +12,9 @@ public static class V1Api
         CustomersApi.Map(routes);
         ConsumersApi.Map(routes);
         SubscriptionsApi.Map(routes);
+        PlanVersionsApi.Map(routes);
+        UsageApi.Map(routes);
+        InvoicesApi.Map(routes);
     }
 
     /// <param name="routes">The admin port.</param>

@@ -1,6 +1,6 @@
 using CsCheck;
 using Tollgate.Catalog;
-using LimitWindows = Tollgate.Catalog.Windows;
+using LimitWindows = Tollgate.Catalog.LimitWindow;
 
 namespace Tollgate.Tests.Catalog;
 

@@ -23,7 +23,7 @@ internal sealed class TestUpstream : IAsyncDisposable
     public Func<HttpContext, Task> Answer { get; set; } = context => context.Response.WriteAsync("ok");
 
     public string Address => _app.Services.GetRequiredService<IServer>()
-        .Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        .Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     public static async Task<TestUpstream> StartAsync()
     {

@@ -1,0 +1,84 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>POST /v1/plans/{plan}/versions</c>: publishes prices. How a plan that Kong's calls made becomes billable;
+/// a plan of the file gets its versions from the file.</summary>
+internal static class PlanVersionsApi
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/v1/plans/{plan}/versions", PublishAsync);
+
+    private static async Task<IResult> PublishAsync(
+        string plan, HttpRequest request, Database database, ConfigStore config, PlanPublishing publishing)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var prices = ReadPrices(fields);
+        var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
+        var migrate = fields.Text("migrate");
+        if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
+        if (migrate is not (null or "now" or "never")) fields.Add("bad_value", "must be now or never", "migrate");
+        if (publishing.Publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
+        if (prices is not null) fields.AddAll(UnknownOperations(prices, publishing.Publisher.Current));
+        if (fields.Faults() is { } faults) return faults;
+        if (found.ManagedBy == ManagedBy.File)
+            return Answers.Conflict("managed_elsewhere",
+                $"The plan {found.Name} is managed by the configuration file: change its prices there.");
+        var (version, moved, problem) = await database.WriteAsync<(PlanVersionRow?, IReadOnlyList<long>, Problem?)>(
+            async db =>
+            {
+                var others = await publishing.Subscriptions.CurrenciesOfPlanAsync(db, found.Id);
+                if (migrate is null && others.Count > 0)
+                    return (null, [], new Problem("missing_field",
+                        "is required while subscriptions run on an older version: now moves them at once, " +
+                        "never leaves them on it", "migrate"));
+                if (migrate == "now" && others.Any(c => c != code))
+                    return (null, [], new Problem("currency_differs",
+                        $"must be {others.First(c => c != code)}, in which a customer of this plan pays", "currency"));
+                var next = await config.AddVersionAsync(db, found.Id, code, PriceWriter.Write(prices!));
+                var row = await ConfigStore.FindVersionAsync(db, found.Id, next);
+                var customers = migrate == "now"
+                    ? await SubscriptionStore.MigrateAsync(db, found.Id, next, Micros.Now(publishing.Clock))
+                    : [];
+                return (row, customers, null);
+            });
+        if (problem is not null) return Answers.Invalid(problem);
+        await publishing.Publisher.RepublishAsync();
+        foreach (var customer in moved.Distinct())
+            await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
+        return Answers.Created($"/v1/plans/{found.Id}/versions", CatalogueApi.View(version!));
+    }
+
+    private static IReadOnlyList<PriceComponent>? ReadPrices(Fields fields)
+    {
+        if (fields.Raw("prices", required: true) is not { } raw) return null;
+        var tree = JsonTree.Read(raw);
+        var read = tree.Ok ? PriceReader.Read(tree.Value) : Result<IReadOnlyList<PriceComponent>>.Refused(tree.Problems);
+        if (read.Ok) return read.Value;
+        fields.AddAll(read.Problems.Select(p => p with { Field = p.Field is null ? "prices" : "prices." + p.Field }));
+        return null;
+    }
+
+    /// <summary>A price for an operation that does not exist would never bill anything: a typing error.</summary>
+    private static IEnumerable<Problem> UnknownOperations(
+        IReadOnlyList<PriceComponent> prices, Published published)
+    {
+        var known = published.Apis.SelectMany(a => a.Operations).Select(o => o.Name).ToHashSet(StringComparer.Ordinal);
+        return from price in prices
+               from operation in price.Operations ?? []
+               where !known.Contains(operation)
+               select new Problem("unknown_operation",
+                   $"There is no operation '{operation}'; known are {string.Join(", ", known.Order().Take(20))}.",
+                   $"prices.{price.Name}.where.operation");
+    }
+}
+
+/// <summary>What publishing prices takes beside the store.</summary>
+public sealed record PlanPublishing(
+    Publisher Publisher, ChangeFeed Feed, SubscriptionStore Subscriptions, SystemCurrency Currency, TimeProvider Clock);
