@@ -14,6 +14,9 @@ internal sealed class Findings
     private readonly List<Problem> _problems = [];
     private int _leftOut;
 
+    // letters compared: enough for dozens of slips in a file of ten thousand names, and well under a second
+    private long _patience = 20_000_000;
+
     public bool Any => _problems.Count > 0;
 
     /// <summary>Nothing that is added now will be shown, so a costly detail is not worth making.</summary>
@@ -26,6 +29,10 @@ internal sealed class Findings
         if (Full) _leftOut++;
         else _problems.Add(problem.Field is "" ? problem with { Field = null } : problem);
     }
+
+    /// <summary>" Did you mean 'limits'?", or nothing when no known name is near.</summary>
+    public string DidYouMean(string name, IEnumerable<string> known) =>
+        Names.Nearest(name, known, ref _patience) is { } near ? $" Did you mean '{near}'?" : "";
 
     /// <summary>In the order of the file.</summary>
     public IReadOnlyList<Problem> InOrder()

@@ -50,7 +50,7 @@ internal sealed class MapReader
         {
             if (_known.Contains(field.Name)) continue;
             _findings.Add(new(Code.UnknownField, _findings.Full ? "" : $"There is no field {Quote.Of(field.Name)} " +
-                $"here.{Names.DidYouMean(field.Name, _known)} Known are: {string.Join(", ", _known)}.",
+                $"here.{_findings.DidYouMean(field.Name, _known)} Known are: {string.Join(", ", _known)}.",
                 field.Value.Path, field.Place));
         }
     }

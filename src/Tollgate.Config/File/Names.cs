@@ -5,9 +5,6 @@ internal static class Names
 {
     public const int Longest = 63;
 
-    /// <summary>More are not compared with a name that was not found.</summary>
-    private const int MostCompared = 1_000;
-
     private const int MostListed = 20;
 
     /// <summary>Letters, digits, '_' and '-', the first a letter or digit: such a name needs no quotes in YAML, no
@@ -26,40 +23,40 @@ internal static class Names
         return false;
     }
 
-    /// <summary>" Did you mean 'limits'?", or nothing when no known name is near.</summary>
-    public static string DidYouMean(string name, IEnumerable<string> known) =>
-        Nearest(name, known) is { } near ? $" Did you mean '{near}'?" : "";
-
     /// <summary>The known names as a list that stays readable.</summary>
     public static string List(IReadOnlyCollection<string> known) => known.Count == 0 ? "none"
         : string.Join(", ", known.Take(MostListed))
             + (known.Count > MostListed ? $" and {known.Count - MostListed} more" : "");
 
-    private static string? Nearest(string name, IEnumerable<string> known)
+    /// <summary>The known name that is written most alike, or null when none is near.</summary>
+    /// <param name="patience">Falls with the work; at zero nothing more is compared.</param>
+    public static string? Nearest(string name, IEnumerable<string> known, ref long patience)
     {
         if (name.Length is 0 or > Longest) return null;
         var lower = name.ToLowerInvariant();
-        var (best, least) = ((string?)null, Math.Clamp(name.Length / 3, 1, 3) + 1);
-        foreach (var candidate in known.Take(MostCompared))
+        var (best, start, least) = ((string?)null, (string?)null, Math.Clamp(name.Length / 3, 1, 3) + 1);
+        foreach (var candidate in known)
         {
+            if (patience-- <= 0) break;
+            if (name.Length >= 3 && candidate.StartsWith(name, StringComparison.OrdinalIgnoreCase)) start ??= candidate;
             if (Math.Abs(candidate.Length - name.Length) >= least) continue;
-            var distance = Distance(lower, candidate.ToLowerInvariant(), least);
+            var distance = Distance(lower, candidate.ToLowerInvariant(), least, ref patience);
             if (distance < least) (best, least) = (candidate, distance);
         }
 
-        return best ?? (name.Length < 3 ? null
-            : known.Take(MostCompared).FirstOrDefault(k => k.StartsWith(name, StringComparison.OrdinalIgnoreCase)));
+        return best ?? start;
     }
 
     /// <summary>How many letters must be added, removed, changed, or swapped with their neighbour; <paramref
     /// name="bound"/> when it is that or more.</summary>
-    private static int Distance(string a, string b, int bound)
+    private static int Distance(string a, string b, int bound, ref long patience)
     {
         var width = b.Length + 1;
         Span<int> before = stackalloc int[width], last = stackalloc int[width], row = stackalloc int[width];
         for (var j = 0; j <= b.Length; j++) last[j] = j;
         for (var i = 1; i <= a.Length; i++)
         {
+            patience -= width;
             var least = row[0] = i;
             for (var j = 1; j <= b.Length; j++)
             {

@@ -104,7 +104,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
         else
         {
             findings.Add(Code.UnknownOperation, node, $"No API of this file has an operation {Quote.Of(operation)}." +
-                $"{Names.DidYouMean(operation, operations)} Known are: {Names.List(operations)}.");
+                $"{findings.DidYouMean(operation, operations)} Known are: {Names.List(operations)}.");
         }
 
         return false;
@@ -119,7 +119,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             if (ReadLimit(item) is not { } limit) continue;
             if (limits.Find(l => l.Per == limit.Per) is { } first)
             {
-                findings.Add(Code.DuplicateLimit, item, $"There is a limit per {LimitWindow.NameOf(limit.Per)} already, " +
+                findings.Add(Code.DuplicateLimit, item, $"There is a limit per {Windows.NameOf(limit.Per)} already, " +
                     $"{first}. Remove one of them.");
             }
             else
@@ -161,12 +161,12 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
         }
 
         var unit = default(WindowUnit);
-        var known = unitText is not null && LimitWindow.TryParseUnit(unitText, out unit);
+        var known = unitText is not null && Windows.TryParseUnit(unitText, out unit);
         if (unitText is not null && !known)
         {
-            var units = Enum.GetValues<WindowUnit>().Select(LimitWindow.NameOf).ToArray();
+            var units = Enum.GetValues<WindowUnit>().Select(Windows.NameOf).ToArray();
             findings.Add(Code.BadValue, unitNode, $"{Quote.Of(unitText)} is not a unit of time." +
-                $"{Names.DidYouMean(unitText, units)} Known are: {string.Join(", ", units)}.");
+                $"{findings.DidYouMean(unitText, units)} Known are: {string.Join(", ", units)}.");
         }
 
         return count is { } number && known ? new Limit(number, unit) : null;

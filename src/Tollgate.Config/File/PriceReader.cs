@@ -89,7 +89,7 @@ public sealed class PriceReader
         if (_findings.Text(node, Calls) is not { } meter) return null;
         if (meter == Calls) return meter;
         _findings.Add(Code.UnknownMeter, node!, $"There is no meter {Quote.Of(meter)}." +
-            $"{Names.DidYouMean(meter, [Calls])} Known is: {Calls}.");
+            $"{_findings.DidYouMean(meter, [Calls])} Known is: {Calls}.");
         return null;
     }
 

@@ -43,7 +43,7 @@ internal static class Scalars
     {
         var text = findings.Text(node, words[0]);
         if (text is null || words.Contains(text)) return text;
-        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not known here.{Names.DidYouMean(text, words)} " +
+        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not known here.{findings.DidYouMean(text, words)} " +
             $"Known {(words.Length == 1 ? "is" : "are")}: {string.Join(", ", words)}.");
         return null;
     }
