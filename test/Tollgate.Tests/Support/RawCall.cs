@@ -38,7 +38,7 @@ internal sealed class RawCall
             if (line.IndexOf(':') is var colon and > 0) call._headers[line[..colon]] = line[(colon + 1)..].Trim();
         return call;
     }
-
+}
 
 /// <summary>Where the sources stand, for tests that read them.</summary>
 internal static class Repository
