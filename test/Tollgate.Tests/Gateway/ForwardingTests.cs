@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.AspNetCore.Http;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Gateway;
