@@ -25,9 +25,9 @@ public sealed class ApiKeys
     /// </exception>
     public static ApiKeys Open(string file)
     {
-        if (File.Exists(file))
+        if (System.IO.File.Exists(file))
         {
-            var text = File.ReadAllText(file).Trim();
+            var text = System.IO.File.ReadAllText(file).Trim();
             if (text.Length != 64 || !text.All(char.IsAsciiHexDigit))
                 throw new InvalidDataException($"{file} is not an install key (64 hex digits). Restore it from a " +
                     "backup: with another key, no API key that was issued before is recognised.");
@@ -38,14 +38,14 @@ public sealed class ApiKeys
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         var temporary = file + ".new";
-        File.Delete(temporary);
+        System.IO.File.Delete(temporary);
         using (var stream = new FileStream(temporary, options))
         {
             stream.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)));
             stream.Flush(flushToDisk: true);
         }
 
-        File.Move(temporary, file);
+        System.IO.File.Move(temporary, file);
         return new ApiKeys(key);
     }
 

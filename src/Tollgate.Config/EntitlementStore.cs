@@ -25,6 +25,14 @@ public static class EntitlementStore
             $"select {Columns} from entitlements where subscription_id = @subscriptionId order by start_at, key",
             new { subscriptionId })).Select(Read).ToArray();
 
+    /// <summary>How many subscriptions run on each plan, now or from a later instant on; plans without are absent.
+    /// </summary>
+    public static async Task<IReadOnlyDictionary<string, int>> RunningPlansAsync(DbConnection db, long now) =>
+        (await db.QueryAsync<(string PlanId, long Count)>(
+            "select plan_id, count(distinct subscription_id) from entitlements " +
+            "where end_at is null or end_at > @now group by plan_id", new { now }))
+        .ToDictionary(p => p.PlanId, p => (int)p.Count);
+
     /// <summary>Adds a stretch of terms; the key of the entitlement given is ignored, the new one answered.</summary>
     public static Task<int> AddAsync(DbConnection db, Entitlement terms) => db.ExecuteScalarAsync<int>(
         "insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, " +

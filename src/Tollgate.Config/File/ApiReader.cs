@@ -1,0 +1,124 @@
+namespace Tollgate.Config.File;
+
+/// <summary>Reads the APIs of a file and their operations, which share one space of names and paths.</summary>
+internal sealed class ApiReader(Findings findings)
+{
+    private const int MostApis = 1_000, MostOperations = 10_000;
+
+    // between braces a path with a parameter needs its quotes
+    private const string OperationsExample = $"{{ quote: \"{OperationPattern.Example}\" }}";
+
+    private readonly List<FileApi> _apis = [];
+    private readonly Dictionary<string, Field> _byName = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Name, Node Node)> _byShape = new(StringComparer.Ordinal);
+
+    public IReadOnlyList<FileApi> Apis => _apis;
+
+    /// <summary>Also those with something wrong: a plan that names one is right.</summary>
+    public IReadOnlyCollection<string> OperationNames => _byName.Keys;
+
+    public void Read(Node? node)
+    {
+        const string example = "market-data: { upstream: \"http://127.0.0.1:5000\", operations: { … } }";
+        if (node is null || MapReader.Open(node, findings, example) is null) return;
+        var fields = ((MapNode)node).Fields;
+        if (fields.Count > MostApis)
+            findings.Add(Code.TooMany, node, $"These are {fields.Count} APIs; at most {MostApis} are read.");
+        foreach (var field in fields.Take(MostApis)) ReadApi(field);
+    }
+
+    private void ReadApi(Field api)
+    {
+        var named = Names.Check(api, "an API", findings);
+        if (MapReader.Open(api.Value, findings, "{ upstream: …, operations: { … } }") is not { } fields) return;
+        var upstream = ReadUpstream(fields.Need("upstream", "http://127.0.0.1:5000"));
+        var operations = ReadOperations(fields.Need("operations", OperationsExample));
+        fields.Close();
+        if (named && upstream is not null) _apis.Add(new FileApi(api.Name, upstream, operations));
+    }
+
+    private Uri? ReadUpstream(Node? node)
+    {
+        const string example = "http://127.0.0.1:5000";
+        if (findings.Text(node, example) is not { } text) return null;
+        var wrong = !HasScheme(text) || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0
+            ? "it must be an absolute URL with http or https"
+            : text.Any(c => c <= ' ' || c == '\\') ? "it holds a blank or a backslash"
+            : text.Contains('?') || text.Contains('#') ? "it must not have a query or a fragment"
+            : uri.UserInfo.Length > 0 || uri.Authority.Contains('@') || AuthorityOf(text).Contains('@')
+                ? "it must not hold a user or a password"
+            : null;
+        if (wrong is null) return new Uri(text.TrimEnd('/'));
+        // what may be a password is not repeated
+        var quoted = text.Contains('@') ? "This" : Quote.Of(text);
+        findings.Add(Code.BadValue, node!, $"{quoted} is not an upstream: {wrong}, as '{example}'.");
+        return null;
+    }
+
+    private static bool HasScheme(string text) =>
+        text.StartsWith("http://", StringComparison.OrdinalIgnoreCase)
+        || text.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
+
+    private static string AuthorityOf(string url)
+    {
+        var rest = url[(url.IndexOf("//", StringComparison.Ordinal) + 2)..];
+        var slash = rest.IndexOf('/');
+        return slash < 0 ? rest : rest[..slash];
+    }
+
+    private OrderedDictionary<string, string> ReadOperations(Node? node)
+    {
+        var operations = new OrderedDictionary<string, string>(StringComparer.Ordinal);
+        if (node is null || MapReader.Open(node, findings, OperationsExample) is null)
+            return operations;
+        foreach (var field in ((MapNode)node).Fields)
+        {
+            if (_byName.Count >= MostOperations)
+            {
+                findings.Add(Code.TooMany, node, $"At most {MostOperations} operations are read.");
+                break;
+            }
+
+            var named = Names.Check(field, "an operation", findings) && IsFree(field);
+            if (ReadPattern(field) is { } pattern && named) operations.Add(field.Name, pattern.ToString());
+        }
+
+        return operations;
+    }
+
+    private bool IsFree(Field field)
+    {
+        if (_byName.TryAdd(field.Name, field)) return true;
+        var first = _byName[field.Name];
+        findings.Add(new(Code.DuplicateName, $"Another API has an operation '{field.Name}', at {first.Place}: names " +
+            "of operations are unique over all APIs, since plans name them. Rename one.",
+            field.Value.Path, field.Place));
+        return false;
+    }
+
+    private OperationPattern? ReadPattern(Field field)
+    {
+        var match = field.Value;
+        if (match is MapNode && MapReader.Open(match, findings, "") is { } fields)
+        {
+            var inner = fields.Need("match", $"\"{OperationPattern.Example}\"");
+            fields.Close();
+            if (inner is null) return null;
+            match = inner;
+        }
+
+        if (findings.Text(match, OperationPattern.Example) is not { } text) return null;
+        var (pattern, wrong) = OperationPattern.Parse(text);
+        if (wrong is not null) findings.Add(Code.BadValue, match, wrong);
+        if (pattern is not null && !_byShape.TryAdd(pattern.Shape, (field.Name, match))) Collides(pattern, match);
+        return pattern;
+    }
+
+    private void Collides(OperationPattern pattern, Node match)
+    {
+        var (name, first) = _byShape[pattern.Shape];
+        findings.Add(Code.DuplicatePath, match, $"'{Quote.Shorten(pattern.ToString())}' is taken by the operation " +
+            $"{Quote.Of(name)} at {first.Place}: parameters of any name are alike. Remove one, or change its method " +
+            "or path.");
+    }
+}

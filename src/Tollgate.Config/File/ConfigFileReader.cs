@@ -1,0 +1,98 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Config.File;
+
+/// <summary>
+/// Reads and checks <c>tollgate.yaml</c> (or JSON, which is YAML). What it answers may be applied as it is; otherwise
+/// it answers every problem at once, each with its place and what would be right.
+/// </summary>
+public sealed class ConfigFileReader
+{
+    /// <summary>The format that this reads; a field that changes meaning makes a new one.</summary>
+    public const string Version = "1";
+
+    private const int MostPlans = 1_000;
+
+    private readonly Findings _findings;
+
+    private ConfigFileReader(Findings findings) => _findings = findings;
+
+    /// <summary>Reads the text of a file.</summary>
+    /// <param name="fileName">As it stands before line and column in messages.</param>
+    public static Result<ConfigFile> Read(string text, string fileName)
+    {
+        var findings = new Findings();
+        var root = YamlTree.Read(text, fileName, findings);
+        var file = root is null ? null : new ConfigFileReader(findings).ReadFile(root);
+        return findings.Any ? Result<ConfigFile>.Refused(findings.InOrder()) : file!;
+    }
+
+    private ConfigFile? ReadFile(Node root)
+    {
+        if (MapReader.Open(root, _findings, "version: 1") is not { } fields) return null;
+        if (!IsReadable(fields.Need("version", "1"))) return null;
+        var currency = ReadCurrency(fields.Need("currency", "USD"));
+        var apis = new ApiReader(_findings);
+        apis.Read(fields.Take("apis"));
+        ReadMeters(fields.Take("meters"));
+        var plans = ReadPlans(fields.Take("plans"), apis.OperationNames);
+        fields.Close();
+        return currency is null ? null : new ConfigFile(currency, apis.Apis, plans);
+    }
+
+    /// <summary>A file of another format is not read further: each of its differences would look like an error. One
+    /// without a version is read for all else that it has.</summary>
+    private bool IsReadable(Node? version)
+    {
+        if (version is null || _findings.Text(version, Version) is not { } text || text == Version) return true;
+        _findings.Add(Code.UnsupportedVersion, version,
+            $"{Quote.Of(text)} is not a version of this format that can be read; write 'version: {Version}'.");
+        return false;
+    }
+
+    private Currency? ReadCurrency(Node? node)
+    {
+        if (_findings.Text(node, "USD") is not { } text) return null;
+        if (Currency.Find(text) is { } found) return found;
+        var near = Currency.Find(text.Trim().ToUpperInvariant()) is { } meant ? $" Did you mean '{meant}'?" : "";
+        _findings.Add(Code.UnknownCurrency, node!,
+            $"{Quote.Of(text)} is not a currency code of ISO 4217, as USD, EUR or JPY.{near}");
+        return null;
+    }
+
+    /// <summary>There is one meter so far, which always exists; naming it is allowed.</summary>
+    private void ReadMeters(Node? node)
+    {
+        if (node is null || MapReader.Open(node, _findings, "calls: { aggregation: count }") is null) return;
+        foreach (var field in ((MapNode)node).Fields)
+        {
+            if (field.Name != PriceReader.Calls)
+            {
+                _findings.Add(new(Code.UnknownMeter, $"There is no meter {Quote.Of(field.Name)} in this version: " +
+                    $"the only meter is '{PriceReader.Calls}', which counts each billable call.",
+                    field.Value.Path, field.Place));
+            }
+            else if (MapReader.Open(field.Value, _findings, "{ aggregation: count }") is { } meter)
+            {
+                _findings.Choice(meter.Need("aggregation", "count"), "count");
+                meter.Close();
+            }
+        }
+    }
+
+    private List<FilePlan> ReadPlans(Node? node, IReadOnlyCollection<string> operations)
+    {
+        if (node is null || MapReader.Open(node, _findings, "free: { operations: [\"*\"] }") is null) return [];
+        var fields = ((MapNode)node).Fields;
+        if (fields.Count > MostPlans)
+        {
+            _findings.Add(Code.TooMany, node, $"These are {fields.Count} plans; at most {MostPlans} are read.");
+            return [];
+        }
+
+        var reader = new PlanReader(_findings, operations);
+        var drafts = fields.Select(reader.Read).OfType<PlanDraft>().ToDictionary(p => p.Name, StringComparer.Ordinal);
+        var names = fields.Select(f => f.Name).ToHashSet(StringComparer.Ordinal);
+        return new PlanInheritance(_findings, drafts, names).Plans();
+    }
+}

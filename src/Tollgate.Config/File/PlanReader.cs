@@ -1,0 +1,181 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Config.File;
+
+/// <summary>A plan as its own lines say it: what is null is left out, and may come from the plan that it extends.
+/// </summary>
+internal sealed record PlanDraft
+{
+    public required string Name { get; init; }
+
+    public required MapNode Node { get; init; }
+
+    public string? DisplayName { get; init; }
+
+    public string? Extends { get; init; }
+
+    public OperationList? Operations { get; init; }
+
+    public IReadOnlyList<Limit>? Limits { get; init; }
+
+    /// <summary>Of the operations that they name, those that exist.</summary>
+    public IReadOnlyList<PriceDraft> Prices { get; init; } = [];
+
+    public Migration? Migrate { get; init; }
+}
+
+/// <summary>The operations of a plan, as its own line says them.</summary>
+/// <param name="IsRight">False when something in it was found wrong: then nothing follows from what is missing.</param>
+internal sealed record OperationList(IReadOnlyList<string> Names, bool IsRight)
+{
+    public const string Every = "*";
+
+    public bool IsEvery => Names.Contains(Every);
+}
+
+/// <summary>Reads one plan after the other, each for itself.</summary>
+internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> operations)
+{
+    private readonly HashSet<string> _operations = operations.ToHashSet(StringComparer.Ordinal);
+    private readonly PriceReader _prices = new(findings);
+
+    /// <summary>Null when it has no usable name or is no map.</summary>
+    public PlanDraft? Read(Field plan)
+    {
+        var named = Names.Check(plan, "a plan", findings);
+        if (MapReader.Open(plan.Value, findings, "{ operations: [\"*\"] }") is not { } fields) return null;
+        var draft = new PlanDraft
+        {
+            Name = plan.Name,
+            Node = (MapNode)plan.Value,
+            DisplayName = ReadDisplayName(fields.Take("name")),
+            Extends = findings.Text(fields.Take("extends"), "free"),
+            Operations = ReadOperations(fields.Take("operations")),
+            Limits = ReadLimits(fields.Take("limits")),
+            Prices = ReadPrices(fields.Take("prices")),
+            Migrate = findings.Choice(fields.Take("migrate"), "never", "now") switch
+            {
+                "never" => Migration.Never,
+                "now" => Migration.Now,
+                _ => null,
+            },
+        };
+        fields.Close();
+        return named ? draft : null;
+    }
+
+    private string? ReadDisplayName(Node? node)
+    {
+        const int longest = 200;
+        if (findings.Text(node, "Pro") is not { } text) return null;
+        if (text.Trim().Length > 0 && text.Length <= longest && !text.Any(char.IsControl)) return text;
+        findings.Add(Code.BadValue, node!, $"A name for people has 1 to {longest} characters in one line.");
+        return null;
+    }
+
+    private OperationList? ReadOperations(Node? node)
+    {
+        if (node is null) return null;
+        var items = findings.Items(node, "[quote, analytics]") ?? [];
+        var names = new List<string>();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var item in items)
+        {
+            if (findings.Text(item, "quote") is not { } name) continue;
+            if (!seen.Add(name))
+                findings.Add(Code.DuplicateName, item, $"{Quote.Of(name)} stands in this list twice. Remove one.");
+            else if (name == OperationList.Every || IsKnown(item, name))
+                names.Add(name);
+        }
+
+        if (seen.Contains(OperationList.Every) && items.Count > 1)
+        {
+            findings.Add(Code.BadValue, node, "'*' is every operation of the file and stands alone: write [\"*\"], " +
+                "or only names.");
+        }
+
+        return new OperationList(names, node is ListNode && names.Count == items.Count);
+    }
+
+    private bool IsKnown(Node node, string operation)
+    {
+        if (_operations.Contains(operation)) return true;
+        if (findings.Full) findings.Add(Code.UnknownOperation, node, "");
+        else
+        {
+            findings.Add(Code.UnknownOperation, node, $"No API of this file has an operation {Quote.Of(operation)}." +
+                $"{findings.DidYouMean(operation, operations)} Known are: {Names.List(operations)}.");
+        }
+
+        return false;
+    }
+
+    private List<Limit>? ReadLimits(Node? node)
+    {
+        if (findings.Items(node, "[100/minute]") is not { } items) return null;
+        var limits = new List<Limit>();
+        foreach (var item in items)
+        {
+            if (ReadLimit(item) is not { } limit) continue;
+            if (limits.Find(l => l.Per == limit.Per) is { } first)
+            {
+                findings.Add(Code.DuplicateLimit, item, $"There is a limit per {Windows.NameOf(limit.Per)} already, " +
+                    $"{first}. Remove one of them.");
+            }
+            else
+            {
+                limits.Add(limit);
+            }
+        }
+
+        return limits;
+    }
+
+    private Limit? ReadLimit(Node item)
+    {
+        const string example = "100/minute";
+        if (item is not MapNode)
+        {
+            if (findings.Text(item, example) is not { } text) return null;
+            var slash = text.IndexOf('/');
+            if (slash >= 0) return LimitOf(item, text[..slash], item, text[(slash + 1)..]);
+            findings.Add(Code.BadValue, item, $"{Quote.Of(text)} is not a limit: a number and a unit of time are " +
+                $"needed, as '{example}'.");
+            return null;
+        }
+
+        var fields = MapReader.Open(item, findings, "{ limit: 100, per: minute }")!;
+        var (limit, per) = (fields.Need("limit", "100"), fields.Need("per", "minute"));
+        fields.Close();
+        var (count, unit) = (findings.Text(limit, "100"), findings.Text(per, "minute"));
+        return LimitOf(limit ?? item, count, per ?? item, unit);
+    }
+
+    private Limit? LimitOf(Node countNode, string? countText, Node unitNode, string? unitText)
+    {
+        var count = countText is null ? null : Scalars.ParseCount(countText);
+        if (countText is not null && count is null)
+        {
+            findings.Add(Code.BadValue, countNode, $"{Quote.Of(countText)} cannot be the number of a limit: it is a " +
+                "whole number from 1 to 1000000000000 (10^12), as '100' or '10_000'.");
+        }
+
+        var unit = default(WindowUnit);
+        var known = unitText is not null && Windows.TryParseUnit(unitText, out unit);
+        if (unitText is not null && !known)
+        {
+            var units = Enum.GetValues<WindowUnit>().Select(Windows.NameOf).ToArray();
+            findings.Add(Code.BadValue, unitNode, $"{Quote.Of(unitText)} is not a unit of time." +
+                $"{findings.DidYouMean(unitText, units)} Known are: {string.Join(", ", units)}.");
+        }
+
+        return count is { } number && known ? new Limit(number, unit) : null;
+    }
+
+    private List<PriceDraft> ReadPrices(Node? node)
+    {
+        if (node is null) return [];
+        return _prices.ReadAll(node).ConvertAll(
+            p => p with { Operations = p.Operations.Where(o => IsKnown(o.Node, o.Operation)).ToArray() });
+    }
+}
