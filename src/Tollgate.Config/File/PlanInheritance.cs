@@ -75,8 +75,8 @@ internal sealed class PlanInheritance(
     }
 
     private void UnknownPlan(PlanDraft child, string parent) => findings.Add(Code.UnknownPlan,
-        child.Node.Find("extends")!, $"There is no plan {Quote.Of(parent)}.{findings.DidYouMean(parent, names)} Known " +
-        $"are: {Names.List(names)}.");
+        child.Node.Find("extends")!, $"There is no plan {Quote.Of(parent)}.{findings.DidYouMean(parent, names)} " +
+        $"Known are: {Names.List(names)}.");
 
     /// <summary>Once for all plans of a circle.</summary>
     private void Circle(List<PlanDraft> circle)
