@@ -14,7 +14,8 @@ internal sealed class KongCompiler
     private readonly List<(ConfigRow Row, KongService Service)> _services;
     private readonly List<KongPlugin> _plugins;
     private readonly KongRouting _routing;
-    private readonly ILookup<string, GateEntry> _entries;
+    private readonly Dictionary<string, GateEntries> _gates;
+    private readonly GateEntries _entries;
     private readonly ILookup<string, DraftOperation> _operations;
 
     public KongCompiler(IReadOnlyList<ConfigRow> rows)
@@ -22,10 +23,8 @@ internal sealed class KongCompiler
         _services = Documents<KongService>(rows, ConfigKind.Service);
         _plugins = [.. Documents<KongPlugin>(rows, ConfigKind.Plugin).Select(p => p.Document).Where(p => p.Enabled)];
         _routing = new KongRouting(Documents<KongRoute>(rows, ConfigKind.Route));
-        _entries = (from service in _services
-                    from gate in GatesOf(service.Row.Id)
-                    from entry in EntriesOf(gate, null).Distinct()
-                    select (service.Row.Id, Entry: GateEntry.Parse(entry))).ToLookup(e => e.Id, e => e.Entry);
+        _gates = _services.ToDictionary(s => s.Row.Id, s => new GateEntries(EntriesOf(s.Row.Id, null)));
+        _entries = new GateEntries(_gates.Values.SelectMany(g => g.All).Select(e => e.Text));
         _operations = RouteOperations().Concat(GateOperations()).ToLookup(o => o.Service, o => o.Operation);
     }
 
@@ -43,9 +42,9 @@ internal sealed class KongCompiler
     /// for others where an entry of its own covers that too.</summary>
     public IEnumerable<(string Api, string Operation)> OperationsOf(string groupName) =>
         from service in _services
-        let listed = GatesOf(service.Row.Id).SelectMany(g => EntriesOf(g, groupName)).Select(GateEntry.Parse).ToArray()
-        from entry in _entries[service.Row.Id]
-        where Array.Exists(listed, l => l.Covers(entry))
+        let listed = new GateEntries(EntriesOf(service.Row.Id, groupName))
+        from entry in _gates[service.Row.Id].All
+        where listed.Covering(entry.Method, entry.Template).Any()
         select (service.Row.Name, entry.Text);
 
     private DraftApi ApiOf(ConfigRow row, KongService service)
@@ -74,19 +73,16 @@ internal sealed class KongCompiler
 
     /// <summary>
     /// The exact templates. A gate opens nothing that is not routed and takes nothing from a route that is closer to
-    /// the path, of its own service or another: since exact templates are matched before routes, each template
+    /// the path, of its own service or another: since exact templates are matched before routes, what an entry covers
     /// stands once for every method, as an entry of the service whose route serves it, else as that route.
     /// </summary>
     private IEnumerable<(string Service, DraftOperation Operation)> GateOperations()
     {
-        var entries = _entries.SelectMany(e => e).ToArray();
-        var templates = entries.Select(e => e.Template)
-            .Concat(from entry in entries
-                    where entry.Template.Contains('{')
-                    from path in _routing.Serving.Select(r => r.Path).Distinct()
-                    select entry.Under(path))
+        var paths = _routing.Serving.Select(r => r.Path).Distinct().ToArray();
+        var templates = _entries.All.Select(e => e.Template)
+            .Concat(_entries.All.Where(e => e.HasParameters).SelectMany(e => paths.Select(e.Under)))
             .OfType<string>().DistinctBy(GateEntry.ShapeOf);
-        var methods = entries.Select(e => e.Method).Concat(_routing.Serving.Select(r => r.Method))
+        var methods = _entries.All.Select(e => e.Method).Concat(_routing.Serving.Select(r => r.Method))
             .OfType<string>().Distinct().ToArray();
         return templates.SelectMany(t => OperationsAt(t, methods));
     }
@@ -106,10 +102,8 @@ internal sealed class KongCompiler
     private (string Service, DraftOperation Operation)? OperationAt(string template, string? method)
     {
         if (_routing.Find(template, method) is not { } route) return null;
-        var entry = _entries[route.Route.Service]
-            .Where(e => e.CoversMethod(method) && e.CoversTemplate(template))
-            .OrderBy(e => GateEntry.RankOf(e.Template), StringComparer.Ordinal).ThenBy(e => e.Method is null)
-            .FirstOrDefault();
+        var entry = _gates[route.Route.Service].Covering(method, template).FirstOrDefault();
+        if (entry is null && !_entries.Covering(method, template).Any()) return null;
         return (route.Route.Service, entry is null
             ? new DraftOperation(route.Name, route.Path, null, template, false, route.Strip)
             : new DraftOperation(entry.Text, entry.Template, null, template, false, route.Strip));
@@ -118,7 +112,8 @@ internal sealed class KongCompiler
     private IEnumerable<KongPlugin> GatesOf(string serviceId) =>
         _plugins.Where(p => p.Name == KongPlugin.EndpointGating && p.Service == serviceId);
 
-    private static IEnumerable<string> EntriesOf(KongPlugin gate, string? plan) =>
+    private IEnumerable<string> EntriesOf(string serviceId, string? plan) =>
+        from gate in GatesOf(serviceId)
         from g in gate.Config.GetProperty("endpoint_map").EnumerateObject()
         where plan is null || g.Name == plan
         from entry in g.Value.EnumerateArray()

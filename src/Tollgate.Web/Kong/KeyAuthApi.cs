@@ -87,7 +87,7 @@ internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, Api
         ["id"] = KongEntity.UuidOf<Credential>(row.Id),
         ["key"] = key,
         ["consumer"] = new JsonObject { ["id"] = KongEntity.UuidOf<Consumer>(consumer.Id) },
-        ["ttl"] = row.ExpiresAt is { } end ? (end - row.CreatedAt) / Micros.PerSecond : null,
+        ["ttl"] = row.ExpiresAt is { } end ? (end - row.CreatedAt + Micros.PerSecond - 1) / Micros.PerSecond : null,
         ["tags"] = null,
         ["created_at"] = KongEntity.Seconds(row.CreatedAt),
     };

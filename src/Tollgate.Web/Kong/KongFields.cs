@@ -150,7 +150,8 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     {
         if (Take(name) is not { } node) return;
         var items = node as JsonArray ?? (IEnumerable<JsonNode?>)[node];
-        if (!items.Select(i => TextOf(i) ?? i?.ToJsonString()).All(honoured.Contains)) Note(name, "not supported: " + says);
+        if (!items.Select(i => TextOf(i) ?? i?.ToJsonString()).All(honoured.Contains))
+            Note(name, "not supported: " + says);
     }
 
     /// <summary>Fields of Kong that nothing here stands for.</summary>

@@ -101,7 +101,8 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     {
         var given = scopes.OfType<KongReference>().ToArray();
         var where = $"{schema.Name} works on a {schema.Scope.Replace('_', ' ')} in this version: POST {schema.Path}";
-        if (!given.Any(s => s.Field == schema.Scope)) fields.Note(schema.Scope, "required field missing: " + where);
+        if (given.Length == 0 && !fields.Has(schema.Scope))
+            fields.Note(schema.Scope, "required field missing: " + where);
         foreach (var wrong in given.Where(s => s.Field != schema.Scope)) fields.Note(wrong.Field, where);
     }
 

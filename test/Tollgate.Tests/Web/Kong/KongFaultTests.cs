@@ -1,0 +1,165 @@
+namespace Tollgate.Tests.Web.Kong;
+
+/// <summary>What is wrong is said by name, all of it at once, in Kong's form; nothing is half written.</summary>
+public sealed class KongFaultTests
+{
+    [Fact]
+    public async Task All_faults_of_a_request_come_at_once()
+    {
+        await using var kong = await StartAsync();
+        var reply = (await kong.PostJsonAsync("/routes", """
+            {"name":"no good","service":{"id":"7"},"paths":["/a","b","/c//d","~/e","/f/*"],"methods":["get"],
+             "strip_path":"yes","hosts":["x"],"preserve_host":true,"colour":"red"}
+            """)).Expect(400);
+        Assert.Equal(2, reply.Body["code"]!.GetValue<int>());
+        Assert.Equal("schema violation", reply.Body["name"]!.GetValue<string>());
+        Assert.StartsWith("11 schema violations (colour: unknown field; hosts: not supported: ", reply.Message);
+        Assert.StartsWith("invalid value 'no good': the only accepted ascii characters", reply.Fault("name"));
+        Assert.Equal("expected a valid UUID", reply.Fault("service.id"));
+        Assert.Equal("""[null,"should start with: /","must not have empty segments","not supported: regular """ +
+            """expressions; write a path that calls begin with","not supported: wildcards; a path covers all below """ +
+            """it"]""", reply.Fault("paths"));
+        Assert.Equal("""["expected a method in capitals"]""", reply.Fault("methods"));
+        Assert.Equal("expected a boolean", reply.Fault("strip_path"));
+        Assert.Equal("not supported: the upstream gets its own host", reply.Fault("preserve_host"));
+    }
+
+    [Theory]
+    [InlineData("/services", "", "host", "required field missing")]
+    [InlineData("/services", "url=ftp://x", "url", "expected http://")]
+    [InlineData("/services", "url=localhost:5000", "url", "expected http://")]
+    [InlineData("/services", "url=http://a:b@x", "url", "a user, a query or a fragment")]
+    [InlineData("/services", "url=http://x/a?b=c", "url", "a user, a query or a fragment")]
+    [InlineData("/services", "url=http://x:0", "url", "expected http://")]
+    [InlineData("/services", "url=http://x&port=1", "port", "expected either url or")]
+    [InlineData("/services", "host=x&port=65536", "port", "value should be between 1 and 65535")]
+    [InlineData("/services", "host=x&protocol=grpc", "protocol", "expected one of: http, https")]
+    [InlineData("/services", "host=a+b", "host", "invalid value")]
+    [InlineData("/services", "host=x&retries=5", "retries", "not supported: a call is forwarded once")]
+    [InlineData("/services", "url=http://x&read_timeout=1", "read_timeout", "not supported: time-outs")]
+    [InlineData("/services", "url=http://x&enabled=false", "enabled", "not supported")]
+    [InlineData("/services", "url=http://x&id=1", "id", "not supported")]
+    [InlineData("/routes", "paths=/a", "service", "required field missing")]
+    [InlineData("/routes", "service=s&paths=/a", "service", "expected a record")]
+    [InlineData("/services/s/routes", "methods=GET", "paths", "required field missing")]
+    [InlineData("/services/s/routes", "paths=/a/{id}", "paths", "[\"only letters, digits")]
+    [InlineData("/services/s/routes", "paths=/a/../b", "paths", "[\"must not have '.' or '..'")]
+    [InlineData("/services/s/routes", "paths=/a%2541", "paths", "[\"not supported: escapes")]
+    [InlineData("/services/s/routes", "paths=/a&protocols=https", "protocols", "not supported")]
+    [InlineData("/services/s/routes", "paths=/a&regex_priority=1", "regex_priority", "not supported")]
+    [InlineData("/services/s/routes", "paths=/a&headers.x=1", "headers", "not supported")]
+    [InlineData("/consumers", "custom_id=1", "username", "required field missing")]
+    [InlineData("/consumers", "username=a%00b", "username", "expected printable characters only")]
+    [InlineData("/consumers", "username=a%E2%80%AEb", "username", "expected printable characters only")]
+    [InlineData("/consumers", "username=a&tags=x", "tags", "not supported")]
+    [InlineData("/consumers/c/key-auth", "key=%C3%A4", "key", "expected ASCII")]
+    [InlineData("/consumers/c/key-auth", "key=+a", "key", "expected ASCII")]
+    [InlineData("/consumers/c/key-auth", "key=a&ttl=-1", "ttl", "value should be between 0")]
+    [InlineData("/consumer_groups", "", "name", "required field missing")]
+    [InlineData("/consumers/c/consumer_groups", "", "group", "required field missing")]
+    [InlineData("/consumers/c/consumer_groups", "group=g&name=g", "name", "unknown field")]
+    [InlineData("/consumer_groups/g/consumers", "name=c", "consumer", "required field missing")]
+    [InlineData("/plugins", "name=acl", "name", "plugin 'acl' not enabled; add it to the 'plugins' configuration " +
+        "property (supported here: key-auth, rate-limiting, endpoint_gating)")]
+    [InlineData("/plugins", "name=key-auth", "service", "required field missing: key-auth works on a service")]
+    [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group", "key-auth works on a service")]
+    [InlineData("/services/s/plugins", "name=rate-limiting&config.minute=1", "service", "rate-limiting works on a " +
+        "consumer group in this version: POST /consumer_groups/{group}/plugins")]
+    [InlineData("/services/s/plugins", "name=key-auth&route.name=r", "route",
+        "not supported: no plugin works on a route")]
+    [InlineData("/services/s/plugins", "name=key-auth&config.hide_credentials=false", "config.hide_credentials",
+        "not supported: a key never reaches the upstream")]
+    [InlineData("/services/s/plugins", "name=key-auth&config.key_in_query=true", "config.key_in_query",
+        "not supported")]
+    [InlineData("/services/s/plugins", "name=key-auth&config.key_names=a:b", "config.key_names",
+        "[\"expected the name")]
+    [InlineData("/services/s/plugins", "name=key-auth&config.x=1", "config.x", "unknown field")]
+    [InlineData("/services/s/plugins", "name=key-auth&config=x", "config", "expected a record")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting", "@entity", "at least one of these fields")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=x", "config.minute",
+        "expected an integer")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=9&config.month=8", "config.month",
+        "the limit for month (8) cannot be lower than the limit for minute (9)")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.policy=redis", "config.policy",
+        "not supported: counters are kept on this node; redis and cluster need a shared store")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.limit_by=ip",
+        "config.limit_by", "not supported")]
+    [InlineData("/services/s/plugins", "name=endpoint_gating", "config.endpoint_map", "required field missing")]
+    [InlineData("/services/s/plugins", "name=endpoint_gating&config.endpoint_map.gold[]=/a", "config.endpoint_map.gold",
+        "no consumer group has this name")]
+    [InlineData("/services/s/plugins", "name=endpoint_gating&config.endpoint_map.g[]=/a/*", "config.endpoint_map.g",
+        "[\"not supported: wildcards; {name}")]
+    [InlineData("/services/s/plugins", "name=endpoint_gating&config.endpoint_map.g[]=get+/a", "config.endpoint_map.g",
+        "[\"before the path stands a method in capitals")]
+    [InlineData("/services/s/plugins", "name=endpoint_gating&config.endpoint_map.g[]=/a/x{b}", "config.endpoint_map.g",
+        "[\"a parameter is a whole segment")]
+    [InlineData("/services/s/plugins", "name=endpoint_gating&config.endpoint_map.g[]=/{a}/{a}", "config.endpoint_map.g",
+        "[\"the parameter {a} stands twice")]
+    public async Task A_fault_is_named(string path, string form, string field, string fault)
+    {
+        await using var kong = await StartAsync();
+        var reply = (await kong.PostAsync(path, form)).Expect(400);
+        Assert.StartsWith(fault, reply.Fault(field)?.Replace("\\u0027", "'", StringComparison.Ordinal));
+        Assert.Contains($"{field}", reply.Message);
+        Assert.Equal(["g"], kong.Published.Plans.Select(p => p.Name));
+        Assert.Empty((await kong.GetAsync("/plugins")).Body["data"]!.AsArray());
+    }
+
+    [Theory]
+    [InlineData("/routes", "service.name=x&paths=/a", "service", "services", "{name=\"x\"}")]
+    [InlineData("/routes", "service.id=0198f2c1-0000-7000-8000-000000000000&paths=/a", "service", "services",
+        "{id=\"0198f2c1-0000-7000-8000-000000000000\"}")]
+    [InlineData("/plugins", "name=key-auth&service.name=x", "service", "services", "{name=\"x\"}")]
+    [InlineData("/plugins", "name=rate-limiting&config.minute=1&consumer_group.name=x", "consumer_group",
+        "consumer_groups", "{name=\"x\"}")]
+    [InlineData("/consumers/c/consumer_groups", "group=x", "group", "consumer_groups", "{name=\"x\"}")]
+    [InlineData("/consumer_groups/g/consumers", "consumer=x", "consumer", "consumers", "{name=\"x\"}")]
+    public async Task A_reference_that_leads_nowhere_is_a_foreign_key_violation(
+        string path, string form, string field, string kind, string shown)
+    {
+        await using var kong = await StartAsync();
+        var reply = (await kong.PostAsync(path, form)).Expect(400);
+        Assert.Equal($"the foreign key '{shown}' does not reference an existing '{kind}' entity.", reply.Message);
+        Assert.Equal("foreign key violation", reply.Body["name"]!.GetValue<string>());
+        Assert.Equal(4, reply.Body["code"]!.GetValue<int>());
+        Assert.NotNull(reply.Body["fields"]![field]);
+    }
+
+    [Theory]
+    [InlineData("/services/x/routes", "paths=/a")]
+    [InlineData("/services/x/plugins", "name=key-auth")]
+    [InlineData("/consumers/x/key-auth", "key=a")]
+    [InlineData("/consumers/x/consumer_groups", "group=g")]
+    [InlineData("/consumers/x/consumer_group", "name=g")]
+    [InlineData("/consumer_groups/x/consumers", "consumer=c")]
+    [InlineData("/consumer_groups/x/plugins", "name=rate-limiting&config.minute=1")]
+    [InlineData("/upstreams", "name=x")]
+    [InlineData("/consumers/c/acls", "group=g")]
+    public async Task What_is_not_there_is_not_found(string path, string form)
+    {
+        await using var kong = await StartAsync();
+        Assert.Equal("""{"message":"Not found"}""", (await kong.PostAsync(path, form)).Expect(404).Text);
+    }
+
+    [Theory]
+    [InlineData("PUT", "/services/s")]
+    [InlineData("PATCH", "/routes/r")]
+    [InlineData("DELETE", "/consumers")]
+    [InlineData("POST", "/status")]
+    [InlineData("GET", "/consumer_groups/g/consumers/c")]
+    public async Task A_method_that_a_path_does_not_have_is_a_405(string method, string path)
+    {
+        await using var kong = await StartAsync();
+        var reply = (await kong.SendAsync(new HttpMethod(method), path)).Expect(405);
+        Assert.Equal("""{"message":"Method not allowed"}""", reply.Text);
+    }
+
+    private static async Task<KongHost> StartAsync()
+    {
+        var kong = await KongHost.StartAsync();
+        (await kong.PostAsync("/services", "name=s", "url=http://u")).Expect(201);
+        (await kong.PostAsync("/consumers", "username=c")).Expect(201);
+        (await kong.PostAsync("/consumer_groups", "name=g")).Expect(201);
+        return kong;
+    }
+}
