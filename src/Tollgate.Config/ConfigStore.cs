@@ -34,11 +34,11 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
     public Task<IReadOnlyList<ConfigRow>> AllAsync() => database.ReadAsync(AllAsync);
 
     public static async Task<IReadOnlyList<ConfigRow>> AllAsync(DbConnection db) =>
-        (await db.QueryAsync<ConfigRow>($"select {Columns} from config_objects order by created_at, id")).AsList();
+        (await db.QueryAsync<ConfigRow>($"select {Columns} from config_objects order by key")).AsList();
 
     public Task<IReadOnlyList<ConfigRow>> OfKindAsync(string kind) => database.ReadAsync<IReadOnlyList<ConfigRow>>(
         async db => (await db.QueryAsync<ConfigRow>(
-            $"select {Columns} from config_objects where kind = @kind order by created_at, id", new { kind })).AsList());
+            $"select {Columns} from config_objects where kind = @kind order by key", new { kind })).AsList());
 
     /// <summary>By name, by prefixed id or by UUID.</summary>
     public Task<ConfigRow?> FindAsync(string kind, string nameOrId) =>

@@ -119,7 +119,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             if (ReadLimit(item) is not { } limit) continue;
             if (limits.Find(l => l.Per == limit.Per) is { } first)
             {
-                findings.Add(Code.DuplicateLimit, item, $"There is a limit per {Windows.NameOf(limit.Per)} already, " +
+                findings.Add(Code.DuplicateLimit, item, $"There is a limit per {LimitWindow.NameOf(limit.Per)} already, " +
                     $"{first}. Remove one of them.");
             }
             else
@@ -161,10 +161,10 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
         }
 
         var unit = default(WindowUnit);
-        var known = unitText is not null && Windows.TryParseUnit(unitText, out unit);
+        var known = unitText is not null && LimitWindow.TryParseUnit(unitText, out unit);
         if (unitText is not null && !known)
         {
-            var units = Enum.GetValues<WindowUnit>().Select(Windows.NameOf).ToArray();
+            var units = Enum.GetValues<WindowUnit>().Select(LimitWindow.NameOf).ToArray();
             findings.Add(Code.BadValue, unitNode, $"{Quote.Of(unitText)} is not a unit of time." +
                 $"{findings.DidYouMean(unitText, units)} Known are: {string.Join(", ", units)}.");
         }

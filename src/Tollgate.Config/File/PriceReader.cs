@@ -18,6 +18,8 @@ public sealed class PriceReader
     /// <summary>In one plan, with what it inherits.</summary>
     public const int MostPrices = 100;
 
+    private const int LongestOperation = 512;
+
     private const int MostOperations = 10_000;
 
     private const string Example = "{ model: flat, amount: \"49.00\", every: month }";
@@ -115,7 +117,7 @@ public sealed class PriceReader
         foreach (var item in items)
         {
             if (_findings.Text(item, "quote") is not { } name) continue;
-            if (!Names.IsName(name))
+            if (!CanBeOperation(name))
                 NotAnOperation(item, name);
             else if (!seen.Add(name))
                 _findings.Add(Code.DuplicateName, item, $"'{name}' stands in this list twice. Remove one.");
@@ -126,6 +128,11 @@ public sealed class PriceReader
         right = operations.Count == items.Count;
         return operations;
     }
+
+    /// <summary>Whether there is such an operation is the caller's question; one that Kong's calls made is named by
+    /// its path.</summary>
+    private static bool CanBeOperation(string name) =>
+        name.Length is > 0 and <= LongestOperation && name != "*" && !name.Any(char.IsControl);
 
     private void NotAnOperation(Node node, string name) => _findings.Add(Code.BadValue, node, name == "*"
         ? "Every operation is meant when 'where' is left out."

@@ -2,6 +2,7 @@
 
 -- Config: what is published. The document is JSON in the shape of its kind.
 create table config_objects (
+    key         integer primary key,  -- in the order of creation
     kind        text   not null,   -- api | plan | service | route | plugin
     name        text   not null,   -- unique in its kind; an unnamed object stands under its id
     id          text   not null unique,
@@ -9,7 +10,7 @@ create table config_objects (
     document    text   not null,
     created_at  bigint not null,
     updated_at  bigint not null,
-    primary key (kind, name)
+    unique (kind, name)
 );
 
 create table plan_versions (

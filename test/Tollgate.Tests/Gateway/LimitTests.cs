@@ -76,8 +76,9 @@ public sealed class LimitTests
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(Yaml.Tiers, upstream);
         var key = await server.SubscribeAsync("fred", "free");
+        await server.AdvanceAsync("PT5M");
         for (var i = 0; i < 100; i++) (await server.CallAsync("/v1/public/data", key)).Dispose();
-        await server.PostAsync("/v1/test_clock", new { now = "2026-01-10T11:59:10Z" });
+        await server.PostAsync("/v1/test_clock", new { now = "2026-01-10T12:04:10Z" });
         using var refused = await server.CallAsync("/v1/public/data", key);
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal("110", Header(refused, "Retry-After"));

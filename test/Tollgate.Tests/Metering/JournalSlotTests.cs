@@ -40,7 +40,7 @@ public sealed unsafe class JournalSlotTests
         Boot = 7,
         Sequence = (ulong)i,
         Admission = JournalHome.Call(i),
-        AdmissionSequence = (ulong)i + 1,
+        AdmissionSequence = (ulong)i / 2,
         Status = 201,
         Billable = true,
         Quantity = i,
