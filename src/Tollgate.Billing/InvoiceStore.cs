@@ -91,15 +91,12 @@ public sealed class InvoiceStore(Database database)
         DbConnection db, string where, object parameters) =>
         (await db.QueryAsync<SubscriptionRow, Newest, BilledSubscription>(
             "select s.key, s.id, s.customer_key, s.plan_id, s.priority, s.anchor, s.timezone, s.start_at, s.end_at, " +
-            "s.managed_by, s.created_at, s.key as subscription, " +
-            "(select max(i.bill_at) from invoices i where i.subscription_key = s.key) as bill_at " +
-            $"from subscriptions s where {where}",
+            "s.managed_by, s.created_at, s.key as subscription, i.bill_at from subscriptions s " +
+            "left join invoices i on i.subscription_key = s.key " +
+            "and i.bill_at = (select max(n.bill_at) from invoices n where n.subscription_key = s.key) " +
+            $"where {where}",
             (subscription, newest) => new BilledSubscription(subscription, newest.BillAt),
             parameters, splitOn: "subscription")).AsList();
 
-    // not by constructor: the type of a computed column is known only where it is not null
-    private sealed class Newest
-    {
-        public long? BillAt { get; init; }
-    }
+    private sealed record Newest(long Subscription, long? BillAt);
 }

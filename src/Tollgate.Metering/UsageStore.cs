@@ -101,13 +101,15 @@ public static class UsageStore
     /// <param name="period">Index in the subscription's calendar.</param>
     public static async Task<IReadOnlyList<OperationUsage>> OfEntitlementAsync(
         DbConnection db, int entitlement, int period) =>
-        (await db.QueryAsync<OperationUsage>(
+        (await db.QueryAsync<Sum>(
             $"select {Names}, cast(sum(r.admitted) as bigint) as admitted, " +
             "cast(sum(r.quantity) as bigint) as quantity, cast(sum(r.unknown) as bigint) as unknown " +
             "from rollups r left join operation_keys o on o.key = r.operation " +
             "where r.entitlement = @entitlement and r.period = @period and r.meter = @meter " +
             "group by r.operation, o.api, o.operation, o.endpoint order by 2, 1",
-            new { entitlement, period, meter = CallsKey })).AsList();
+            new { entitlement, period, meter = CallsKey }))
+        .Select(s => new OperationUsage(s.Api!, s.Operation!, s.Endpoint!, s.Admitted, s.Quantity, s.Unknown))
+        .ToArray();
 
     /// <summary>Answers a question, rows ordered by window and then by the names of the groups.</summary>
     public static async Task<Result<IReadOnlyList<UsageRow>>> QueryAsync(DbConnection db, UsageQuery query)
@@ -213,7 +215,8 @@ public static class UsageStore
         query.Operation,
     };
 
-    /// <summary>A row of the answer of the store: columns that were not asked for stay at null.</summary>
+    /// <summary>A row of the answer of the store: columns that were not asked for stay at null. Read by property,
+    /// since SQLite does not know the type of a computed column before there is a row.</summary>
     private sealed class Sum
     {
         public long Bucket { get; init; }
@@ -233,6 +236,8 @@ public static class UsageStore
         public long Quantity { get; init; }
 
         public long Admitted { get; init; }
+
+        public long Unknown { get; init; }
 
         public Group Group => new(Customer, Consumer, (Operation, Api, Endpoint), Method);
     }

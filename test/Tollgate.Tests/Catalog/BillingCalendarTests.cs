@@ -121,5 +121,6 @@ public sealed class BillingCalendarTests
         new(anchor, DateTimeZoneProviders.Tzdb[zone]);
 
     private static IEnumerable<string> Starts(BillingCalendar calendar, int first, int count) =>
-        Enumerable.Range(first, count).Select(k => calendar.PeriodOf(k).Start.InZone(calendar.Zone).Date.ToString("R", null));
+        Enumerable.Range(first, count).Select(k =>
+            calendar.PeriodOf(k).Start.InZone(calendar.Zone).Date.ToString("R", null));
 }

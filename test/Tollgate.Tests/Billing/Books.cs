@@ -1,0 +1,143 @@
+using System.Data.Common;
+using System.Text.Json;
+using Dapper;
+using NodaTime;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Metering;
+using Tollgate.Storage;
+
+namespace Tollgate.Tests.Billing;
+
+/// <summary>A real database in a folder of its own, with what billing needs: written by the stores where they exist,
+/// rollups by SQL as the drain leaves them.</summary>
+public sealed class Books : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("tollgate-billing-").FullName;
+    private int _plans;
+
+    public Books() => Database = Database.Open(Path.Combine(_folder, "tollgate.db"));
+
+    public Database Database { get; }
+
+    public Func<Task> CatchUp { get; set; } = () => Task.CompletedTask;
+
+    public InvoiceStore Invoices => new(Database);
+
+    public BillingRun Run(BillingOptions? options = null) =>
+        new(Database, ReadVersion, () => CatchUp(), options ?? new BillingOptions());
+
+    public Task<BillingReport> BillAsync(long now, BillingOptions? options = null) =>
+        Run(options).RunAsync(now, TestContext.Current.CancellationToken);
+
+    public Task<CustomerRow> CustomerAsync(string name, string currency = "USD", string zone = "UTC", long at = 0) =>
+        Database.WriteAsync(async db => (await new CustomerStore(Database, new Clock(at))
+            .AddAsync(db, name, Currency.Of(currency), zone, ManagedBy.Api))!);
+
+    /// <summary>Publishes the next version of a plan, as <c>base flat 49.00 arrears; data per_unit 0.01 data,quote</c>.
+    /// </summary>
+    public Task<PublishedPlan> PlanAsync(string name, string prices, string currency = "USD") =>
+        Database.WriteAsync(async db =>
+        {
+            var store = new ConfigStore(Database, new Clock(0));
+            var row = await ConfigStore.FindAsync(db, ConfigKind.Plan, name)
+                ?? (await store.AddAsync(db, ConfigKind.Plan, name, ManagedBy.File, "{}"))!;
+            var id = new Id<Plan>(Guid.ParseExact(row.Id, "N")).ToString();
+            return new PublishedPlan
+            {
+                Id = id,
+                Name = name,
+                DisplayName = name,
+                ManagedBy = ManagedBy.File,
+                Operations = new HashSet<int>(),
+                Limits = [],
+                Version = await store.AddVersionAsync(db, id, currency, JsonSerializer.Serialize(prices)),
+                CreatedAt = _plans++,
+            };
+        });
+
+    public Task<SubscriptionRow> SubscribeAsync(CustomerRow customer, PublishedPlan plan, long at) =>
+        Database.WriteAsync(db => new SubscriptionStore(Database, new Clock(at))
+            .StartAsync(db, customer, plan, ManagedBy.Api, at));
+
+    public Task MigrateAsync(PublishedPlan plan, long at) =>
+        Database.WriteAsync(db => SubscriptionStore.MigrateAsync(db, plan.Id, plan.Version, at));
+
+    public async Task EndAsync(string subscription, long at)
+    {
+        var row = await new SubscriptionStore(Database, new Clock(at)).FindAsync(subscription);
+        await Database.WriteAsync(db => SubscriptionStore.EndAsync(db, row!, at));
+    }
+
+    /// <summary>Billable calls of an operation at an instant, stamped as the gate stamps them.</summary>
+    public Task UseAsync(string subscription, string operation, long calls, long at) => Database.WriteAsync(async db =>
+    {
+        var terms = (await EntitlementStore.OfSubscriptionAsync(db, subscription))
+            .Last(t => t.StartAt <= at && (t.EndAt is null || t.EndAt > at));
+        var period = terms.Calendar.IndexAt(Micros.ToInstant(at));
+        await RollUpAsync(terms.Key, period, operation, calls, at);
+
+        async Task RollUpAsync(int entitlement, int index, string name, long quantity, long instant)
+        {
+            var keys = await ConfigStore.OperationKeysAsync(db, [("market", name, "/api/v1/" + name)]);
+            await db.ExecuteAsync(
+                "insert into rollups values (@entitlement, @index, 0, @meter, @operation, 1, @bucket, @quantity, " +
+                "@quantity, 0) on conflict do update " +
+                "set admitted = admitted + @quantity, quantity = quantity + @quantity",
+                new
+                {
+                    entitlement,
+                    index,
+                    meter = UsageStore.CallsKey,
+                    operation = keys[("market", name)],
+                    bucket = instant - instant % UsageStore.Bucket,
+                    quantity,
+                });
+        }
+    });
+
+    public async Task<IReadOnlyList<InvoiceRow>> IssuedAsync() => await Invoices.ListAsync(null, 0, 100_000);
+
+    public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read) =>
+        Database.ReadAsync(read, TestContext.Current.CancellationToken);
+
+    public Task SqlAsync(string sql) => Database.WriteAsync(db => db.ExecuteAsync(sql));
+
+    /// <summary>What stands in for the reader of plan documents: the text that <see cref="PlanAsync"/> stored.</summary>
+    public static PlanVersion ReadVersion(PlanVersionRow row) => new(
+        row.PlanId, (int)row.Version, Currency.Of(row.Currency),
+        Prices(JsonSerializer.Deserialize<string>(row.Prices)!));
+
+    public static IReadOnlyList<PriceComponent> Prices(string text) =>
+        text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(line =>
+        {
+            var words = line.Split(' ');
+            return words[1] switch
+            {
+                "flat" => new PriceComponent(words[0], null, null, new Price.Flat(decimal.Parse(words[2]),
+                    words[3] == "advance" ? BillingTiming.Advance : BillingTiming.Arrears)),
+                _ => new PriceComponent(words[0], UsageStore.Calls, words[3] == "*" ? null : words[3].Split(','),
+                    new Price.PerUnit(decimal.Parse(words[2]))),
+            };
+        }).ToArray();
+
+    /// <summary>Local time in a zone, <c>2026-01-10</c> or <c>2026-01-10T14:30</c>, as microseconds UTC.</summary>
+    public static long At(string local, string zone = "UTC")
+    {
+        var time = NodaTime.Text.LocalDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd'T'HH:mm")
+            .Parse(local.Length == 10 ? local + "T00:00" : local).Value;
+        return Micros.Of(time.InZoneLeniently(DateTimeZoneProviders.Tzdb[zone]).ToInstant());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Database.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private sealed class Clock(long micros) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => Micros.ToDateTimeOffset(micros);
+    }
+}
