@@ -41,5 +41,6 @@ internal static class AdminSetup
         V1Api.Map(app);
         if (node.Clocks.Business is TestClock clock) V1Api.MapTestClock(app, clock, node.WorkAsync);
         KongApi.Map(app);
+        app.MapFallback(KongApi.NotFoundAsync);
     }
 }

@@ -164,7 +164,8 @@ public sealed class TollgateNode : IAsyncDisposable
         Currency.Currency = file.Currency;
         var applied = await new FileApply(Database, Config, Clocks.Business).ApplyAsync(file);
         if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
-        foreach (var version in applied.Value.NewVersions.Where(v => v.Migrate == Migration.Now))
+        // also those of an earlier apply that a crash kept from moving
+        foreach (var version in applied.Value.Plans.Where(v => v.Migrate == Migration.Now))
             await Database.WriteAsync(db => SubscriptionStore.MigrateAsync(
                 db, version.PlanId, version.Version, Micros.Now(Clocks.Business)));
     }
