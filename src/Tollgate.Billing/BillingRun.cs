@@ -55,7 +55,7 @@ public sealed class BillingRun
         (_database, _readVersion, _catchUp) = (database, readVersion, catchUp);
         _invoices = new InvoiceStore(database);
         _pageSize = options.PageSize;
-        _window = (long)(options.CollectionWindow / TimeSpan.FromMicroseconds(1));
+        _window = options.CollectionWindow.Ticks / TimeSpan.TicksPerMicrosecond;
     }
 
     /// <summary>Issues what is due and not issued yet, each invoice in a transaction of its own.</summary>

@@ -33,7 +33,8 @@ public sealed class InvoiceStore(Database database)
             (customerKey is null ? "" : "and customer_key = @customerKey ") + "order by key limit @limit",
             new { after, limit, customerKey })).AsList());
 
-    /// <summary>The invoices of a customer whose period starts in the time given, half-open, microseconds UTC.</summary>
+    /// <summary>The invoices of a customer whose period starts in the time given, half-open, microseconds UTC.
+    /// </summary>
     public static async Task<IReadOnlyList<InvoiceRow>> OfPeriodAsync(
         DbConnection db, long customerKey, long from, long to) =>
         (await db.QueryAsync<InvoiceRow>(

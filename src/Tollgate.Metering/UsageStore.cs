@@ -171,7 +171,7 @@ public static class UsageStore
             yield return new Problem("timezone_unknown", $"'{query.Timezone}' is not an IANA time zone.", "timezone");
     }
 
-    /// <summary>Only what is asked for is joined and grouped; windows are cut in code, since only it knows zones.</summary>
+    /// <summary>Only what is asked for is joined and grouped; windows are cut in code, which knows zones.</summary>
     private static string Sql(UsageQuery query)
     {
         var select = new List<string>();

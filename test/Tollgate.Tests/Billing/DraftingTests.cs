@@ -79,7 +79,8 @@ public sealed class DraftingTests
     {
         var terms = Terms(0, 0.01m);
         var bill = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).First();
-        IReadOnlyList<OperationUsage> usage = [new("a", "data", "/a/data", 3, 3, 0), new("b", "data", "/b/data", 4, 4, 0)];
+        IReadOnlyList<OperationUsage> usage =
+            [new("a", "data", "/a/data", 3, 3, 0), new("b", "data", "/b/data", 4, 4, 0)];
         var lines = Drafting.Draft(terms, bill, new Dictionary<int, IReadOnlyList<OperationUsage>> { [2] = usage })
             .Value.Lines.Where(l => l.Rated.Usage is not null);
         Assert.Equal(["/a/data", "/b/data"], lines.Select(l => l.Rated.Usage!.Value.Endpoint));
@@ -87,8 +88,8 @@ public sealed class DraftingTests
 
     private static string Document(
         SubscriptionTerms terms, Bill bill, IEnumerable<(int Operation, int Stretch, int Calls)> journal) =>
-        InvoiceDocument.Of(
-            Drafting.Draft(terms, bill, RolledUp(journal)).Value, new InvoiceCustomer("cus_1", "acme"), "pro", 0).ToJson();
+        InvoiceDocument.Of(Drafting.Draft(terms, bill, RolledUp(journal)).Value,
+            new InvoiceCustomer("cus_1", "acme"), "pro", 0).ToJson();
 
     private static Dictionary<int, IReadOnlyList<OperationUsage>> RolledUp(
         IEnumerable<(int Operation, int Stretch, int Calls)> journal) =>

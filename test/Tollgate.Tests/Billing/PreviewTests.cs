@@ -35,7 +35,8 @@ public sealed class PreviewTests
         var stored = (await books.IssuedAsync()).Select(i => i.Document);
         Assert.Equal(stored, await PreviewAsync(books, customer, "2026-01", Books.At("2026-02-02", Zone)));
         var issued = InvoiceDocument.Read(stored.Last());
-        Assert.Equal((draft.Total, "49.00,1.00,31.00"), (issued.Total, string.Join(",", issued.Lines.Select(l => l.Amount))));
+        Assert.Equal(draft.Total, issued.Total);
+        Assert.Equal(draft.Lines, issued.Lines);
     }
 
     [Fact]
@@ -88,7 +89,8 @@ public sealed class PreviewTests
         return customer;
     }
 
-    private static async Task<InvoiceDocument[]> ShowAsync(Books books, CustomerRow customer, string period, long now) =>
+    private static async Task<InvoiceDocument[]> ShowAsync(
+        Books books, CustomerRow customer, string period, long now) =>
         (await PreviewAsync(books, customer, period, now)).Select(InvoiceDocument.Read).ToArray();
 
     private static async Task<IReadOnlyList<string>> PreviewAsync(

@@ -12,7 +12,8 @@ namespace Tollgate.Tests.Billing;
 /// 2026-01-10        use     data 1234
 /// 2026-02-01T01:00  invoice 2026-01-01..2026-02-01 data 12.34, base 49.00 = 61.34
 /// </code>
-/// Verbs: start, version (prices; the subscription moves at once), end (now, or at a time), use, invoice, quiet (nothing was issued).
+/// Verbs: start, version (prices; the subscription moves at once), end (now, or at a time), use,
+/// invoice, quiet (nothing was issued).
 /// </summary>
 public sealed class Story(string zone = "UTC", string currency = "USD") : IAsyncDisposable
 {
