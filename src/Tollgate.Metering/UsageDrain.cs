@@ -14,12 +14,6 @@ public sealed class UsageDrain : IDisposable
     /// <summary>Records in one transaction, at most.</summary>
     public const int BatchSize = 16_384;
 
-    /// <summary>Length of a rollup's bucket, microseconds: every civil time zone's midnight is a multiple of it.</summary>
-    public const long BucketMicros = 15 * 60 * 1_000_000L;
-
-    /// <summary>The meter that always exists.</summary>
-    public const int CallsMeter = 1;
-
     /// <summary>Drained records are kept this long, business time: limits per second and minute are rebuilt from them.
     /// </summary>
     private const long KeepMicros = 2 * 60 * 1_000_000L;
@@ -174,7 +168,7 @@ public sealed class UsageDrain : IDisposable
         {
             long[] values =
             [
-                key.Entitlement, key.Period, key.Consumer, CallsMeter, key.Operation, key.Method, key.Bucket,
+                key.Entitlement, key.Period, key.Consumer, UsageStore.CallsKey, key.Operation, key.Method, key.Bucket,
                 sum.Admitted, sum.Quantity, sum.Unknown,
             ];
             for (var i = 0; i < values.Length; i++) parameters[i].Value = values[i];
@@ -222,7 +216,7 @@ public sealed class UsageDrain : IDisposable
         int Entitlement, int Period, int Consumer, int Operation, byte Method, long Bucket)
     {
         public static RollupKey Of(in Admission a) => new(
-            a.Entitlement, a.Period, a.Consumer, a.Operation, a.Method, a.AdmittedAt - (a.AdmittedAt % BucketMicros));
+            a.Entitlement, a.Period, a.Consumer, a.Operation, a.Method, a.AdmittedAt - (a.AdmittedAt % UsageStore.Bucket));
     }
 
     private readonly record struct Sums(long Admitted, long Quantity, long Unknown);

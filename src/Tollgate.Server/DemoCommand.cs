@@ -91,7 +91,8 @@ internal static class DemoCommand
         curl -s -H 'apikey: {{KeyOf("free")}}' {{proxy}}/v1/premium/analytics
 
         # 130 calls on a limit of 100 a minute: 100 pass, 30 are told when to come back
-        seq 130 | xargs -P 8 -I{} curl -s -o /dev/null -w '%{http_code}\n' -H 'apikey: {{KeyOf("free")}}' {{proxy}}/v1/public/data | sort | uniq -c
+        seq 130 | xargs -P 8 -I{} curl -s -o /dev/null -w '%{http_code}\n' \
+          -H 'apikey: {{KeyOf("free")}}' {{proxy}}/v1/public/data | sort | uniq -c
 
         # twenty more paid calls; what the ledger has; the invoice so far
         seq 20 | xargs -I{} curl -s -o /dev/null -H 'apikey: {{KeyOf("pro")}}' {{proxy}}/api/v1/data

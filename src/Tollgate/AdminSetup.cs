@@ -26,7 +26,6 @@ internal static class AdminSetup
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
         .AddSingleton(new InvoiceStore(node.Database))
-        .AddSingleton(new KongDefaults(node.Currency.Currency))
         .AddSingleton(new KeyMaking(node.Keys, node.Feed))
         .AddSingleton(new PlanPublishing(
             node.Publisher, node.Feed, node.Subscriptions, node.Currency, node.Clocks.Business));

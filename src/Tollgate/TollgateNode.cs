@@ -7,7 +7,7 @@ using Tollgate.Config.File;
 using Tollgate.Gateway;
 using Tollgate.Metering;
 using Tollgate.Storage;
-using Tollgate.Web.V1;
+using Tollgate.Web;
 
 namespace Tollgate;
 

@@ -1,22 +1,17 @@
 using System.Text.Json.Nodes;
 using Tollgate.Billing;
-using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.Kong;
 
-/// <summary>What an installation sells in unless something says otherwise.</summary>
-/// <param name="Currency">Of plans and customers that come to be over the Kong-shaped API.</param>
-public sealed record KongDefaults(Currency Currency);
-
 /// <summary>
 /// Kong's consumer groups: plans. A group begins with version 1 of its prices, which is empty: its calls are counted
 /// and cost nothing until somebody adds a price.
 /// </summary>
 internal sealed class GroupsApi(
-    Database database, ConfigStore config, SubscriptionStore subscriptions, KongDefaults defaults, KongNews news)
+    Database database, ConfigStore config, SubscriptionStore subscriptions, SystemCurrency defaults, KongNews news)
 {
     public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
     {

@@ -25,7 +25,7 @@ public static class KongApi
 
     private delegate Task<KongAnswer> Handler(KongRequest request);
 
-    /// <summary>Maps everything; the stores, the publisher and <see cref="KongDefaults"/> are singletons of the
+    /// <summary>Maps everything; the stores, the publisher and <see cref="SystemCurrency"/> are singletons of the
     /// container.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -78,7 +78,7 @@ public static class KongApi
         var store = services.GetRequiredService<ConsumerStore>();
         var config = services.GetRequiredService<ConfigStore>();
         var subscriptions = services.GetRequiredService<SubscriptionStore>();
-        var defaults = services.GetRequiredService<KongDefaults>();
+        var defaults = services.GetRequiredService<SystemCurrency>();
         var consumers = new ConsumersApi(database, store, news);
         var keys = new KeyAuthApi(database, store, services.GetRequiredService<ApiKeys>(), news);
         var groups = new GroupsApi(database, config, subscriptions, defaults, news);

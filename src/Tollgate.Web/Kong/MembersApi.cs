@@ -13,7 +13,7 @@ namespace Tollgate.Web.Kong;
 /// </summary>
 internal sealed class MembersApi(
     Database database, ConsumerStore consumers, CustomerStore customers, SubscriptionStore subscriptions,
-    KongDefaults defaults)
+    SystemCurrency defaults)
 {
     /// <summary>Set once, when the API is put together.</summary>
     public required KongNews News { get; init; }

@@ -57,9 +57,3 @@ internal static class CustomersApi
         return fields.Faults()!;
     }
 }
-
-/// <summary>The currency of customers who name none: that of the file, else US dollars.</summary>
-public sealed class SystemCurrency
-{
-    public Currency Currency { get; set; } = Currency.Usd;
-}

@@ -11,9 +11,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Tollgate.Billing;
-using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Storage;
+using Tollgate.Web;
 using Tollgate.Web.Kong;
 
 namespace Tollgate.Tests.Web.Kong;
@@ -90,7 +90,7 @@ public sealed class KongHost : IAsyncDisposable
         builder.Services.AddSingleton<TimeProvider>(Clock)
             .AddSingleton(_ => Database.Open(Path.Combine(_folder, "tollgate.db")))
             .AddSingleton(ApiKeys.Open(Path.Combine(_folder, "install.key")))
-            .AddSingleton(new KongDefaults(Currency.Usd))
+            .AddSingleton(new SystemCurrency())
             .AddSingleton<ConfigStore>().AddSingleton<ConsumerStore>()
             .AddSingleton<CustomerStore>().AddSingleton<SubscriptionStore>()
             .AddSingleton<ChangeFeed>().AddSingleton<Publisher>();
