@@ -20,8 +20,8 @@ internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client)
     {
         await BuildIfMissingAsync(stop);
         Directory.CreateDirectory(folder);
-        var ports = LocalPorts.Free(3);
-        var (proxy, admin, web) = (LocalPorts.At(ports[0]), LocalPorts.At(ports[1]), LocalPorts.At(ports[2]));
+        var ports = LocalPorts.Free(2);
+        var (proxy, admin) = (LocalPorts.At(ports[0]), LocalPorts.At(ports[1]));
         string[] arguments =
         [
             Repository.Path(Server), "run",
@@ -30,8 +30,7 @@ internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client)
             "--proxy", Text(proxy),
             "--admin", Text(admin),
         ];
-        var environment = new Dictionary<string, string> { ["TOLLGATE_WEB"] = Text(web) };
-        var process = ChildProcess.Start("dotnet", arguments, folder, environment);
+        var process = ChildProcess.Start("dotnet", arguments, folder);
         return new TollgatePeer(new Peer(Target.Tollgate, proxy, process), admin, client);
     }
 
