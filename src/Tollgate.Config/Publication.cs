@@ -44,7 +44,8 @@ public sealed class Publication
     {
         _rows = rows;
         _kong = new KongCompiler(rows);
-        _apis = [.. rows.Where(r => r.Kind == ConfigKind.Api).Select(ReadApi), .. _kong.Apis()];
+        var native = rows.Where(r => r.Kind == ConfigKind.Api).Select(ReadApi).ToArray();
+        _apis = [.. native, .. WithoutThose(native, _kong.Apis())];
     }
 
     /// <summary>All operations by name, so that the store can give a key to those without one.</summary>
@@ -104,6 +105,25 @@ public sealed class Publication
     }
 
     /// <summary>The id of a plan under which versions and subscriptions know it.</summary>
+    /// <summary>An operation that an API declares and a Kong gate lists too is the API's: no call has two readings, and
+    /// neither side can break the other's publication.</summary>
+    private static IEnumerable<DraftApi> WithoutThose(IEnumerable<DraftApi> native, IEnumerable<DraftApi> kong)
+    {
+        var taken = (from api in native from o in api.Operations from method in MethodsOf(o) select Shape(method, o))
+            .ToHashSet(StringComparer.Ordinal);
+        return kong.Select(api => api with { Operations = [.. api.Operations.Select(Left).OfType<DraftOperation>()] });
+
+        DraftOperation? Left(DraftOperation o)
+        {
+            if (o.IsPrefix) return o;
+            var methods = MethodsOf(o).Where(m => !taken.Contains(Shape(m, o))).ToArray();
+            return methods.Length == 0 ? null : o.Methods is null ? o : o with { Methods = methods! };
+        }
+
+        static IEnumerable<string?> MethodsOf(DraftOperation o) => o.Methods ?? [null!];
+        static string Shape(string? method, DraftOperation o) => $"{method} {GateEntry.ShapeOf(o.Template)}";
+    }
+
     public static string PlanIdOf(ConfigRow plan) => new Id<Plan>(Guid.ParseExact(plan.Id, "N")).ToString();
 
     private static DraftApi ReadApi(ConfigRow row)

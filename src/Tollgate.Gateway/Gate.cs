@@ -31,11 +31,13 @@ public struct Decision
 public sealed class Gate(GateTable table, UsageJournal journal)
 {
     /// <summary>Decides for a caller who sent a key.</summary>
+    /// <param name="snapshot">The state in which the operation was found.</param>
     /// <param name="operation">What is called.</param>
     /// <param name="keyHash">The keyed hash of the key.</param>
     /// <param name="now">Business time, microseconds UTC: the admission instant, everywhere.</param>
     /// <param name="decision">Filled as far as the checks came.</param>
-    public void Decide(CompiledOperation operation, ReadOnlySpan<byte> keyHash, long now, ref Decision decision)
+    public void Decide(
+        GateSnapshot snapshot, CompiledOperation operation, ReadOnlySpan<byte> keyHash, long now, ref Decision decision)
     {
         if (table.Find(keyHash) is not { } credential)
         {
@@ -47,7 +49,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Consumer = credential.Consumer;
         decision.Verdict = credential.Revoked ? Verdict.KeyRevoked
             : now >= credential.ExpiresAt ? Verdict.KeyExpired
-            : Entitle(operation, now, ref decision);
+            : Entitle(snapshot, operation, now, ref decision);
         if (decision.Verdict == Verdict.Admit) Take(now, ref decision);
     }
 
@@ -60,9 +62,9 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     }
 
     /// <summary>Whose subscription it is: the first running one that includes the operation.</summary>
-    private Verdict Entitle(CompiledOperation operation, long now, ref Decision decision)
+    private static Verdict Entitle(
+        GateSnapshot snapshot, CompiledOperation operation, long now, ref Decision decision)
     {
-        var snapshot = table.Snapshot;
         var gated = operation.Api.Gated;
         foreach (var entitlement in decision.Consumer!.Entitlements)
         {

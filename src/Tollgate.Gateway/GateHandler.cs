@@ -49,14 +49,20 @@ public sealed class GateHandler : IDisposable
             return;
         }
 
-        var outcome = await _proxy.ForwardAsync(context, call);
-        if (outcome is { } failure)
+        try
         {
-            call.Decision.Verdict = failure;
-            await RefuseAsync(context, call);
+            if (await _proxy.ForwardAsync(context, call) is { } failure)
+            {
+                call.Decision.Verdict = failure;
+                await RefuseAsync(context, call);
+            }
         }
-
-        _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
+        finally
+        {
+            // whatever went wrong on the way: what was admitted is settled, or its place in the journal is lost
+            Settle(call, StatusCodes.Status500InternalServerError, answered: false);
+            _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
+        }
     }
 
     /// <summary>All checks, and the record of the admission when they pass.</summary>
@@ -67,7 +73,8 @@ public sealed class GateHandler : IDisposable
         var request = context.Request;
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var readable = CanonicalPath.TryRead(raw, request.Host.Value, out var target);
-        var operation = readable ? _table.Snapshot.Match(request.Method, target.Path) : null;
+        var snapshot = _table.Snapshot;
+        var operation = readable ? snapshot.Match(request.Method, target.Path) : null;
         var call = new GateCall { Target = target, Operation = operation, StartedAt = startedAt, Now = now };
         context.Features.Set(call);
         ref var decision = ref call.Decision;
@@ -76,19 +83,19 @@ public sealed class GateHandler : IDisposable
         else if (!operation.Api.RequiresKey)
             _gate.DecideAnonymous(ref decision);
         else
-            DecideByKey(request, call);
+            DecideByKey(snapshot, request, call);
         if (decision.Verdict == Verdict.Admit) Record(call, request.Method);
         else call.RequestId = NextRefusalId();
         return call;
     }
 
-    private void DecideByKey(HttpRequest request, GateCall call)
+    private void DecideByKey(GateSnapshot snapshot, HttpRequest request, GateCall call)
     {
         ref var decision = ref call.Decision;
         decision.Verdict = CallerKey.Find(request.Headers, call.Operation!.Api.KeyHeaders, out var key);
         if (decision.Verdict != Verdict.Admit) return;
         Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
-        if (_keys.TryHash(key, hash)) _gate.Decide(call.Operation, hash, call.Now, ref decision);
+        if (_keys.TryHash(key, hash)) _gate.Decide(snapshot, call.Operation, hash, call.Now, ref decision);
         else decision.Verdict = Verdict.KeyUnknown;
     }
 

@@ -118,6 +118,8 @@ public sealed class TollgateServer : IAsyncDisposable
         AdminSetup.AddServices(builder.Services, node);
         var app = builder.Build();
         var guard = new AdminGuard(node.Options.AdminToken);
+        var faults = new AdminFaults(app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Tollgate.Admin"));
+        app.Use((context, next) => faults.InvokeAsync(context, next));
         app.Use((context, next) => guard.InvokeAsync(context, next));
         AdminSetup.Map(app, node);
         return app;
