@@ -10,6 +10,12 @@ public static class Micros
 {
     public const long PerSecond = 1_000_000;
 
+    private const int FirstYear = 1999, LastYear = 2200;
+
+    // what an offset makes of the last and the first hours lies in the years beside
+    private static readonly long First = Of(Instant.FromUtc(2000, 1, 1, 0, 0));
+    private static readonly long End = Of(Instant.FromUtc(2200, 1, 1, 0, 0));
+
     public static long Now(TimeProvider clock) => Of(clock.GetUtcNow());
 
     public static long Of(DateTimeOffset at) => OfTicks(at.UtcTicks - DateTime.UnixEpoch.Ticks);
@@ -25,12 +31,14 @@ public static class Micros
     public static string ToText(long micros) =>
         NodaTime.Text.InstantPattern.ExtendedIso.Format(ToInstant(micros));
 
-    /// <summary>Reads RFC 3339 with any offset.</summary>
+    /// <summary>Reads RFC 3339 with any offset, from 2000 until 2200: outside, something else was meant.</summary>
     public static bool TryParse(string text, out long micros)
     {
+        micros = 0;
         var parsed = NodaTime.Text.OffsetDateTimePattern.Rfc3339.Parse(text);
-        micros = parsed.Success ? Of(parsed.Value.ToInstant()) : 0;
-        return parsed.Success;
+        if (!parsed.Success || parsed.Value.Year is < FirstYear or > LastYear) return false;
+        micros = Of(parsed.Value.ToInstant());
+        return micros >= First && micros < End;
     }
 
     // division rounds towards zero, which before 1970 is the future

@@ -101,11 +101,21 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
     public static async Task<Dictionary<(string Api, string Operation), int>> OperationKeysAsync(
         DbConnection db, IEnumerable<(string Api, string Operation, string Endpoint)> operations)
     {
-        var keys = (await db.QueryAsync<(string, string, long)>("select api, operation, key from operation_keys"))
-            .ToDictionary(k => (k.Item1, k.Item2), k => (int)k.Item3);
-        foreach (var (api, operation, endpoint) in operations)
+        var rows = await db.QueryAsync<(string Api, string Operation, long Key, string Endpoint)>(
+            "select api, operation, key, endpoint from operation_keys");
+        var stored = rows.ToDictionary(k => (k.Api, k.Operation), k => (k.Key, k.Endpoint));
+        var keys = stored.ToDictionary(k => k.Key, k => (int)k.Value.Key);
+        foreach (var (api, operation, endpoint) in operations.DistinctBy(o => (o.Api, o.Operation)))
         {
-            if (keys.ContainsKey((api, operation))) continue;
+            if (stored.TryGetValue((api, operation), out var known))
+            {
+                // the same operation at another path: it is shown where it is now
+                if (known.Endpoint != endpoint)
+                    await db.ExecuteAsync(
+                        "update operation_keys set endpoint = @endpoint where key = @Key", new { endpoint, known.Key });
+                continue;
+            }
+
             keys[(api, operation)] = await db.ExecuteScalarAsync<int>(
                 "insert into operation_keys (api, operation, endpoint) values (@api, @operation, @endpoint) " +
                 "returning key", new { api, operation, endpoint });

@@ -25,18 +25,30 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
 
     public string Username { get; } = username;
 
-    public string? CustomId { get; } = customId;
+    /// <summary>The names as a header can carry them: what is not ASCII is percent-encoded.</summary>
+    public string UsernameHeader { get; } = HeaderText(username);
+
+    public string? CustomIdHeader { get; } = customId is null ? null : HeaderText(customId);
 
     /// <summary>Under which the table holds its credentials; written only by the table, one change at a time.</summary>
     internal KeyHash[] Hashes { get; set; } = [];
 
-    /// <summary>Highest priority first, then the older.</summary>
+    /// <summary>Highest priority first, then the older subscription.</summary>
     public EntitlementEntry[] Entitlements => _entitlements;
 
     /// <summary>What was used stays with the subscription, so a change of plan or limit forgets nothing.</summary>
-    public void Entitle(IEnumerable<Entitlement> terms) => _entitlements = terms
-        .OrderByDescending(t => t.Priority).ThenBy(t => t.Key)
-        .Select(t => new EntitlementEntry(t, CountersOf(t.SubscriptionId))).ToArray();
+    public void Entitle(IEnumerable<Entitlement> terms) => _entitlements =
+    [
+        // a subscription is as old as its first stretch of terms: a new price makes nobody younger
+        .. from t in terms
+           group t by t.SubscriptionId into subscription
+           from t in subscription
+           orderby t.Priority descending, subscription.Min(s => s.Key), t.Key
+           select new EntitlementEntry(t, CountersOf(t.SubscriptionId)),
+    ];
+
+    private static string HeaderText(string name) =>
+        System.Text.Ascii.IsValid(name) ? name : Uri.EscapeDataString(name);
 
     public WindowCounters CountersOf(string subscriptionId) =>
         _counters.GetOrAdd(subscriptionId, _ => new WindowCounters());

@@ -29,7 +29,9 @@ public sealed class GateCall
 
     public ref Decision Decision => ref _decision;
 
-    public bool IsSettled => _settled != 0;
+    /// <summary>The status with which the upstream answered; 0 until it has, or when its answer is none that may be
+    /// passed on.</summary>
+    public int UpstreamStatus { get; set; }
 
     /// <summary>True for the one caller that may settle the call.</summary>
     public bool TrySettle() => Interlocked.Exchange(ref _settled, 1) == 0;

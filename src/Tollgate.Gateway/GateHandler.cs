@@ -74,7 +74,7 @@ public sealed class GateHandler : IDisposable
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var readable = CanonicalPath.TryRead(raw, request.Host.Value, out var target);
         var snapshot = _table.Snapshot;
-        var operation = readable ? snapshot.Match(request.Method, target.Path) : null;
+        var operation = readable && IsMethod(request.Method) ? snapshot.Match(request.Method, target.Path) : null;
         var call = new GateCall { Target = target, Operation = operation, StartedAt = startedAt, Now = now };
         context.Features.Set(call);
         ref var decision = ref call.Decision;
@@ -88,6 +88,10 @@ public sealed class GateHandler : IDisposable
         else call.RequestId = NextRefusalId();
         return call;
     }
+
+    /// <summary>Methods are case-sensitive (RFC 9110 9.1), and clients on the way to an upstream capitalise them all the
+    /// same: <c>get</c> would be gated as one method and served as another, so it is none.</summary>
+    private static bool IsMethod(string method) => !method.AsSpan().ContainsAnyInRange('a', 'z');
 
     private void DecideByKey(GateSnapshot snapshot, HttpRequest request, GateCall call)
     {
@@ -147,7 +151,7 @@ public sealed class GateHandler : IDisposable
 /// <summary>Finds the caller's key among the headers of a request.</summary>
 internal static class CallerKey
 {
-    private const string Bearer = "Bearer ";
+    private const string Bearer = "Bearer";
 
     /// <summary>The one key that the request carries. The same key in two places is one key; different ones are
     /// refused, since two parties could pick differently.</summary>
@@ -172,9 +176,9 @@ internal static class CallerKey
         foreach (var value in headers.Authorization)
         {
             if (!IsOurs(value)) continue;
-            var bearer = value.AsSpan(Bearer.Length).Trim(' ');
+            var bearer = value.AsSpan(Bearer.Length).Trim();
             if (found is not null && !bearer.SequenceEqual(found.AsSpan(offset))) return Verdict.KeyDuplicate;
-            if (found is null) (found, offset) = (value, value!.Length - bearer.Length);
+            if (found is null) (found, offset) = (value!.TrimEnd(), value!.TrimEnd().Length - bearer.Length);
         }
 
         if (found is null) return Verdict.KeyMissing;
@@ -185,7 +189,7 @@ internal static class CallerKey
     /// <summary>Other bearer tokens are the upstream's business and pass through (wire.md, "The caller").</summary>
     public static bool IsOurs(string? authorization) =>
         authorization is not null && authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
-        && authorization.AsSpan(Bearer.Length).TrimStart(' ').StartsWith("tg_", StringComparison.Ordinal);
+        && authorization.AsSpan(Bearer.Length).TrimStart().StartsWith("tg_", StringComparison.Ordinal);
 
     public static bool AnyOurs(StringValues authorization)
     {

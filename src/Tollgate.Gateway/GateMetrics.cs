@@ -16,12 +16,12 @@ public sealed class GateMetrics
     /// <summary>How many consumers have series of their own.</summary>
     public const int NamedConsumers = 1_000;
 
-    private readonly ConcurrentDictionary<(int Consumer, int Operation, byte Method), Series> _series = new();
+    private readonly ConcurrentDictionary<(int Consumer, string Endpoint, byte Method), Series> _series = new();
     private readonly ConcurrentDictionary<int, byte> _named = new();
     private readonly Counter _requests;
     private readonly Histogram _durations;
     private readonly Counter.Child[] _refusals;
-    private int _namedCount;
+    private volatile int _namedCount;
 
     public GateMetrics(CollectorRegistry registry)
     {
@@ -42,7 +42,7 @@ public sealed class GateMetrics
     {
         var consumer = call.Decision.Consumer!;
         var code = MethodCode.Of(method);
-        var key = (IsNamed(consumer) ? consumer.Key : Nobody, call.Operation!.Key, code);
+        var key = (IsNamed(consumer) ? consumer.Key : Nobody, call.Operation!.Endpoint, code);
         if (!_series.TryGetValue(key, out var series))
             series = _series.GetOrAdd(key, SeriesOf(key.Item1 == Nobody ? "other" : consumer.Username, call.Operation, code));
         series.Requests.Inc();
@@ -53,9 +53,13 @@ public sealed class GateMetrics
     private bool IsNamed(ConsumerEntry consumer)
     {
         if (_named.ContainsKey(consumer.Key)) return true;
-        if (_namedCount >= NamedConsumers || Interlocked.Increment(ref _namedCount) > NamedConsumers) return false;
-        _named.TryAdd(consumer.Key, 0);
-        return true;
+        if (_namedCount >= NamedConsumers) return false;
+        lock (_named)
+        {
+            if (_namedCount >= NamedConsumers) return _named.ContainsKey(consumer.Key);
+            if (_named.TryAdd(consumer.Key, 0)) _namedCount++;
+            return true;
+        }
     }
 
     private Series SeriesOf(string consumer, CompiledOperation operation, byte method)

@@ -27,9 +27,11 @@ public sealed class GateSnapshot
     public static GateSnapshot Compile(Published published)
     {
         var patterns = new List<OperationPattern<CompiledOperation>>();
+        string[] credentialHeaders = [.. published.Apis.SelectMany(a => a.KeyHeaders)
+            .Concat(Publication.DefaultKeyHeaders).Distinct(StringComparer.OrdinalIgnoreCase)];
         foreach (var api in published.Apis)
         {
-            var compiledApi = new CompiledApi(api);
+            var compiledApi = new CompiledApi(api, credentialHeaders);
             foreach (var operation in api.Operations)
             {
                 var compiled = new CompiledOperation(compiledApi, operation);
@@ -50,7 +52,7 @@ public sealed class GateSnapshot
 }
 
 /// <summary>An API on the hot path.</summary>
-public sealed class CompiledApi(PublishedApi api)
+public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
 {
     public string Name { get; } = api.Name;
 
@@ -58,7 +60,11 @@ public sealed class CompiledApi(PublishedApi api)
 
     public bool Gated { get; } = api.Gated;
 
+    /// <summary>Where this API looks for a key.</summary>
     public string[] KeyHeaders { get; } = [.. api.KeyHeaders];
+
+    /// <summary>Where any API looks for one: none of these reaches an upstream, whichever API is called.</summary>
+    public string[] CredentialHeaders { get; } = credentialHeaders;
 
     /// <summary>Scheme, host and port.</summary>
     public string Authority { get; } = api.Upstream.GetLeftPart(UriPartial.Authority);

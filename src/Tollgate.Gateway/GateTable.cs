@@ -107,7 +107,13 @@ public sealed class GateTable(Database database, Publisher publisher) : IDisposa
         var gone = consumer.Hashes;
         consumer.Hashes = [];
         foreach (var credential in credentials) Put(credential);
-        foreach (var hash in gone.Except(consumer.Hashes)) _credentials.TryRemove(hash, out _);
+        foreach (var hash in gone.Except(consumer.Hashes))
+        {
+            // a key that moved to another consumer is that one's now
+            if (_credentials.TryGetValue(hash, out var entry) && ReferenceEquals(entry.Consumer, consumer))
+                _credentials.TryRemove(KeyValuePair.Create(hash, entry));
+        }
+
         if (row is null) _consumers.TryRemove((int)consumerKey, out _);
         return 0;
     }

@@ -1,13 +1,15 @@
 using System.Diagnostics;
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway;
 
 /// <summary>
-/// Forwards admitted calls. The upstream gets the canonical path, who is calling, and no credential; the answer is
-/// settled in the journal when its status is known, before its first byte leaves.
+/// Forwards admitted calls. The upstream gets the canonical path, who is calling, and no credential; the call is
+/// settled in the journal when its answer begins, before the first byte of it leaves.
 /// </summary>
 internal sealed class UpstreamProxy : IDisposable
 {
@@ -36,6 +38,10 @@ internal sealed class UpstreamProxy : IDisposable
             ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
             ConnectTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(60),
+
+            // headers are bytes to us: what came in goes out
+            RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1,
+            ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1,
         });
     }
 
@@ -45,37 +51,51 @@ internal sealed class UpstreamProxy : IDisposable
     public delegate void SettleCall(GateCall call, int status, bool answered);
 
     /// <summary>Forwards, settles, and streams the answer back.</summary>
-    /// <returns>Null when the upstream answered or the caller went away; else why there is no answer to give.</returns>
+    /// <returns>Null when the upstream's answer is on its way or the caller went away; else why there is none.</returns>
     public async Task<Verdict?> ForwardAsync(HttpContext context, GateCall call)
     {
-        var api = call.Operation!.Api;
-        var error = await _forwarder.SendAsync(context, api.Authority, _client, s_config, _transformer);
-        if (error == ForwarderError.None || call.IsSettled) return null;
-        var verdict = error switch
+        var error = await _forwarder.SendAsync(context, call.Operation!.Api.Authority, _client, s_config, _transformer);
+        if (error == ForwarderError.None && call.UpstreamStatus != 0)
+        {
+            // an answer without a body has not started yet
+            _transformer.Settle(call, call.UpstreamStatus, answered: true);
+            return null;
+        }
+
+        // what the caller has seen the beginning of was settled when it began
+        if (context.Response.HasStarted) return null;
+        Verdict? verdict = error switch
         {
             ForwarderError.RequestTimedOut => Verdict.UpstreamTimeout,
-            ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled => (Verdict?)null,
+            ForwarderError.RequestBodyClient => Verdict.RequestUnreadable,
+            _ when context.RequestAborted.IsCancellationRequested => null,
+            ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled => null,
             _ => Verdict.UpstreamUnreachable,
         };
 
         // 499: the caller closed the connection before there was an answer
         _transformer.Settle(call, verdict is { } v ? VerdictForm.Of(v).Status : 499, answered: false);
-        return context.Response.HasStarted ? null : verdict;
+        return verdict;
     }
 
     public void Dispose() => _client.Dispose();
 
-    private sealed class Transformer(SettleCall settle) : HttpTransformer
+    private sealed class Transformer : HttpTransformer
     {
-        /// <summary>What only the gate may say to the upstream; a caller's copies are removed.</summary>
-        private static readonly string[] s_ours =
-        [
-            "X-Consumer-ID", "X-Consumer-Username", "X-Consumer-Custom-ID", "X-Consumer-Groups",
-            "X-Credential-Identifier", "X-Anonymous-Consumer", "X-Request-Id", "X-Forwarded-For",
-            "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded",
-        ];
+        private readonly Func<object, Task> _settleAtStart;
 
-        public SettleCall Settle { get; } = settle;
+        public Transformer(SettleCall settle)
+        {
+            Settle = settle;
+            _settleAtStart = state =>
+            {
+                var call = (GateCall)state;
+                settle(call, call.UpstreamStatus, answered: true);
+                return Task.CompletedTask;
+            };
+        }
+
+        public SettleCall Settle { get; }
 
         public override async ValueTask TransformRequestAsync(
             HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix,
@@ -87,9 +107,15 @@ internal sealed class UpstreamProxy : IDisposable
             proxyRequest.RequestUri = TargetOf(call, api);
             var headers = proxyRequest.Headers;
             headers.Host = null;
-            foreach (var name in s_ours) headers.Remove(name);
-            foreach (var name in api.KeyHeaders) headers.Remove(name);
+            foreach (var (name, _) in httpContext.Request.Headers)
+                if (Withheld.Contains(name)) headers.Remove(name);
+            foreach (var name in api.CredentialHeaders) headers.Remove(name);
             if (CallerKey.AnyOurs(httpContext.Request.Headers.Authorization)) headers.Remove("Authorization");
+
+            // a body-less POST says so: without a length the client below would send it again on a connection that
+            // the upstream closed
+            if (proxyRequest.Content is null && !IsSafe(httpContext.Request.Method))
+                proxyRequest.Content = new ByteArrayContent([]);
             headers.TryAddWithoutValidation("X-Request-Id", call.RequestId);
             headers.TryAddWithoutValidation("X-Forwarded-For", httpContext.Connection.RemoteIpAddress?.ToString());
             headers.TryAddWithoutValidation("X-Forwarded-Proto", httpContext.Request.Scheme);
@@ -102,11 +128,25 @@ internal sealed class UpstreamProxy : IDisposable
         {
             var proceed = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
             if (proxyResponse is null) return proceed;
+            var status = (int)proxyResponse.StatusCode;
+            if (!IsAnswer(httpContext, status)) return false;
+            if (status == StatusCodes.Status204NoContent) httpContext.Response.ContentLength = null;
             var call = GateCall.Of(httpContext)!;
-            Settle(call, (int)proxyResponse.StatusCode, answered: true);
+            call.UpstreamStatus = status;
+            httpContext.Response.OnStarting(_settleAtStart, call);
             RateHeaders.Write(httpContext.Response.Headers, call);
             return proceed;
         }
+
+        /// <summary>Statuses that HTTP does not have, and a switch of protocols that nobody asked for, are a broken
+        /// upstream's.</summary>
+        private static bool IsAnswer(HttpContext context, int status) => status == StatusCodes.Status101SwitchingProtocols
+            ? context.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true
+            : status is >= 200 and <= 599;
+
+        private static bool IsSafe(string method) =>
+            HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method)
+            || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
         /// <summary>The canonical path under the upstream's own, to the letter: nothing re-encodes it on the way.
         /// </summary>
@@ -127,8 +167,8 @@ internal sealed class UpstreamProxy : IDisposable
             }
 
             headers.TryAddWithoutValidation("X-Consumer-ID", consumer.Id);
-            headers.TryAddWithoutValidation("X-Consumer-Username", consumer.Username);
-            if (consumer.CustomId is { } custom) headers.TryAddWithoutValidation("X-Consumer-Custom-ID", custom);
+            headers.TryAddWithoutValidation("X-Consumer-Username", consumer.UsernameHeader);
+            if (consumer.CustomIdHeader is { } custom) headers.TryAddWithoutValidation("X-Consumer-Custom-ID", custom);
             if (decision.Plan is { } plan) headers.TryAddWithoutValidation("X-Consumer-Groups", plan.Name);
             if (decision.Credential is { } credential)
                 headers.TryAddWithoutValidation("X-Credential-Identifier", credential.Id);

@@ -44,14 +44,15 @@ public sealed class WindowCounters
     /// <returns>−1 when admitted, else the index of the exhausted limit that lasts longest.</returns>
     public int TryTake(CompiledLimit[] limits, long now, bool take, ref LimitStates states)
     {
-        if (limits.Length == 0) return -1;
         var violated = -1;
         lock (_lock)
         {
+            // every unit is counted, limited or not: a limit that is added later knows what was used before
+            for (var unit = 0; unit < LimitStates.Capacity; unit++)
+                if (now >= _slots[unit].End) _slots[unit].MoveTo((WindowUnit)unit, now);
             for (var i = 0; i < limits.Length; i++)
             {
                 ref var slot = ref _slots[(int)limits[i].Unit];
-                if (now >= slot.End) slot.MoveTo(limits[i].Unit, now);
                 states[i].Limit = limits[i];
                 states[i].Remaining = Math.Max(0, limits[i].Count - slot.Used);
                 states[i].ResetAt = slot.End;
@@ -59,17 +60,15 @@ public sealed class WindowCounters
             }
 
             if (violated >= 0 || !take) return violated;
-            for (var i = 0; i < limits.Length; i++)
-            {
-                _slots[(int)limits[i].Unit].Used++;
-                states[i].Remaining--;
-            }
+            for (var unit = 0; unit < LimitStates.Capacity; unit++) _slots[unit].Used++;
+            for (var i = 0; i < limits.Length; i++) states[i].Remaining--;
         }
 
         return -1;
     }
 
-    /// <summary>Adds admissions that happened before this process, found in the journal or the rollups.</summary>
+    /// <summary>Adds admissions that happened before this process, found in the journal or the rollups; the window that
+    /// they were in may lie ahead of a clock that was set back.</summary>
     public void Restore(WindowUnit unit, long at, long admissions)
     {
         lock (_lock)

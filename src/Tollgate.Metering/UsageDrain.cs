@@ -44,13 +44,20 @@ public sealed class UsageDrain : IDisposable
     /// Takes up where the last process stopped: drains what it left, then closes its open admissions as unknown. They
     /// count against limits and bill nothing. Called before the first call is let in.
     /// </summary>
+    /// <exception cref="InvalidDataException">The journal has calls, and the database has never seen it: one of the two
+    /// is somebody else's, and draining would bill these calls to whoever has their numbers now.</exception>
     public async Task RecoverAsync()
     {
-        await _database.ReadAsync(async db =>
+        await _database.WriteAsync(async db =>
         {
             var position = await db.ExecuteScalarAsync<long?>(
                 "select position from journals where id = @id", new { id = (long)_journal.Id });
+            if (position is null && _journal.Recovery.Records > 0)
+                throw new InvalidDataException(
+                    $"The journal holds {_journal.Recovery.Records} records that {_database.Path} knows nothing of. " +
+                    "Restore the database that belongs to it, or move the folder 'journal' away as well.");
             _position = position is null ? _journal.FirstSequence : (ulong)position;
+            if (position is null) await MoveAsync(db, _position);
             foreach (var row in await db.QueryAsync<OpenRow>(
                 "select sequence, entitlement, period, consumer, operation, method, admitted_at from open_admissions " +
                 "where journal = @id", new { id = (long)_journal.Id }))
@@ -121,8 +128,16 @@ public sealed class UsageDrain : IDisposable
         foreach (var (sequence, admission) in opened) _open[sequence] = admission;
         foreach (var sequence in closed) _open.Remove(sequence);
         _position = position;
-        lock (_marks) _marks.Enqueue((Catalog.Micros.Now(_clocks.Business), position));
+        Mark(position);
         return count;
+    }
+
+    /// <summary>Notes how far it was drained by when; of one instant the first is enough, since a clock may stand.</summary>
+    private void Mark(ulong position)
+    {
+        var now = Catalog.Micros.Now(_clocks.Business);
+        lock (_marks)
+            if (_marks.Count == 0 || _marks.Last().At != now) _marks.Enqueue((now, position));
     }
 
     private async Task CloseUnknownAsync()
@@ -186,14 +201,13 @@ public sealed class UsageDrain : IDisposable
     }
 
     private Task OpenAsync(DbConnection db, Dictionary<ulong, Admission> opened) => db.ExecuteAsync(
-        "insert into open_admissions (journal, sequence, boot, entitlement, period, consumer, operation, method, " +
-        "admitted_at) values (@journal, @sequence, @boot, @Entitlement, @Period, @Consumer, @Operation, @Method, " +
+        "insert into open_admissions (journal, sequence, entitlement, period, consumer, operation, method, " +
+        "admitted_at) values (@journal, @sequence, @Entitlement, @Period, @Consumer, @Operation, @Method, " +
         "@AdmittedAt)",
         opened.Select(o => new
         {
             journal = (long)_journal.Id,
             sequence = (long)o.Key,
-            boot = (long)_journal.Boot,
             o.Value.Entitlement,
             o.Value.Period,
             o.Value.Consumer,

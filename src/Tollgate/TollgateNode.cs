@@ -97,6 +97,11 @@ public sealed class TollgateNode : IAsyncDisposable
             await node.StartAsync(file);
             return node;
         }
+        catch (Exception e) when (e is StorageException or InvalidDataException)
+        {
+            await node.DisposeAsync();
+            throw new StartupException(e.Message, e);
+        }
         catch
         {
             await node.DisposeAsync();
@@ -152,7 +157,8 @@ public sealed class TollgateNode : IAsyncDisposable
         await Publisher.RepublishAsync();
         await Drain.RecoverAsync();
         await Table.LoadAsync();
-        Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business));
+        var limited = Publisher.Current.Plans.SelectMany(p => p.Limits).Select(l => l.Per).ToHashSet();
+        Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business, limited));
         Feed.Listen(Table.OnChangeAsync);
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));

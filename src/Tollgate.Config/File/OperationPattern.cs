@@ -10,6 +10,9 @@ internal sealed partial record OperationPattern(string? Method, string Template)
 
     private const int LongestPath = 2_048;
 
+    /// <summary>As many as the gate's matcher takes.</summary>
+    private const int MostSegments = 64;
+
     /// <summary>What the store keeps.</summary>
     public override string ToString() => Method is null ? Template : $"{Method} {Template}";
 
@@ -49,6 +52,7 @@ internal sealed partial record OperationPattern(string? Method, string Template)
         if (path.Length > LongestPath) return $"it is longer than {LongestPath} characters";
         var names = new HashSet<string>(StringComparer.Ordinal);
         var segments = path[1..].Split('/');
+        if (segments.Length > MostSegments) return $"it has {segments.Length} segments; {MostSegments} are the most";
         for (var i = 0; i < segments.Length; i++)
         {
             // an empty last one is a slash at the end, which is a path of its own

@@ -41,8 +41,9 @@ create table customers (
     created_at bigint not null
 );
 
+-- keys of what can be deleted are never given again: usage is kept under them
 create table consumers (
-    key          integer primary key,
+    key          integer primary key autoincrement,
     id           text   not null unique,
     username     text   not null unique,
     custom_id    text   unique,
@@ -53,7 +54,7 @@ create table consumers (
 create index consumers_by_customer on consumers (customer_key);
 
 create table credentials (
-    key          integer primary key,
+    key          integer primary key autoincrement,
     id           text   not null unique,
     consumer_key integer not null references consumers (key),
     hash         blob   not null unique,  -- HMAC-SHA-256 under the install key; the key itself is nowhere
@@ -107,7 +108,6 @@ create table journals (
 create table open_admissions (
     journal     bigint  not null,
     sequence    bigint  not null,
-    boot        bigint  not null,
     entitlement integer not null,
     period      integer not null,
     consumer    integer not null,
