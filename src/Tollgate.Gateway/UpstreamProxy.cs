@@ -54,6 +54,11 @@ internal sealed class UpstreamProxy : IDisposable
     /// <returns>Null when the upstream's answer is on its way or the caller went away; else why there is none.</returns>
     public async Task<Verdict?> ForwardAsync(HttpContext context, GateCall call)
     {
+        // a POST without a body says so: without a length the client below would send it again when the upstream has
+        // closed the connection that it reused
+        if (!IsSafe(context.Request.Method)
+            && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false })
+            context.Request.ContentLength = 0;
         var error = await _forwarder.SendAsync(context, call.Operation!.Api.Authority, _client, s_config, _transformer);
         if (error == ForwarderError.None && call.UpstreamStatus != 0)
         {
@@ -79,6 +84,10 @@ internal sealed class UpstreamProxy : IDisposable
     }
 
     public void Dispose() => _client.Dispose();
+
+    private static bool IsSafe(string method) =>
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method)
+        || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
     private sealed class Transformer : HttpTransformer
     {
@@ -111,11 +120,6 @@ internal sealed class UpstreamProxy : IDisposable
                 if (Withheld.Contains(name)) headers.Remove(name);
             foreach (var name in api.CredentialHeaders) headers.Remove(name);
             if (CallerKey.AnyOurs(httpContext.Request.Headers.Authorization)) headers.Remove("Authorization");
-
-            // a body-less POST says so: without a length the client below would send it again on a connection that
-            // the upstream closed
-            if (proxyRequest.Content is null && !IsSafe(httpContext.Request.Method))
-                proxyRequest.Content = new ByteArrayContent([]);
             headers.TryAddWithoutValidation("X-Request-Id", call.RequestId);
             headers.TryAddWithoutValidation("X-Forwarded-For", httpContext.Connection.RemoteIpAddress?.ToString());
             headers.TryAddWithoutValidation("X-Forwarded-Proto", httpContext.Request.Scheme);
@@ -143,10 +147,6 @@ internal sealed class UpstreamProxy : IDisposable
         private static bool IsAnswer(HttpContext context, int status) => status == StatusCodes.Status101SwitchingProtocols
             ? context.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true
             : status is >= 200 and <= 599;
-
-        private static bool IsSafe(string method) =>
-            HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method)
-            || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
         /// <summary>The canonical path under the upstream's own, to the letter: nothing re-encodes it on the way.
         /// </summary>
