@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Tollgate.Catalog;
+using Tollgate.Web;
 
 namespace Tollgate.Server;
 
@@ -55,6 +56,6 @@ internal sealed class RunOptions
 
     private static DateTimeOffset? Clock(string text) =>
         text.Length == 0 ? null
-        : Micros.TryParse(text, out var micros) ? Micros.ToDateTimeOffset(micros)
+        : RequestInstant.TryRead(text, out var micros) ? Micros.ToDateTimeOffset(micros)
         : throw new UsageException($"--test-clock '{text}' must be an RFC 3339 instant: 2026-01-01T00:00:00Z.");
 }
