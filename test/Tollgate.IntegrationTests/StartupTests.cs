@@ -149,16 +149,6 @@ public sealed class StartupTests
     }
 
     [Fact]
-    public async Task A_data_folder_is_only_its_owners()
-    {
-        if (OperatingSystem.IsWindows()) Assert.Skip("Windows has no such modes.");
-        using var folder = new TempFolder();
-        using var server = await ServerProcess.StartAsync(folder.Path, "run", "--data", folder.Of("d"));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
-            File.GetUnixFileMode(folder.Of("d")));
-    }
-
-    [Fact]
     public async Task The_demo_leaves_a_folder_alone_that_it_did_not_make()
     {
         using var folder = new TempFolder();

@@ -97,6 +97,21 @@ public sealed class ServerLifeTests
         await using var again = await TollgateServer.StartAsync(Options(folder), Quiet);
     }
 
+    [Fact]
+    public async Task A_data_folder_is_only_its_owners()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Windows has no such modes.");
+            return;
+        }
+
+        using var folder = new TempFolder();
+        await using var server = await TollgateServer.StartAsync(Options(folder), Quiet);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+            File.GetUnixFileMode(Options(folder).Data));
+    }
+
     private static async Task<TollgateServer> StartAsync(TempFolder folder, TestUpstream upstream, TimeSpan stop)
     {
         var server = await TollgateServer.StartAsync(Options(folder) with { StopTimeout = stop }, Quiet);
