@@ -11,17 +11,24 @@ namespace Tollgate.Server;
 /// </summary>
 internal static class DemoCommand
 {
+    private const string DemoFile = "demo.yaml";
+
+    /// <summary>The first line of the file, by which a later demo knows the folder again.</summary>
+    private const string Marker = "# Made by 'tollgate demo', and written anew at each start of it.";
+
     private static readonly string[] s_plans = ["free", "pro", "enterprise"];
 
     public static Command Build()
     {
-        var options = new RunOptions("demo-data");
+        // nothing of the environment names the folder: what it names is somebody's real data
+        var options = new RunOptions("demo-data", dataVariable: null);
         var command = new Command("demo", "Run a sample API behind the gate, with plans and keys to try.");
         options.AddTo(command);
         command.SetAction((parsed, _) => RunCommand.GuardAsync(async () =>
         {
-            await using var upstream = await SampleUpstream.StartAsync();
             var start = options.Read(parsed);
+            RequireOwn(start.Data);
+            await using var upstream = await SampleUpstream.StartAsync();
             await using var server = await TollgateServer.StartAsync(
                 start with { ConfigFile = WriteFile(start.Data, upstream.Address) }, RunCommand.Logs);
             foreach (var plan in s_plans) await SubscribeAsync(server.Node, plan);
@@ -31,15 +38,33 @@ internal static class DemoCommand
         return command;
     }
 
+    /// <summary>The demo writes only where there is nothing, or what an earlier demo made.</summary>
+    private static void RequireOwn(string folder)
+    {
+        try
+        {
+            if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any()) return;
+            var file = Path.Combine(folder, DemoFile);
+            if (File.Exists(file) && File.ReadLines(file).FirstOrDefault() == Marker) return;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"{folder} cannot be read: {e.Message}", e);
+        }
+
+        throw new StartupException($"{folder} holds something that the demo did not make, and the demo leaves it alone: " +
+            "name an empty folder with --data, or one that is not there yet.");
+    }
+
     private static string WriteFile(string folder, string upstream)
     {
         using var stream = typeof(DemoCommand).Assembly.GetManifestResourceStream("demo.yaml")!;
         using var reader = new StreamReader(stream);
-        var path = Path.Combine(folder, "tollgate.yaml");
+        var path = Path.Combine(folder, DemoFile);
         try
         {
-            Directory.CreateDirectory(folder);
-            File.WriteAllText(path,
+            DataFolder.Create(folder);
+            File.WriteAllText(path, Marker + Environment.NewLine +
                 reader.ReadToEnd().Replace("http://127.0.0.1:5000", upstream, StringComparison.Ordinal));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

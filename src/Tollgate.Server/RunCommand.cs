@@ -11,7 +11,7 @@ internal static class RunCommand
 
     public static Command Build()
     {
-        var options = new RunOptions("data");
+        var options = new RunOptions("data", "TOLLGATE_DATA");
         var config = RunOptions.Text("--config", "TOLLGATE_CONFIG", "",
             $"The configuration file; {DefaultFile} when there is one.");
         var command = new Command("run", "Run the gateway and its admin API.") { config };
@@ -51,9 +51,21 @@ internal static class RunCommand
             await work();
             return ExitCode.Ok;
         }
+        catch (UsageException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return ExitCode.Usage;
+        }
         catch (StartupException e)
         {
             Console.Error.WriteLine(e.Message);
+            return ExitCode.Refused;
+        }
+        catch (Exception e)
+        {
+            // nobody foresaw it: one line for the operator, the rest for whoever mends it
+            Console.Error.WriteLine($"tollgate ends, for a reason that it does not know: {e.Message}");
+            Console.Error.WriteLine(e);
             return ExitCode.Refused;
         }
     }

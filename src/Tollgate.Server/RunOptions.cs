@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Tollgate.Catalog;
+using Tollgate.Web;
 
 namespace Tollgate.Server;
 
@@ -15,8 +16,10 @@ internal sealed class RunOptions
         "Start business time here (RFC 3339) and let it stand still until /v1/test_clock moves it.");
     private readonly Option<string> _data;
 
-    public RunOptions(string defaultData) =>
-        _data = Text("--data", "TOLLGATE_DATA", defaultData, "The folder of the database and the journal.");
+    /// <param name="defaultData">The data folder when none is named.</param>
+    /// <param name="dataVariable">The environment variable that names it; null: none does.</param>
+    public RunOptions(string defaultData, string? dataVariable) =>
+        _data = Text("--data", dataVariable, defaultData, "The folder of the database and the journal.");
 
     public void AddTo(Command command)
     {
@@ -26,29 +29,33 @@ internal sealed class RunOptions
         command.Options.Add(_testClock);
     }
 
-    /// <exception cref="StartupException">An option that cannot be read, by name.</exception>
+    /// <exception cref="UsageException">An option that cannot be read, by name.</exception>
     public TollgateOptions Read(ParseResult parsed) => new()
     {
-        Data = parsed.GetValue(_data)!,
+        Data = Folder(parsed.GetValue(_data)!),
         Proxy = Address("--proxy", parsed.GetValue(_proxy)!),
         Admin = Address("--admin", parsed.GetValue(_admin)!),
         AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
         TestClock = Clock(parsed.GetValue(_testClock)!),
     };
 
-    public static Option<string> Text(string name, string variable, string otherwise, string description) => new(name)
+    public static Option<string> Text(string name, string? variable, string otherwise, string description) => new(name)
     {
-        Description = $"{description} [{variable}]",
-        DefaultValueFactory = (ArgumentResult _) => Environment.GetEnvironmentVariable(variable) ?? otherwise,
+        Description = variable is null ? description : $"{description} [{variable}]",
+        DefaultValueFactory = (ArgumentResult _) =>
+            (variable is null ? null : Environment.GetEnvironmentVariable(variable)) ?? otherwise,
     };
+
+    private static string Folder(string text) =>
+        text.Trim().Length > 0 ? text : throw new UsageException("--data must name a folder.");
 
     private static Uri Address(string option, string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.AbsolutePath == "/"
             ? uri
-            : throw new StartupException($"{option} '{text}' must be an address such as http://127.0.0.1:8000.");
+            : throw new UsageException($"{option} '{text}' must be an address such as http://127.0.0.1:8000.");
 
     private static DateTimeOffset? Clock(string text) =>
         text.Length == 0 ? null
-        : Micros.TryParse(text, out var micros) ? Micros.ToDateTimeOffset(micros)
-        : throw new StartupException($"--test-clock '{text}' must be an RFC 3339 instant: 2026-01-01T00:00:00Z.");
+        : RequestInstant.TryRead(text, out var micros) ? Micros.ToDateTimeOffset(micros)
+        : throw new UsageException($"--test-clock '{text}' must be an RFC 3339 instant: 2026-01-01T00:00:00Z.");
 }

@@ -47,8 +47,14 @@ public sealed class AdminGuard(string? token)
         if (site is not ("" or "same-origin" or "none"))
             return (403, "foreign_page", "A page of another site may not use the admin port.");
         var origin = request.Headers.Origin.ToString();
-        return origin.Length == 0 || (Uri.TryCreate(origin, UriKind.Absolute, out var from) && IsLoopback(from.Host))
+        return origin.Length == 0 || IsOwn(origin, request)
             ? null
             : (403, "foreign_page", "A page of another site may not use the admin port.");
     }
+
+    /// <summary>A page of another port of this machine is a foreign page too.</summary>
+    private static bool IsOwn(string origin, HttpRequest request) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out var from)
+        && Uri.TryCreate($"{request.Scheme}://{request.Host}", UriKind.Absolute, out var here)
+        && from.GetLeftPart(UriPartial.Authority) == here.GetLeftPart(UriPartial.Authority);
 }

@@ -8,6 +8,9 @@ namespace Tollgate.Web;
 /// <summary>How <c>/v1</c> answers: JSON in snake_case, lists by cursor, faults as problem+json with all of them.</summary>
 public static class Answers
 {
+    /// <summary>How many faults one answer tells: an answer must not be larger than what it answers.</summary>
+    public const int MaxFaults = 50;
+
     public static JsonSerializerOptions Json { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -32,25 +35,32 @@ public static class Answers
         return Ok(new { data = page.Select(view), next_cursor = next });
     }
 
-    /// <summary>Every fault at once; the first gives the answer its code.</summary>
-    public static IResult Refused(int status, IReadOnlyList<Problem> problems) => Results.Json(
-        new
-        {
-            type = "/problems/" + problems[0].Code,
-            title = problems[0].Code.Replace('_', ' '),
-            status,
-            detail = string.Join(" ", problems.Select(p => p.Field is null ? p.Detail : $"{p.Field}: {p.Detail}")),
-            code = problems[0].Code,
-            errors = problems.Select(p => new
+    /// <summary>Every fault at once, up to <see cref="MaxFaults"/>; the first gives the answer its code.</summary>
+    public static IResult Refused(int status, IReadOnlyList<Problem> problems)
+    {
+        var told = problems.Take(MaxFaults).Select(p => p with { Field = p.Field is null ? null : Shorten(p.Field) })
+            .ToList();
+        if (problems.Count > MaxFaults)
+            told.Add(new Problem("more_faults", $"{problems.Count - MaxFaults} more faults are not told."));
+        return Results.Json(
+            new
             {
-                code = p.Code,
-                field = p.Field,
-                detail = p.Detail,
-                line = p.Place?.Line,
-                column = p.Place?.Column,
-            }),
-        },
-        Json, "application/problem+json", status);
+                type = "/problems/" + told[0].Code,
+                title = told[0].Code.Replace('_', ' '),
+                status,
+                detail = string.Join(" ", told.Select(p => p.Field is null ? p.Detail : $"{p.Field}: {p.Detail}")),
+                code = told[0].Code,
+                errors = told.Select(p => new
+                {
+                    code = p.Code,
+                    field = p.Field,
+                    detail = p.Detail,
+                    line = p.Place?.Line,
+                    column = p.Place?.Column,
+                }),
+            },
+            Json, "application/problem+json", status);
+    }
 
     public static IResult Invalid(params IReadOnlyList<Problem> problems) =>
         Refused(StatusCodes.Status400BadRequest, problems);
@@ -61,7 +71,9 @@ public static class Answers
     public static IResult Conflict(string code, string detail, string? field = null) =>
         Refused(StatusCodes.Status409Conflict, [new Problem(code, detail, field)]);
 
-    private static string Shorten(string name) => name.Length <= 80 ? name : name[..80] + "…";
+    /// <summary>A caller's text inside a message. The cut never leaves half of a surrogate pair.</summary>
+    private static string Shorten(string name) => name.Length <= 80 ? name
+        : name[..(char.IsHighSurrogate(name[79]) ? 79 : 80)] + "…";
 
     private sealed class WithLocation(IResult answer, string location) : IResult
     {

@@ -13,6 +13,8 @@ public sealed class Fields
     /// <summary>Bytes of a body, at most.</summary>
     public const int MaxBody = 1 << 20;
 
+    private const string NotUnicode = "has a text that is not Unicode";
+
     private readonly Dictionary<string, JsonElement> _fields = new(StringComparer.Ordinal);
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private readonly List<Problem> _problems = [];
@@ -47,6 +49,7 @@ public sealed class Fields
         if (Take(name, required) is not { } value) return null;
         if (value.ValueKind != JsonValueKind.String)
             return Fault<string>("wrong_type", "must be a text", name);
+        if (!IsUnicode(value)) return Fault<string>("bad_value", NotUnicode, name);
         var text = value.GetString()!;
         if (text.Length == 0 || text.Length > max)
             return Fault<string>("bad_value", $"must have 1 to {max} characters", name);
@@ -73,13 +76,19 @@ public sealed class Fields
     public long? Instant(string name, bool required = false)
     {
         if (Text(name, required, 64) is not { } text) return null;
-        if (Micros.TryParse(text, out var micros)) return micros;
+        if (RequestInstant.TryRead(text, out var micros)) return micros;
         Add("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name);
         return null;
     }
 
-    /// <summary>Whatever stands there, for a reader of its own.</summary>
-    public JsonElement? Raw(string name, bool required = false) => Take(name, required);
+    /// <summary>Whatever stands there, for a reader of its own; every text in it is Unicode.</summary>
+    public JsonElement? Raw(string name, bool required = false)
+    {
+        if (Take(name, required) is not { } value) return null;
+        if (IsUnicode(value)) return value;
+        Add("bad_value", NotUnicode, name);
+        return null;
+    }
 
     public void Add(string code, string detail, string? field) => _problems.Add(new Problem(code, detail, field));
 
@@ -120,6 +129,26 @@ public sealed class Fields
         if (_fields.TryGetValue(name, out var value) && value.ValueKind != JsonValueKind.Null) return value;
         if (required) Add("missing_field", "is required", name);
         return null;
+    }
+
+    /// <summary>JSON can be in order and yet hold half of a surrogate pair, or bytes that are no UTF-8; the reader
+    /// tells only when the text is taken.</summary>
+    private static bool IsUnicode(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind switch
+            {
+                JsonValueKind.String => value.GetString() is not null,
+                JsonValueKind.Array => value.EnumerateArray().All(IsUnicode),
+                JsonValueKind.Object => value.EnumerateObject().All(p => p.Name is not null && IsUnicode(p.Value)),
+                _ => true,
+            };
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     private T? Fault<T>(string code, string detail, string field) where T : class

@@ -40,6 +40,7 @@ internal static class AdminSetup
         V1Api.Map(app);
         if (node.Clocks.Business is TestClock clock) V1Api.MapTestClock(app, clock, node.WorkAsync);
         KongApi.Map(app);
-        app.MapFallback(KongApi.NotFoundAsync);
+        // every path, also one with a dot, which MapFallback leaves out
+        app.Map("/{**rest}", KongApi.NotFoundAsync).WithOrder(int.MaxValue);
     }
 }

@@ -223,26 +223,32 @@ public sealed class TollgateNode : IAsyncDisposable
     {
         public static Opened Open(string folder, TimeProvider machine)
         {
-            Database? database = null;
             try
             {
-                Directory.CreateDirectory(folder);
-                var journal = UsageJournal.Open(Path.Combine(folder, "journal"), s_journal, machine);
-                try
-                {
-                    database = Database.Open(Path.Combine(folder, "tollgate.db"));
-                    return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, "install.key")));
-                }
-                catch
-                {
-                    journal.Dispose();
-                    throw;
-                }
+                DataFolder.Create(folder);
+                return OpenIn(folder, machine);
             }
             catch (Exception e) when (e is StorageException or IOException or InvalidDataException
                 or UnauthorizedAccessException)
             {
                 throw new StartupException(e.Message, e);
+            }
+        }
+
+        private static Opened OpenIn(string folder, TimeProvider machine)
+        {
+            var journal = UsageJournal.Open(Path.Combine(folder, "journal"), s_journal, machine);
+            Database? database = null;
+            try
+            {
+                database = Database.Open(Path.Combine(folder, "tollgate.db"));
+                return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, "install.key")));
+            }
+            catch
+            {
+                database?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+                journal.Dispose();
+                throw;
             }
         }
     }

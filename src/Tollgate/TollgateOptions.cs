@@ -24,6 +24,10 @@ public sealed record TollgateOptions
     /// <summary>How long after the end of a period its invoice is issued; calls still under way are counted in it.
     /// </summary>
     public TimeSpan CollectionWindow { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>How long a stop waits for calls under way; after that their connections are closed. What stops the
+    /// process from outside should wait longer than this.</summary>
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(20);
 }
 
 /// <summary>Tollgate cannot start; the message says what is wrong and what would be right.</summary>

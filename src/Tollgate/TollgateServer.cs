@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Tollgate.Gateway;
 using Tollgate.Web;
@@ -20,11 +21,16 @@ namespace Tollgate;
 /// </summary>
 public sealed class TollgateServer : IAsyncDisposable
 {
+    // RFC 9112 lets a server take a bare LF as the end of a line; a proxy before us that does not could be made to see
+    // other requests than we do
+    private const string StrictLineEnds = "Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators";
+
+    private readonly ILoggerFactory _logs;
     private readonly WebApplication _proxy;
     private readonly WebApplication _admin;
 
-    private TollgateServer(TollgateNode node, WebApplication proxy, WebApplication admin) =>
-        (Node, _proxy, _admin) = (node, proxy, admin);
+    private TollgateServer(ILoggerFactory logs, TollgateNode node, WebApplication proxy, WebApplication admin) =>
+        (_logs, Node, _proxy, _admin) = (logs, node, proxy, admin);
 
     public TollgateNode Node { get; }
 
@@ -39,34 +45,45 @@ public sealed class TollgateServer : IAsyncDisposable
     public static async Task<TollgateServer> StartAsync(TollgateOptions options, Action<ILoggingBuilder> logs)
     {
         Check(options);
-        using var factory = LoggerFactory.Create(logs);
-        var node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
+        AppContext.SetSwitch(StrictLineEnds, true);
+        // as long as the node, which says what happens on it until it is closed
+        var factory = LoggerFactory.Create(logs);
+        TollgateNode? node = null;
         WebApplication? proxy = null, admin = null;
         try
         {
+            node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
             proxy = BuildProxy(node, logs);
             admin = BuildAdmin(node, logs);
             await ListenAsync(proxy, "--proxy", options.Proxy);
             await ListenAsync(admin, "--admin", options.Admin);
-            return new TollgateServer(node, proxy, admin);
+            return new TollgateServer(factory, node, proxy, admin);
         }
         catch
         {
             if (proxy is not null) await proxy.DisposeAsync();
             if (admin is not null) await admin.DisposeAsync();
-            await node.DisposeAsync();
+            if (node is not null) await node.DisposeAsync();
+            factory.Dispose();
             throw;
         }
     }
 
-    /// <summary>Lets calls under way end, drains, and closes.</summary>
+    /// <summary>Lets calls under way end, at most for <see cref="TollgateOptions.StopTimeout"/>; then drains and
+    /// closes.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _proxy.StopAsync();
-        await _admin.StopAsync();
-        await _proxy.DisposeAsync();
-        await _admin.DisposeAsync();
-        await Node.DisposeAsync();
+        try
+        {
+            await Task.WhenAll(_proxy.StopAsync(), _admin.StopAsync());
+        }
+        finally
+        {
+            await _proxy.DisposeAsync();
+            await _admin.DisposeAsync();
+            await Node.DisposeAsync();
+            _logs.Dispose();
+        }
     }
 
     private static void Check(TollgateOptions options)
@@ -98,7 +115,7 @@ public sealed class TollgateServer : IAsyncDisposable
 
     private static WebApplication BuildProxy(TollgateNode node, Action<ILoggingBuilder> logs)
     {
-        var builder = NewBuilder(node.Options.Proxy, logs, limits =>
+        var builder = NewBuilder(node.Options, node.Options.Proxy, logs, limits =>
         {
             // bodies are streamed, never held
             limits.MaxRequestBodySize = null;
@@ -114,7 +131,8 @@ public sealed class TollgateServer : IAsyncDisposable
 
     private static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)
     {
-        var builder = NewBuilder(node.Options.Admin, logs, limits => limits.MaxRequestBodySize = 4 << 20);
+        var builder = NewBuilder(
+            node.Options, node.Options.Admin, logs, limits => limits.MaxRequestBodySize = 4 << 20);
         builder.Services.AddRoutingCore();
         AdminSetup.AddServices(builder.Services, node);
         var app = builder.Build();
@@ -127,7 +145,7 @@ public sealed class TollgateServer : IAsyncDisposable
     }
 
     private static WebApplicationBuilder NewBuilder(
-        Uri address, Action<ILoggingBuilder> logs, Action<KestrelServerLimits> limits)
+        TollgateOptions options, Uri address, Action<ILoggingBuilder> logs, Action<KestrelServerLimits> limits)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -140,6 +158,7 @@ public sealed class TollgateServer : IAsyncDisposable
             limits(kestrel.Limits);
             kestrel.Listen(BindAddress(address), address.Port);
         });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
         builder.Services.AddLogging(logging =>
         {
             logs(logging);
@@ -161,7 +180,7 @@ public sealed class TollgateServer : IAsyncDisposable
         {
             await app.StartAsync();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or SocketException)
         {
             throw new StartupException($"{option} {address.GetLeftPart(UriPartial.Authority)} cannot be listened on: " +
                 e.Message, e);

@@ -52,8 +52,14 @@ public sealed class StartupTests
     {
         using var folder = new TempFolder();
         Assert.Equal(1, (await ServerProcess.RunAsync(folder.Path, ["run", "--config", "none.yaml", .. s_anyPorts])).ExitCode);
-        Assert.Equal(1, (await ServerProcess.RunAsync(folder.Path, "run", "--proxy", "nonsense")).ExitCode);
-        Assert.Equal(1, (await ServerProcess.RunAsync(folder.Path, "run", "--test-clock", "tomorrow")).ExitCode);
+        foreach (var (option, value) in new[] { ("--proxy", "nonsense"), ("--admin", "https://127.0.0.1:8001"),
+            ("--test-clock", "tomorrow"), ("--data", "") })
+        {
+            var (code, output) = await ServerProcess.RunAsync(folder.Path, "run", option, value);
+            Assert.Equal(2, code);
+            Assert.StartsWith(option, output);
+        }
+
         Assert.Equal(2, (await ServerProcess.RunAsync(folder.Path, "runn")).ExitCode);
         Assert.Equal(2, (await ServerProcess.RunAsync(folder.Path, "invoice")).ExitCode);
         Assert.Equal(3, (await ServerProcess.RunAsync(
@@ -119,6 +125,44 @@ public sealed class StartupTests
         Assert.Contains("in use", output);
         using var client = new HttpClient();
         Assert.Equal("ready", await client.GetStringAsync(new Uri(first.Admin, "/readyz")));
+    }
+
+    [Fact]
+    public async Task A_failure_that_nobody_foresaw_is_one_line_first_and_then_the_exception()
+    {
+        using var folder = new TempFolder();
+        using (var first = await ServerProcess.StartAsync(folder.Of("d"))) await first.StopAsync();
+        await using (var store = new Microsoft.Data.Sqlite.SqliteConnection(
+            $"Data Source={folder.Of("d/tollgate.db")};Pooling=False"))
+        {
+            await store.OpenAsync();
+            await using var spoil = store.CreateCommand();
+            spoil.CommandText = "insert into config_objects (id, kind, name, managed_by, document, created_at, updated_at) " +
+                "values ('0123456789abcdef0123456789abcdef', 'plan', 'p', 'kong', '{', 0, 0)";
+            await spoil.ExecuteNonQueryAsync();
+        }
+
+        var (code, output) = await ServerProcess.RunAsync(folder.Path, ["run", "--data", "d", .. s_anyPorts]);
+        Assert.Equal(1, code);
+        Assert.StartsWith("tollgate ends, for a reason that it does not know: ", output);
+        Assert.DoesNotContain("Unhandled", output);
+    }
+
+    [Fact]
+    public async Task The_demo_leaves_a_folder_alone_that_it_did_not_make()
+    {
+        using var folder = new TempFolder();
+        foreach (var name in (string[])["tollgate.yaml", "demo.yaml"])
+        {
+            Directory.CreateDirectory(folder.Of("mine"));
+            await File.WriteAllTextAsync(folder.Of("mine/" + name), Good);
+            var (code, output) = await ServerProcess.RunAsync(folder.Path, ["demo", "--data", "mine", .. s_anyPorts]);
+            Assert.Equal(1, code);
+            Assert.Contains("mine holds something that the demo did not make", output);
+            Assert.Equal([folder.Of("mine/" + name)], Directory.GetFileSystemEntries(folder.Of("mine")));
+            Assert.Equal(Good, await File.ReadAllTextAsync(folder.Of("mine/" + name)));
+            Directory.Delete(folder.Of("mine"), recursive: true);
+        }
     }
 
     [Fact]

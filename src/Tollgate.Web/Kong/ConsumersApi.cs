@@ -55,7 +55,12 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
             deleted = row;
             return KongAnswer.NoContent;
         });
-        if (deleted is null) return answer;
+        if (deleted is null)
+        {
+            await news.OwedAsync();
+            return answer;
+        }
+
         await news.ConsumerAsync(deleted.Key);
         if (deleted.CustomerKey is { } key) await news.CustomerAsync(key);
         return answer;

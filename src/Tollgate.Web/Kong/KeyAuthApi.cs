@@ -19,8 +19,7 @@ internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, Api
     {
         var key = fields.Text("key", most: ApiKeys.MaxLength) ?? (fields.Has("key") ? "" : ApiKeys.Generate());
         var hash = keys.Hash(key);
-        if (key.Length > 0 && (hash is null || key.Trim() != key))
-            fields.Note("key", "expected ASCII characters without a space at either end, as a header can carry them");
+        if (key.Length > 0 && (hash is null || !ImportedKey.CanBeSent(key))) fields.Note("key", ImportedKey.Expected);
         var seconds = fields.Integer("ttl", 0, MaxSecondsToLive) ?? 0;
         fields.None("credentials have no tags in this version", "tags");
         fields.None("ids and instants are given by the server", "id", "created_at");
@@ -60,11 +59,12 @@ internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, Api
         ConsumerRow? owner = null;
         var answer = await database.WriteAsync(async db =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is null) return KongAnswer.NotFound();
-            if (await FindAsync(db, request) is not var (consumer, row)) return KongAnswer.NoContent;
-            if (KongEntity.OtherOwner(row.ManagedBy) is { } other)
+            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
+            var row = (await FindAsync(db, request))?.Row;
+            if (row is not null && KongEntity.OtherOwner(row.ManagedBy) is { } other)
                 return KongAnswer.OwnedElsewhere("key", row.Hint, other);
-            await ConsumerStore.DeleteCredentialAsync(db, row);
+            if (row is not null) await ConsumerStore.DeleteCredentialAsync(db, row);
+            // also when it is gone: an earlier try may have ended before the gate was told
             owner = consumer;
             return KongAnswer.NoContent;
         });
@@ -72,7 +72,7 @@ internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, Api
         return answer;
     }
 
-    private static async Task<(ConsumerRow, CredentialRow)?> FindAsync(
+    private static async Task<(ConsumerRow Consumer, CredentialRow Row)?> FindAsync(
         DbConnection db, KongRequest request)
     {
         if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return null;

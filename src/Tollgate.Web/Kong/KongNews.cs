@@ -1,12 +1,18 @@
+using System.Collections.Concurrent;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.Kong;
 
-/// <summary>Tells the gate what was written, after the commit and before the answer.</summary>
+/// <summary>
+/// Tells the gate what was written, after the commit and before the answer. News that did not get through stay owed,
+/// so that whoever tries again gets them through, also when the row that they are about is gone.
+/// </summary>
 internal sealed class KongNews(Publisher publisher, ChangeFeed feed, TimeProvider clock)
 {
+    private readonly ConcurrentDictionary<Change, bool> _owed = new();
+
     /// <summary>Business time in microseconds.</summary>
     public long Now => Micros.Now(clock);
 
@@ -15,7 +21,20 @@ internal sealed class KongNews(Publisher publisher, ChangeFeed feed, TimeProvide
 
     public Task ConfigAsync() => publisher.RepublishAsync();
 
-    public Task ConsumerAsync(long key) => feed.AnnounceAsync(new Change.OfConsumer((int)key));
+    public Task ConsumerAsync(long key) => TellAsync(new Change.OfConsumer((int)key));
 
-    public Task CustomerAsync(long key) => feed.AnnounceAsync(new Change.OfCustomer((int)key));
+    public Task CustomerAsync(long key) => TellAsync(new Change.OfCustomer((int)key));
+
+    /// <summary>Tells what an earlier call could not.</summary>
+    public async Task OwedAsync()
+    {
+        foreach (var change in _owed.Keys) await TellAsync(change);
+    }
+
+    private async Task TellAsync(Change change)
+    {
+        _owed[change] = true;
+        await feed.AnnounceAsync(change);
+        _owed.TryRemove(change, out _);
+    }
 }

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
@@ -76,21 +77,27 @@ internal sealed class MembersApi(
             : page.Of(await consumers.EntitledToAsync(db, Publication.PlanIdOf(plan), page.At, page.Size + 1),
                 ConsumersApi.Write, c => $"{c.Key}"));
 
-    /// <summary>Takes a consumer out of a group: the subscription ends now, and what was used is billed.</summary>
+    /// <summary>Takes a consumer out of a group: the subscription ends now, and what was used is billed. The
+    /// subscription is the customer's, so a customer's only consumer may leave it, not one of several.</summary>
     public async Task<KongAnswer> DeleteAsync(KongRequest request)
     {
         long? customer = null;
         var answer = await database.WriteAsync(async db =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer
-                || await ConfigStore.FindAsync(db, ConfigKind.Plan, request["g"]) is not { } plan
-                || consumer.CustomerKey is not { } key
+            if (await ConsumerStore.FindAsync(db, request["c"]) is not { CustomerKey: { } key } consumer)
+                return KongAnswer.NotFound();
+            // also when the membership is gone: an earlier try may have ended before the gate was told
+            customer = key;
+            if (await ConfigStore.FindAsync(db, ConfigKind.Plan, request["g"]) is not { } plan
                 || await subscriptions.FindRunningAsync(db, key, Publication.PlanIdOf(plan)) is not { } running)
                 return KongAnswer.NotFound();
             if (KongEntity.OtherOwner(running.ManagedBy) is { } owner)
                 return KongAnswer.OwnedElsewhere("subscription", running.Id, owner);
+            if ((await ConsumerStore.OfCustomerAsync(db, key)).Count > 1)
+                return KongAnswer.Refused(StatusCodes.Status409Conflict, "operation unsupported", 12,
+                    $"the consumer '{KongText.Shown(consumer.Username)}' is in this group with the other consumers of " +
+                    "its customer, who would leave it too: delete the consumer, or its keys, instead");
             await SubscriptionStore.EndAsync(db, running, News.Now);
-            customer = key;
             return KongAnswer.NoContent;
         });
         if (customer is { } changed) await News.CustomerAsync(changed);

@@ -32,8 +32,7 @@ internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, "servi
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {
         var config = plugin.Record("config");
-        var names = config.Texts("key_names", n => n.Length <= 128 && n.All(IsToken)
-            ? null : "expected the name of a header: letters, digits, '-' and '_'", 16);
+        var names = config.Texts("key_names", KeyHeader.FaultOf, 16);
         if (names is { Count: 0 }) config.Note("key_names", "length must be at least 1");
         config.Only("key_in_header", "keys are taken from headers", "true");
         config.Only("key_in_query", "keys are taken from headers only in this version; leave it out", "false");
@@ -53,8 +52,6 @@ internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, "servi
             ["anonymous"] = null,
         };
     }
-
-    private static bool IsToken(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_';
 }
 
 /// <summary>How often each consumer of a group may call: limits of its plan.</summary>

@@ -86,7 +86,7 @@ internal static class ConsumersApi
         var expiresAt = fields.Instant("expires_at");
         var key = imported ?? ApiKeys.Generate(test ?? false);
         var hash = making.Keys.Hash(key);
-        if (hash is null) fields.Add("bad_value", "must be printable ASCII", "key");
+        if (hash is null || !ImportedKey.CanBeSent(key)) fields.Add("bad_value", ImportedKey.Expected, "key");
         if (fields.Faults() is { } faults) return faults;
         if (await consumers.FindAsync(consumer) is not { } found) return Answers.NotFound("consumer", consumer);
         var row = await database.WriteAsync(db => consumers.AddCredentialAsync(

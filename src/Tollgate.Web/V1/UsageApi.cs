@@ -79,7 +79,7 @@ internal static class UsageApi
     private static long? Instant(IQueryCollection query, string name, List<Problem> problems)
     {
         if (query[name].ToString() is not { Length: > 0 } text) return null;
-        if (Micros.TryParse(text, out var micros)) return micros;
+        if (RequestInstant.TryRead(text, out var micros)) return micros;
         problems.Add(new("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name));
         return null;
     }

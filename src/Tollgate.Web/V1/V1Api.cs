@@ -15,6 +15,7 @@ public static class V1Api
         PlanVersionsApi.Map(routes);
         UsageApi.Map(routes);
         InvoicesApi.Map(routes);
+        LeftOver.Map(routes);
     }
 
     /// <param name="routes">The admin port.</param>

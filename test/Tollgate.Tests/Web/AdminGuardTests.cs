@@ -17,7 +17,14 @@ public sealed class AdminGuardTests
     [InlineData("localhost", "null", null, 403)]
     [InlineData("localhost", null, "cross-site", 403)]
     [InlineData("localhost", null, "same-site", 403)]
-    [InlineData("localhost", "http://localhost:8001", "same-origin", 200)]
+    [InlineData("localhost:8001", "http://localhost:8001", "same-origin", 200)]
+    [InlineData("localhost", "http://localhost", null, 200)]
+    [InlineData("localhost:80", "http://localhost", null, 200)]
+    [InlineData("[::1]:8001", "http://[::1]:8001", null, 200)]
+    [InlineData("localhost:8001", "http://localhost:3000", null, 403)]
+    [InlineData("localhost:8001", "https://localhost:8001", null, 403)]
+    [InlineData("localhost:8001", "http://127.0.0.1:8001", null, 403)]
+    [InlineData("localhost", "http://localhost:8001", "same-origin", 403)]
     public async Task Without_a_token_only_programs_of_this_machine_come_in(
         string host, string? origin, string? site, int status)
     {
