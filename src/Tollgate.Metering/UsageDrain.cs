@@ -34,6 +34,9 @@ public sealed class UsageDrain : IDisposable
         _clocks = clocks;
     }
 
+    /// <summary>The id of the journal, as 8 hex digits.</summary>
+    public string Journal => _journal.Id.ToString("x8");
+
     /// <summary>All records before this sequence are in the rollups.</summary>
     public ulong Position => _position;
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 
@@ -18,6 +19,12 @@ internal static class AdminClient
     /// <param name="json">What is asked for.</param>
     public static async Task<int> PrintAsync(string admin, string path, bool json)
     {
+        if (!Uri.TryCreate(admin, UriKind.Absolute, out var address) || !address.Scheme.StartsWith("http", StringComparison.Ordinal))
+        {
+            Console.Error.WriteLine($"--admin '{admin}' must be an address such as http://127.0.0.1:8001.");
+            return ExitCode.Usage;
+        }
+
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(100) };
         try
         {
@@ -34,12 +41,14 @@ internal static class AdminClient
             }
 
             Console.Error.WriteLine(json ? body : DetailOf(body));
+            if (response.StatusCode == HttpStatusCode.Unauthorized)
+                Console.Error.WriteLine("This command sends the token that TOLLGATE_ADMIN_TOKEN holds.");
             return ExitCode.Refused;
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException or UriFormatException
             or InvalidOperationException or NotSupportedException)
         {
-            Console.Error.WriteLine($"{admin} does not answer: {e.Message} Is 'tollgate run' running there?");
+            Console.Error.WriteLine($"{admin} does not answer: {e.Message.TrimEnd('.')}. Is 'tollgate run' running there?");
             return ExitCode.Unreachable;
         }
     }

@@ -1,15 +1,19 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Tollgate.Server;
 
-var root = new RootCommand("Tollgate, the API gateway that bills.")
+// a Command, since a RootCommand is named for its assembly
+var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
 {
+    new HelpOption(),
+    new VersionOption(),
     RunCommand.Build(),
     DemoCommand.Build(),
     ValidateCommand.Build(),
     UsageCommand.Build(),
     InvoiceCommand.Build(),
 };
-var parsed = root.Parse(args);
+var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
 if (parsed.Errors.Count == 0) return await parsed.InvokeAsync();
 foreach (var error in parsed.Errors) Console.Error.WriteLine(error.Message);
 Console.Error.WriteLine("'--help' after a command lists what it takes.");

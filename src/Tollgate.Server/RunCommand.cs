@@ -14,7 +14,8 @@ internal static class RunCommand
         var options = new RunOptions("data", "TOLLGATE_DATA");
         var config = RunOptions.Text("--config", "TOLLGATE_CONFIG", "",
             $"The configuration file; {DefaultFile} when there is one.");
-        var command = new Command("run", "Run the gateway and its admin API.") { config };
+        var command = new Command("run",
+            "Run the gateway and its admin API. TOLLGATE_ADMIN_TOKEN holds the token that the admin API asks for.") { config };
         options.AddTo(command);
         command.SetAction((parsed, _) => GuardAsync(async () =>
         {

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Tollgate.Catalog;
-using Tollgate.Web;
 
 namespace Tollgate.Server;
 
@@ -56,6 +55,6 @@ internal sealed class RunOptions
 
     private static DateTimeOffset? Clock(string text) =>
         text.Length == 0 ? null
-        : RequestInstant.TryRead(text, out var micros) ? Micros.ToDateTimeOffset(micros)
+        : Micros.TryParse(text, out var micros) ? Micros.ToDateTimeOffset(micros)
         : throw new UsageException($"--test-clock '{text}' must be an RFC 3339 instant: 2026-01-01T00:00:00Z.");
 }

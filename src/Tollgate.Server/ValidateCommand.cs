@@ -17,10 +17,13 @@ internal static class ValidateCommand
         {
             var path = parsed.GetValue(file)!;
             var read = TollgateNode.ReadFile(path)!;
-            Console.WriteLine($"{path}: {read.Apis.Count} APIs, {read.Apis.Sum(a => a.Operations.Count)} operations, " +
-                $"{read.Plans.Count} plans, {read.Currency}: valid");
+            Console.WriteLine($"{path}: {Count(read.Apis.Count, "API")}, " +
+                $"{Count(read.Apis.Sum(a => a.Operations.Count), "operation")}, {Count(read.Plans.Count, "plan")}, " +
+                $"{read.Currency}: valid");
             return Task.CompletedTask;
         }));
         return command;
     }
+
+    private static string Count(int n, string what) => n == 1 ? $"1 {what}" : $"{n} {what}s";
 }

@@ -76,7 +76,7 @@ public sealed class Fields
     public long? Instant(string name, bool required = false)
     {
         if (Text(name, required, 64) is not { } text) return null;
-        if (RequestInstant.TryRead(text, out var micros)) return micros;
+        if (Micros.TryParse(text, out var micros)) return micros;
         Add("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name);
         return null;
     }

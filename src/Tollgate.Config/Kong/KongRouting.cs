@@ -7,8 +7,8 @@ internal sealed record RoutePath(ConfigRow Row, KongRoute Route, string Path, st
     /// <summary>What is taken off the front of a path before it is forwarded.</summary>
     public string Strip => Route.StripPath ? Path.TrimEnd('/') : "";
 
-    /// <summary>The operation's name: that of the route, or its id where it has none.</summary>
-    public string Name => Route.Name ?? Row.Id;
+    /// <summary>The operation's name: that of the route, or its path where it has none.</summary>
+    public string Name => Route.Name ?? Path;
 }
 
 /// <summary>

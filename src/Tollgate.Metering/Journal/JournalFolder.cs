@@ -49,7 +49,7 @@ internal sealed class JournalFolder : IDisposable
         {
             throw new IOException(
                 $"The usage journal in {path} is in use: another process holds {name}. "
-                + "Stop it, or give this one a journal folder of its own.", e);
+                + "Stop it, or give this one another data folder.", e);
         }
     }
 

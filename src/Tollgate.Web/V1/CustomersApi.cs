@@ -40,20 +40,15 @@ internal static class CustomersApi
         var name = fields.Text("name", required: true);
         var code = fields.Text("currency") ?? system.Currency.Code;
         var zone = fields.Text("timezone") ?? "UTC";
-        if (Currency.Find(code) is not { } currency)
-            return Faulty(fields, "currency", "must be an ISO 4217 code such as USD");
+        if (Currency.Find(code) is null)
+            fields.Add("bad_value", "must be an ISO 4217 code such as USD, in capital letters", "currency");
         if (BillingCalendar.FindZone(zone) is null)
             fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
         if (fields.Faults() is { } faults) return faults;
-        var added = await database.WriteAsync(db => customers.AddAsync(db, name!, currency, zone, ManagedBy.Api));
+        var added = await database.WriteAsync(db => customers.AddAsync(
+            db, name!, Currency.Of(code), zone, ManagedBy.Api));
         return added is null
             ? Answers.Conflict("duplicate_name", $"There is a customer '{name}' already.", "name")
             : Answers.Created($"/v1/customers/{added.Id}", View(added));
-    }
-
-    private static IResult Faulty(Fields fields, string field, string detail)
-    {
-        fields.Add("bad_value", detail, field);
-        return fields.Faults()!;
     }
 }

@@ -21,7 +21,8 @@ internal static class UsageApi
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/v1/usage", ReadAsync);
 
     private static async Task<IResult> ReadAsync(
-        HttpRequest request, Database database, CustomerStore customers, ConsumerStore consumers, UsageDrain drain)
+        HttpRequest request, Database database, CustomerStore customers, ConsumerStore consumers, UsageDrain drain,
+        TimeProvider clock)
     {
         var problems = new List<Problem>();
         foreach (var name in request.Query.Keys.Except(s_known))
@@ -34,13 +35,20 @@ internal static class UsageApi
         if (Text("consumer") is { } noConsumer && consumer is null)
             problems.Add(new("unknown_consumer", $"There is no consumer '{noConsumer}'.", "consumer"));
         if (problems.Count > 0) return Answers.Invalid(problems);
+        var asOf = Micros.ToText(Micros.Now(clock));
         await drain.CatchUpAsync();
         var answer = await database.ReadAsync(db => UsageStore.QueryAsync(
             db, query with { CustomerKey = customer?.Key, ConsumerKey = consumer?.Key }));
         if (!answer.Ok) return Answers.Invalid(answer.Problems);
         return InvoicesApi.WantsText(request)
             ? Results.Text(Table(answer.Value, query))
-            : Answers.Ok(new { data = answer.Value.Select(r => View(r, query.GroupBy)) });
+            : Answers.Ok(new
+            {
+                data = answer.Value.Select(r => View(r, query.GroupBy)),
+
+                // every call that this node answered before the question is in the answer
+                as_of = new[] { new { journal = drain.Journal, at = asOf } },
+            });
 
         string? Text(string name) => request.Query[name].ToString() is { Length: > 0 } text ? text : null;
     }
@@ -79,7 +87,7 @@ internal static class UsageApi
     private static long? Instant(IQueryCollection query, string name, List<Problem> problems)
     {
         if (query[name].ToString() is not { Length: > 0 } text) return null;
-        if (RequestInstant.TryRead(text, out var micros)) return micros;
+        if (Micros.TryParse(text, out var micros)) return micros;
         problems.Add(new("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name));
         return null;
     }
@@ -104,15 +112,15 @@ internal static class UsageApi
 
     private static string Table(IReadOnlyList<UsageRow> rows, UsageQuery query)
     {
-        var lines = rows.Select(r => new[]
+        var lines = rows.Where(r => r.Value != 0).Select(r => new[]
         {
             r.WindowStart is { } start && query.Window is not null ? Micros.ToText(start) : null,
             query.GroupBy.HasFlag(UsageGroups.Customer) ? r.Customer ?? "(nobody)" : null,
             query.GroupBy.HasFlag(UsageGroups.Consumer) ? r.Consumer ?? "(anonymous)" : null,
             query.GroupBy.HasFlag(UsageGroups.Operation) ? r.Operation : null,
             query.GroupBy.HasFlag(UsageGroups.Method) ? MethodOf(r) : null,
-        }.OfType<string>().Append(r.Value.ToString("N0", CultureInfo.InvariantCulture)).ToArray()).ToArray();
-        if (lines.Length == 0) return "No usage.\n";
+        }.OfType<string>().Append(r.Value.ToString("N0", CultureInfo.InvariantCulture)).ToArray()).Prepend(Titles(query)).ToArray();
+        if (rows.Count == 0) return "No usage.\n";
         var widths = Enumerable.Range(0, lines[0].Length).Select(i => lines.Max(l => l[i].Length)).ToArray();
         var text = new StringBuilder();
         foreach (var line in lines)
@@ -122,6 +130,17 @@ internal static class UsageApi
         }
 
         return text.Append(CultureInfo.InvariantCulture, $"{rows.Sum(r => r.Value):N0} billable calls\n").ToString();
+    }
+
+    private static string[] Titles(UsageQuery query)
+    {
+        var titles = new List<string>();
+        if (query.Window is not null) titles.Add("FROM");
+        if (query.GroupBy.HasFlag(UsageGroups.Customer)) titles.Add("CUSTOMER");
+        if (query.GroupBy.HasFlag(UsageGroups.Consumer)) titles.Add("CONSUMER");
+        if (query.GroupBy.HasFlag(UsageGroups.Operation)) titles.Add("OPERATION");
+        if (query.GroupBy.HasFlag(UsageGroups.Method)) titles.Add("METHOD");
+        return [.. titles, "CALLS"];
     }
 
     private static string? MethodOf(UsageRow row) => row.Method is { } code ? MethodCode.NameOf((byte)code) : null;
