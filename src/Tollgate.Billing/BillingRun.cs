@@ -74,7 +74,7 @@ public sealed class BillingRun
             foreach (var billed in page)
             {
                 cancel.ThrowIfCancellationRequested();
-                var result = await BillAsync(billed, now, versions);
+                var result = await TryBillAsync(billed, now, versions);
                 issued += result.Issued;
                 if (result.Problem is null) continue;
                 parkedCount++;
@@ -114,6 +114,22 @@ public sealed class BillingRun
 
             return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Document).ToArray();
         });
+    }
+
+    /// <summary>Bills one subscription; whatever is wrong with it is its own problem, and the others are billed. What
+    /// is wrong with the store is everybody's, and ends the run.</summary>
+    private async Task<(int Issued, Problem? Problem)> TryBillAsync(
+        BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
+    {
+        try
+        {
+            return await BillAsync(billed, now, versions);
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or StorageException or DbException))
+        {
+            return (0, new Problem("billing_failed",
+                $"{billed.Subscription.Id} cannot be billed: {e.GetType().Name}: {e.Message}"));
+        }
     }
 
     /// <summary>Bills one subscription, period by period; the first that cannot be billed holds back the later ones,

@@ -26,6 +26,9 @@ public sealed class TollgateNode : IAsyncDisposable
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
 
+    // replaced whole by each run
+    private IReadOnlySet<Problem> _parked = new HashSet<Problem>();
+
     private TollgateNode(TollgateOptions options, Clocks clocks, Opened opened, ILogger log)
     {
         Options = options;
@@ -127,9 +130,12 @@ public sealed class TollgateNode : IAsyncDisposable
     /// of the test clock waits for.</summary>
     public async Task WorkAsync()
     {
-        var report = await Billing.RunAsync(Micros.Now(Clocks.Business));
-        foreach (var problem in report.Parked) _log.LogError("Billing: not invoiced: {Problem}", problem);
+        // first, so that a billing run that fails does not let the journal grow
         Drain.Truncate();
+        var report = await Billing.RunAsync(Micros.Now(Clocks.Business), _stopping.Token);
+        var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
+        foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
+            _log.LogError("Billing: not invoiced until it is mended: {Problem}", problem);
     }
 
     public async ValueTask DisposeAsync()

@@ -109,6 +109,20 @@ public sealed class BillingRunTests
     }
 
     [Fact]
+    public async Task A_subscription_in_a_zone_that_is_no_more_is_parked_and_the_others_are_billed()
+    {
+        await using var books = new Books();
+        var plan = await books.PlanAsync("pro", "base flat 10.00 arrears");
+        var late = await books.SubscribeAsync(await books.CustomerAsync("late"), plan, Books.At("2026-01-01"));
+        await books.SubscribeAsync(await books.CustomerAsync("fine"), plan, Books.At("2026-01-01"));
+        await books.SqlAsync($"update subscriptions set timezone = 'Atlantis/Poseidonis' where key = {late.Key}");
+        var report = await books.BillAsync(Books.At("2026-02-02"));
+        Assert.Equal((1, 1), (report.Issued, report.ParkedCount));
+        Assert.Equal("billing_failed", report.Parked.Single().Code);
+        Assert.Contains(late.Id, report.Parked.Single().Detail);
+    }
+
+    [Fact]
     public async Task Pages_of_any_size_bill_the_same()
     {
         await using var books = new Books();
