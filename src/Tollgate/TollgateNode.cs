@@ -168,6 +168,8 @@ public sealed class TollgateNode : IAsyncDisposable
     private async Task ApplyAsync(ConfigFile file)
     {
         Currency.Currency = file.Currency;
+        var clashes = await new PlanCurrencies(Database, Subscriptions).CheckAsync(file);
+        if (clashes.Count > 0) throw new StartupException(string.Join(Environment.NewLine, clashes));
         var applied = await new FileApply(Database, Config, Clocks.Business).ApplyAsync(file);
         if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
         // also those of an earlier apply that a crash kept from moving

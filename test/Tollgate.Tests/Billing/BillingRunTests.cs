@@ -100,7 +100,7 @@ public sealed class BillingRunTests
         var huge = await books.PlanAsync("huge", "data per_unit 999999999999 data");
         var large = await books.SubscribeAsync(await books.CustomerAsync("large"), huge, start);
         await books.UseAsync(large.Id, "data", long.MaxValue / 2, Books.At("2026-01-10"));
-        await books.SubscribeAsync(await books.CustomerAsync("fine"), euros, start);
+        await books.SubscribeAsync(await books.CustomerAsync("fine", "EUR"), euros, start);
         var report = await books.BillAsync(Books.At("2026-02-02"));
         Assert.Equal((1, 2), (report.Issued, report.ParkedCount));
         Assert.Equal(["currency_mixed", "amount_too_large"], report.Parked.Select(p => p.Code));
