@@ -112,7 +112,8 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
         var zone = DateTimeZoneProviders.Tzdb[customer.Timezone];
         var row = await db.QuerySingleAsync<SubscriptionRow>(
             "insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, managed_by, " +
-            "created_at) values (@id, @customer, @PlanId, @Priority, @anchor, @Timezone, @start, @by, @now) " +
+            "created_at, next_bill_at) values (@id, @customer, @PlanId, @Priority, @anchor, @Timezone, @start, @by, " +
+            "@now, @start) " +
             $"returning {Columns}",
             new
             {
@@ -135,7 +136,10 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
     public static async Task EndAsync(DbConnection db, SubscriptionRow subscription, long endAt)
     {
         var end = Math.Max(endAt, subscription.StartAt);
-        await db.ExecuteAsync("update subscriptions set end_at = @end where key = @Key", new { end, subscription.Key });
+        // an end that is moved to later begins to bill again where the earlier one left off
+        await db.ExecuteAsync(
+            "update subscriptions set end_at = @end, next_bill_at = case when coalesce(next_bill_at, end_at) < @end " +
+            "then coalesce(next_bill_at, end_at) else @end end where key = @Key", new { end, subscription.Key });
         await EntitlementStore.EndAsync(db, subscription.Id, end);
     }
 
@@ -154,6 +158,10 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
             var from = Math.Max(at, subscription.StartAt);
             await EntitlementStore.EndAsync(db, subscription.Id, from);
             await EntitlementStore.AddAsync(db, TermsOf(subscription, version, from));
+            // its first instant may have been found without fees, and has some now
+            if (from == subscription.StartAt)
+                await db.ExecuteAsync(
+                    "update subscriptions set next_bill_at = start_at where key = @Key", new { subscription.Key });
             customers.Add(subscription.CustomerKey);
         }
 
