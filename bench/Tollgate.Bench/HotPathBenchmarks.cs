@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.Logging.Abstractions;
+using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway;
@@ -55,7 +56,7 @@ public class HotPathBenchmarks
             var customer = await _node.Customers.AddAsync(db, "bench", Currency.Usd, "UTC", ManagedBy.Api);
             var consumer = await _node.Consumers.AddAsync(db, "bench", null, customer!.Key, ManagedBy.Api);
             await _node.Consumers.AddCredentialAsync(db, consumer!.Key, _node.Keys.Hash(Key)!, "…", ManagedBy.Api);
-            await _node.Subscriptions.StartAsync(db, customer, _node.Publisher.Current.FindPlan("pro")!, ManagedBy.Api);
+            _ = (await _node.Subscriptions.StartAsync(db, new NewSubscription(customer, "pro", ManagedBy.Api))).Value;
         });
         await _node.Table.LoadAsync();
         _node.Keys.TryHash(Key, _hash);

@@ -15,6 +15,10 @@ public sealed record BillingOptions
     /// <summary>How many subscriptions are looked at together. 1 to 10,000.</summary>
     public int PageSize { get; init; } = 500;
 
+    /// <summary>How many bills of one subscription may be due at once; with more it is parked, and none is issued: a
+    /// clock that jumped, or a start that nobody meant (money.md 16). 1 to 1,000.</summary>
+    public int MaxBills { get; init; } = 60;
+
     /// <exception cref="ArgumentOutOfRangeException">Names the setting and its range.</exception>
     public void Validate()
     {
@@ -22,6 +26,8 @@ public sealed record BillingOptions
             throw new ArgumentOutOfRangeException(nameof(CollectionWindow), CollectionWindow, "Zero to 31 days.");
         if (PageSize is < 1 or > 10_000)
             throw new ArgumentOutOfRangeException(nameof(PageSize), PageSize, "1 to 10,000.");
+        if (MaxBills is < 1 or > 1_000)
+            throw new ArgumentOutOfRangeException(nameof(MaxBills), MaxBills, "1 to 1,000.");
     }
 }
 
@@ -39,11 +45,14 @@ public sealed record BillingReport(int Issued, int ParkedCount, IReadOnlyList<Pr
 /// </summary>
 public sealed class BillingRun
 {
+    // no period is longer: a month, and an hour of summer time
+    private const long LongestPeriod = 32L * 86_400 * Micros.PerSecond;
+
     private readonly Database _database;
     private readonly InvoiceStore _invoices;
     private readonly Func<PlanVersionRow, PlanVersion> _readVersion;
     private readonly Func<Task> _catchUp;
-    private readonly int _pageSize;
+    private readonly int _pageSize, _maxBills;
     private readonly long _window;
 
     /// <param name="readVersion">Reads the prices of a published version.</param>
@@ -54,7 +63,7 @@ public sealed class BillingRun
         options.Validate();
         (_database, _readVersion, _catchUp) = (database, readVersion, catchUp);
         _invoices = new InvoiceStore(database);
-        _pageSize = options.PageSize;
+        (_pageSize, _maxBills) = (options.PageSize, options.MaxBills);
         _window = options.CollectionWindow.Ticks / TimeSpan.TicksPerMicrosecond;
     }
 
@@ -63,23 +72,31 @@ public sealed class BillingRun
     public async Task<BillingReport> RunAsync(long now, CancellationToken cancel = default)
     {
         await _catchUp();
+        await _invoices.LookAgainAsync(now, now + LongestPeriod);
         var versions = new Dictionary<(string, int), PlanVersion>();
         var parked = new List<Problem>();
+        // billed in part, so they are due further on in the walk once more
+        var held = new HashSet<long>();
         var (issued, parkedCount) = (0, 0);
-        for (long after = 0; ;)
+        for (var cursor = DueCursor.Start; ;)
         {
-            var page = await _invoices.PageAsync(after, _pageSize);
+            var page = await _invoices.DueAsync(cursor, now, _window, _pageSize);
             if (page.Count == 0) return new BillingReport(issued, parkedCount, parked);
-            after = page[^1].Subscription.Key;
-            foreach (var billed in page)
+            cursor = DueCursor.After(page[^1]);
+            var empty = new List<Advance>();
+            foreach (var billed in page.Where(b => !held.Contains(b.Subscription.Key)))
             {
                 cancel.ThrowIfCancellationRequested();
-                var result = await BillAsync(billed, now, versions);
+                var result = await TryBillAsync(billed, now, versions);
                 issued += result.Issued;
+                if (result.Empty is { } advance) empty.Add(advance);
                 if (result.Problem is null) continue;
+                if (result.Issued > 0) held.Add(billed.Subscription.Key);
                 parkedCount++;
                 if (parked.Count < BillingReport.MaxParked) parked.Add(result.Problem);
             }
+
+            if (empty.Count > 0) await AdvanceAsync(empty);
         }
     }
 
@@ -98,7 +115,7 @@ public sealed class BillingRun
             var until = Math.Min(to - 1, now);
             foreach (var billed in await InvoiceStore.OfCustomerAsync(db, customer.Key))
             {
-                var bills = Drafting.Bills(billed.Subscription, billed.NewestBillAt)
+                var bills = billed.Bills()
                     .TakeWhile(b => Micros.Of(b.Period.Start) <= until).Where(b => b.Period.Start >= period.Start);
                 var terms = await TermsAsync(db, billed.Subscription, []);
                 foreach (var bill in bills)
@@ -116,38 +133,83 @@ public sealed class BillingRun
         });
     }
 
-    /// <summary>Bills one subscription, period by period; the first that cannot be billed holds back the later ones,
-    /// since invoices are issued in order.</summary>
-    private async Task<(int Issued, Problem? Problem)> BillAsync(
+    /// <summary>Bills one subscription; whatever is wrong with it is its own problem, and the others are billed. What
+    /// is wrong with the store is everybody's, and ends the run.</summary>
+    private async Task<Billed> TryBillAsync(
         BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
     {
-        var issued = 0;
-        SubscriptionTerms? terms = null;
-        foreach (var bill in Drafting.Bills(billed.Subscription, billed.NewestBillAt))
+        try
         {
-            // an opening bill is due before its period ends, and the end of a period is due after it
-            if (bill.DueAt(_window) > now) break;
-            var proposal = await _database.ReadAsync(async db =>
-            {
-                terms ??= await TermsAsync(db, billed.Subscription, versions);
-                if (terms.Stretches.All(s => s.Prices.Prices.Count == 0)) return null;
-                var draft = await DraftAsync(db, terms, bill);
-                return new Proposal(draft, draft is { Ok: true, Value.Lines.Count: > 0 }
-                    ? await DocumentAsync(db, draft.Value, now)
-                    : null);
-            });
-            if (proposal is null) break;
-            if (!proposal.Draft.Ok) return (issued, proposal.Draft.Problems[0]);
-            if (proposal.Document is not { } document) continue;
-            var expected = billed;
-            if (!await _database.WriteAsync(
-                    db => InvoiceStore.TryIssueAsync(db, expected, proposal.Draft.Value, document, now))) break;
+            return await BillAsync(billed, now, versions);
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or StorageException or DbException))
+        {
+            return new Billed(0, Problem: new Problem("billing_failed",
+                $"{billed.Subscription.Id} cannot be billed: {e.GetType().Name}: {e.Message}"));
+        }
+    }
+
+    /// <summary>Bills one subscription, period by period; the first that cannot be billed holds back the later ones,
+    /// since invoices are issued in order.</summary>
+    private async Task<Billed> BillAsync(
+        BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
+    {
+        var terms = await _database.ReadAsync(db => TermsAsync(db, billed.Subscription, versions));
+        if (terms.Stretches.All(s => s.Prices.Prices.Count == 0))
+            return new Billed(0, Reached(billed, billed.Bills().FirstOrDefault(b => b.DueAt(_window) > now)));
+        var (due, next) = DueOf(billed, now);
+        if (due.Count > _maxBills)
+            return new Billed(0, Problem: new Problem("too_many_bills",
+                $"{billed.Subscription.Id}: more than {_maxBills} bills are due at once, the first at " +
+                $"{Micros.ToText(due[0].BillAt)}. None is issued. Is the clock right?"));
+        var issued = 0;
+        for (var i = 0; i < due.Count; i++)
+        {
+            var following = i + 1 < due.Count ? due[i + 1] : next;
+            var (draft, document) = await ProposeAsync(terms, due[i], now);
+            if (!draft.Ok) return new Billed(issued, Problem: draft.Problems[0]);
+            if (document is null) continue;
+            var (expected, proposal) = (billed, new Proposal(draft.Value, document, following?.BillAt));
+            if (!await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, expected, proposal, now)))
+                return new Billed(issued);
             issued++;
-            billed = billed with { NewestBillAt = bill.BillAt };
+            billed = billed with { NewestBillAt = due[i].BillAt, NextBillAt = following?.BillAt };
         }
 
-        return (issued, null);
+        return new Billed(issued, Reached(billed, next));
     }
+
+    /// <summary>The bills that are due, one more than the bound at most, and the first that is not.</summary>
+    private (List<Bill> Due, Bill? Next) DueOf(BilledSubscription billed, long now)
+    {
+        var due = new List<Bill>();
+        foreach (var bill in billed.Bills())
+        {
+            // an opening bill is due before its period ends, and the end of a period is due after it
+            if (bill.DueAt(_window) > now || due.Count > _maxBills) return (due, bill);
+            due.Add(bill);
+        }
+
+        return (due, null);
+    }
+
+    private static Advance? Reached(BilledSubscription billed, Bill? next) =>
+        billed.NextBillAt == next?.BillAt ? null : new Advance(billed, next?.BillAt);
+
+    /// <summary>Together, since there are many at once: most of those that owe nothing.</summary>
+    private Task AdvanceAsync(List<Advance> empty) => _database.WriteAsync(async db =>
+    {
+        foreach (var (expected, nextBillAt) in empty) await InvoiceStore.TryAdvanceAsync(db, expected, nextBillAt);
+    });
+
+    private Task<(Result<InvoiceDraft> Draft, InvoiceDocument? Document)> ProposeAsync(
+        SubscriptionTerms terms, Bill bill, long now) => _database.ReadAsync(async db =>
+    {
+        var draft = await DraftAsync(db, terms, bill);
+        return (draft, draft is { Ok: true, Value.Lines.Count: > 0 }
+            ? await DocumentAsync(db, draft.Value, now)
+            : null);
+    });
 
     private async Task<SubscriptionTerms> TermsAsync(
         DbConnection db, SubscriptionRow subscription, Dictionary<(string, int), PlanVersion> versions)
@@ -195,5 +257,8 @@ public sealed class BillingRun
             draft, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? subscription.PlanId, now);
     }
 
-    private sealed record Proposal(Result<InvoiceDraft> Draft, InvoiceDocument? Document);
+    /// <param name="Empty">Up to where it owes nothing.</param>
+    private sealed record Billed(int Issued, Advance? Empty = null, Problem? Problem = null);
+
+    private sealed record Advance(BilledSubscription Expected, long? NextBillAt);
 }

@@ -4,6 +4,7 @@ using NodaTime;
 using NodaTime.Text;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.File;
 using Tollgate.Storage;
 
 namespace Tollgate.Billing;
@@ -21,14 +22,32 @@ public sealed record SubscriptionRow(
     public bool RunsAt(long micros) => StartAt <= micros && (EndAt is null || EndAt > micros);
 }
 
+/// <summary>A subscription to be started.</summary>
+/// <param name="Plan">Name or id.</param>
+public sealed record NewSubscription(CustomerRow Customer, string Plan, ManagedBy By)
+{
+    /// <summary>Microseconds; null for now.</summary>
+    public long? StartAt { get; init; }
+
+    public int Priority { get; init; }
+}
+
+/// <summary>A plan, and the newest version of its prices; 0 when it was never priced.</summary>
+public sealed record PlanOffer(string PlanId, int Version);
+
 /// <summary>
 /// The SQL of subscriptions. Each write changes the subscription and its entitlements in one transaction, so that
 /// what the gate enforces and what is billed change at the same instant.
 /// </summary>
 public sealed class SubscriptionStore(Database database, TimeProvider clock)
 {
+    /// <summary>The code of a second subscription to a plan that the customer is on.</summary>
+    public const string AlreadySubscribed = "already_subscribed";
+
     private const string Columns =
         "key, id, customer_key, plan_id, priority, anchor, timezone, start_at, end_at, managed_by, created_at";
+
+    private static readonly string s_noPrices = PriceWriter.Write([]);
 
     public Task<SubscriptionRow?> FindAsync(string id) => database.ReadAsync(
         db => db.QueryFirstOrDefaultAsync<SubscriptionRow?>(
@@ -58,32 +77,58 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
             "and (end_at is null or end_at > @now) order by key",
             new { planId, now = Micros.Now(clock) })).AsList();
 
-    /// <summary>Starts a subscription on the newest version of a plan, by calendar months of the customer's zone.
+    /// <summary>
+    /// The newest version of a plan's prices for a customer who pays in a currency; 0 when it was never priced. A plan
+    /// without prices costs the same in all of them.
     /// </summary>
-    /// <param name="startAt">Microseconds; null for now.</param>
-    public async Task<SubscriptionRow> StartAsync(
-        DbConnection db, CustomerRow customer, PublishedPlan plan, ManagedBy by, long? startAt = null, int priority = 0)
+    /// <param name="plan">Name or id.</param>
+    /// <returns>Or <c>unknown_plan</c>, <c>currency_differs</c>.</returns>
+    public static async Task<Result<PlanOffer>> OfferAsync(DbConnection db, string plan, string currency)
     {
-        var start = startAt ?? Micros.Now(clock);
+        if (await ConfigStore.FindAsync(db, ConfigKind.Plan, plan) is not { } found)
+            return new Problem("unknown_plan", $"There is no plan '{plan}'.", "plan");
+        var id = Publication.PlanIdOf(found);
+        var version = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(id);
+        if (version > 0 && await ConfigStore.FindVersionAsync(db, id, version) is { } prices
+            && prices.Currency != currency && prices.Prices != s_noPrices)
+            return new Problem("currency_differs",
+                $"The plan's prices are in {prices.Currency}, the customer pays in {currency}.", "plan");
+        return new PlanOffer(id, version);
+    }
+
+    /// <summary>
+    /// Starts a subscription on the newest version of a plan, by calendar months of the customer's zone. Everything is
+    /// read on this connection, so that nobody can change a plan or its prices in between.
+    /// </summary>
+    /// <returns>Or <c>unknown_plan</c>, <c>currency_differs</c>, <see cref="AlreadySubscribed"/>.</returns>
+    public async Task<Result<SubscriptionRow>> StartAsync(DbConnection db, NewSubscription wanted)
+    {
+        var customer = wanted.Customer;
+        var offer = await OfferAsync(db, wanted.Plan, customer.Currency);
+        if (!offer.Ok) return Result<SubscriptionRow>.Refused(offer.Problems);
+        if (await FindRunningAsync(db, customer.Key, offer.Value.PlanId) is { } running)
+            return new Problem(AlreadySubscribed, $"The customer is on this plan already ({running.Id}).", "plan");
+        var start = wanted.StartAt ?? Micros.Now(clock);
         var zone = DateTimeZoneProviders.Tzdb[customer.Timezone];
-        var anchor = BillingCalendar.CalendarMonths(Micros.ToInstant(start), zone).Anchor;
         var row = await db.QuerySingleAsync<SubscriptionRow>(
             "insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, managed_by, " +
-            "created_at) values (@id, @customer, @plan, @priority, @anchor, @Timezone, @start, @by, @now) " +
+            "created_at, next_bill_at) values (@id, @customer, @PlanId, @Priority, @anchor, @Timezone, @start, @by, " +
+            "@now, @start) " +
             $"returning {Columns}",
             new
             {
                 id = Id<Subscription>.New(clock).ToString(),
                 customer = customer.Key,
-                plan = plan.Id,
-                priority,
-                anchor = LocalDatePattern.Iso.Format(anchor),
+                offer.Value.PlanId,
+                wanted.Priority,
+                anchor = LocalDatePattern.Iso.Format(
+                    BillingCalendar.CalendarMonths(Micros.ToInstant(start), zone).Anchor),
                 customer.Timezone,
                 start,
-                by = ConfigStore.NameOf(by),
+                by = ConfigStore.NameOf(wanted.By),
                 now = Micros.Now(clock),
             });
-        await EntitlementStore.AddAsync(db, TermsOf(row, plan.Version, start));
+        await EntitlementStore.AddAsync(db, TermsOf(row, offer.Value.Version, start));
         return row;
     }
 
@@ -91,7 +136,10 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
     public static async Task EndAsync(DbConnection db, SubscriptionRow subscription, long endAt)
     {
         var end = Math.Max(endAt, subscription.StartAt);
-        await db.ExecuteAsync("update subscriptions set end_at = @end where key = @Key", new { end, subscription.Key });
+        // an end that is moved to later begins to bill again where the earlier one left off
+        await db.ExecuteAsync(
+            "update subscriptions set end_at = @end, next_bill_at = case when coalesce(next_bill_at, end_at) < @end " +
+            "then coalesce(next_bill_at, end_at) else @end end where key = @Key", new { end, subscription.Key });
         await EntitlementStore.EndAsync(db, subscription.Id, end);
     }
 
@@ -110,6 +158,10 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
             var from = Math.Max(at, subscription.StartAt);
             await EntitlementStore.EndAsync(db, subscription.Id, from);
             await EntitlementStore.AddAsync(db, TermsOf(subscription, version, from));
+            // its first instant may have been found without fees, and has some now
+            if (from == subscription.StartAt)
+                await db.ExecuteAsync(
+                    "update subscriptions set next_bill_at = start_at where key = @Key", new { subscription.Key });
             customers.Add(subscription.CustomerKey);
         }
 

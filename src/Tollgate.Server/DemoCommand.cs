@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tollgate.Billing;
 using Tollgate.Config;
 using Tollgate.Server.Demo;
 using Tollgate.Storage;
@@ -81,7 +82,6 @@ internal static class DemoCommand
     {
         var name = planName + "_user_1";
         var key = KeyOf(planName);
-        var plan = node.Publisher.Current.FindPlan(planName)!;
         var added = await node.Database.WriteAsync(async db =>
         {
             if (await node.Customers.AddAsync(db, name, node.Currency.Currency, "UTC", ManagedBy.Api) is not { } customer)
@@ -89,8 +89,9 @@ internal static class DemoCommand
             var consumer = await node.Consumers.AddAsync(db, name, null, customer.Key, ManagedBy.Api);
             await node.Consumers.AddCredentialAsync(
                 db, consumer!.Key, node.Keys.Hash(key)!, ApiKeys.HintOf(key), ManagedBy.Api);
-            await node.Subscriptions.StartAsync(db, customer, plan, ManagedBy.Api);
-            return consumer;
+            var started = await node.Subscriptions.StartAsync(
+                db, new NewSubscription(customer, planName, ManagedBy.Api));
+            return started.Ok ? consumer : throw new StartupException(string.Join(' ', started.Problems));
         });
         if (added is not null) await node.Feed.AnnounceAsync(new Change.OfConsumer((int)added.Key));
     }

@@ -59,10 +59,13 @@ public sealed class Database : IAsyncDisposable
         return new Database(SqliteFactory.Instance.CreateDataSource(connection), path);
     }
 
-    /// <summary>Reads on a connection of its own; sees what was committed before.</summary>
+    /// <summary>Reads on a connection of its own. All reads in it see one state: what was committed before the first.
+    /// </summary>
     public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancel = default)
     {
         await using var connection = await _source.OpenConnectionAsync(cancel);
+        // deferred: it takes no lock of a writer's; commands on the connection are part of it by themselves
+        await using var snapshot = ((SqliteConnection)connection).BeginTransaction(deferred: true);
         return await read(connection);
     }
 

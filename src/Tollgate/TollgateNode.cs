@@ -26,6 +26,9 @@ public sealed class TollgateNode : IAsyncDisposable
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
 
+    // replaced whole by each run
+    private IReadOnlySet<Problem> _parked = new HashSet<Problem>();
+
     private TollgateNode(TollgateOptions options, Clocks clocks, Opened opened, ILogger log)
     {
         Options = options;
@@ -132,9 +135,12 @@ public sealed class TollgateNode : IAsyncDisposable
     /// of the test clock waits for.</summary>
     public async Task WorkAsync()
     {
-        var report = await Billing.RunAsync(Micros.Now(Clocks.Business));
-        foreach (var problem in report.Parked) _log.LogError("Billing: not invoiced: {Problem}", problem);
+        // first, so that a billing run that fails does not let the journal grow
         Drain.Truncate();
+        var report = await Billing.RunAsync(Micros.Now(Clocks.Business), _stopping.Token);
+        var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
+        foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
+            _log.LogError("Billing: not invoiced until it is mended: {Problem}", problem);
     }
 
     public async ValueTask DisposeAsync()
@@ -168,6 +174,8 @@ public sealed class TollgateNode : IAsyncDisposable
     private async Task ApplyAsync(ConfigFile file)
     {
         Currency.Currency = file.Currency;
+        var clashes = await new PlanCurrencies(Database, Subscriptions).CheckAsync(file);
+        if (clashes.Count > 0) throw new StartupException(string.Join(Environment.NewLine, clashes));
         var applied = await new FileApply(Database, Config, Clocks.Business).ApplyAsync(file);
         if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
         // also those of an earlier apply that a crash kept from moving

@@ -77,9 +77,11 @@ create table subscriptions (
     start_at     bigint  not null,
     end_at       bigint,
     managed_by   text    not null,
-    created_at   bigint  not null
+    created_at   bigint  not null,
+    next_bill_at bigint                   -- what lies before is billed; null: nothing more to come
 );
 create index subscriptions_by_customer on subscriptions (customer_key);
+create index subscriptions_by_next_bill on subscriptions (next_bill_at, start_at);
 
 -- Stretches of constant terms of a subscription: what the gate compiles and what calls are stamped with. Repeats what
 -- the gate needs of the subscription, so that Billing and the Gateway share this table and nothing else.

@@ -31,7 +31,7 @@ internal sealed class MembersApi(
                 return new Joined(KongAnswer.NotFound());
             if (await ConfigStore.FindAsync(db, ConfigKind.Plan, group!) is not { } plan)
                 return Missing(field, group!, "consumer_groups");
-            return await AddAsync(db, consumer, plan, new JsonObject
+            return await AddAsync(db, consumer, plan, field, new JsonObject
             {
                 ["consumer"] = ConsumersApi.Write(consumer),
                 ["consumer_groups"] = new JsonArray(GroupsApi.Write(plan)),
@@ -50,7 +50,7 @@ internal sealed class MembersApi(
                 return new Joined(KongAnswer.NotFound());
             if (await ConsumerStore.FindAsync(db, name!) is not { } consumer)
                 return Missing("consumer", name!, "consumers");
-            return await AddAsync(db, consumer, plan, new JsonObject
+            return await AddAsync(db, consumer, plan, "consumer", new JsonObject
             {
                 ["consumer_group"] = GroupsApi.Write(plan),
                 ["consumers"] = new JsonArray(ConsumersApi.Write(consumer)),
@@ -113,36 +113,43 @@ internal sealed class MembersApi(
         return joined.Answer;
     }
 
-    private async Task<Joined> AddAsync(DbConnection db, ConsumerRow consumer, ConfigRow group, JsonObject answer)
+    /// <param name="field">Where the request names the other side: what is wrong between the two is said there.</param>
+    private async Task<Joined> AddAsync(
+        DbConnection db, ConsumerRow consumer, ConfigRow group, string field, JsonObject answer)
     {
         var id = Publication.PlanIdOf(group);
         // a group that is not published yet is one whose creation nobody was told of yet
-        if (News.Published.FindPlan(id) is not { } plan) return new Joined(KongAnswer.NotFound());
-        var customer = await CustomerOfAsync(db, consumer);
-        if (await subscriptions.FindRunningAsync(db, customer.Key, id) is not null)
-            return new Joined(KongAnswer.Taken(new JsonObject
-            {
-                ["consumer"] = new JsonObject { ["id"] = KongEntity.UuidOf<Consumer>(consumer.Id) },
-                ["consumer_group"] = new JsonObject { ["id"] = group.Uuid },
-            }));
+        if (News.Published.FindPlan(id) is null) return new Joined(KongAnswer.NotFound());
+        var found = await FindCustomerAsync(db, consumer);
+        // before anything is written: what is refused leaves no customer behind
+        var offer = await SubscriptionStore.OfferAsync(db, id, found?.Currency ?? defaults.Currency.Code);
+        if (!offer.Ok) return Wrong(field, offer.Problems[0]);
+        var customer = found
+            ?? (await customers.AddAsync(db, consumer.Username, defaults.Currency, "UTC", ManagedBy.Kong))!;
+        var started = await subscriptions.StartAsync(db, new NewSubscription(customer, id, ManagedBy.Kong));
+        if (!started.Ok)
+            return started.Problems[0].Code != SubscriptionStore.AlreadySubscribed
+                ? Wrong(field, started.Problems[0])
+                : new Joined(KongAnswer.Taken(new JsonObject
+                {
+                    ["consumer"] = new JsonObject { ["id"] = KongEntity.UuidOf<Consumer>(consumer.Id) },
+                    ["consumer_group"] = new JsonObject { ["id"] = group.Uuid },
+                }));
         if (consumer.CustomerKey is null) await ConsumerStore.SetCustomerAsync(db, consumer.Key, customer.Key);
-        var versions = await ConfigStore.LatestVersionsAsync(db);
-        await subscriptions.StartAsync(
-            db, customer, plan with { Version = versions.GetValueOrDefault(id, plan.Version) }, ManagedBy.Kong);
         return new Joined(KongAnswer.Created(answer), consumer, customer);
     }
+
+    private static Joined Wrong(string field, Problem problem) =>
+        new(KongAnswer.SchemaViolation(new JsonObject { [field] = problem.Detail }));
 
     private static Joined Missing(string field, string name, string kind) =>
         new(KongAnswer.NoSuch(field, JsonValue.Create(KongText.Shown(name)), kind));
 
-    /// <summary>The customer who pays for a consumer: its own, else the one of its name, which is made if need be.
-    /// </summary>
-    private async Task<CustomerRow> CustomerOfAsync(DbConnection db, ConsumerRow consumer)
-    {
-        if (consumer.CustomerKey is { } key && await CustomerStore.FindAsync(db, key) is { } own) return own;
-        return await customers.AddAsync(db, consumer.Username, defaults.Currency, "UTC", ManagedBy.Kong)
-            ?? (await CustomerStore.FindAsync(db, consumer.Username))!;
-    }
+    /// <summary>The customer who pays for a consumer: its own, else the one of its name, else nobody yet.</summary>
+    private static async Task<CustomerRow?> FindCustomerAsync(DbConnection db, ConsumerRow consumer) =>
+        consumer.CustomerKey is { } key && await CustomerStore.FindAsync(db, key) is { } own
+            ? own
+            : await CustomerStore.FindAsync(db, consumer.Username);
 
     /// <summary>What became of it; the two are set when somebody joined.</summary>
     private sealed record Joined(KongAnswer Answer, ConsumerRow? Consumer = null, CustomerRow? Customer = null);

@@ -11,6 +11,13 @@ namespace Tollgate.Web.V1;
 /// <summary><c>/v1/subscriptions</c>: customers on plans.</summary>
 internal static class SubscriptionsApi
 {
+    /// <summary>How far back a subscription may begin: each month of it is an invoice at once.</summary>
+    private const int MaxBackdatedMonths = 36;
+
+    /// <summary>Starts lie between the beginnings of these years, the last one exclusive, where every calendar is sure
+    /// of itself.</summary>
+    private const int FirstYear = 2000, EndYear = 2200;
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/subscriptions", async (HttpRequest request, SubscriptionStore subscriptions, Publisher p) =>
@@ -39,33 +46,44 @@ internal static class SubscriptionsApi
     };
 
     private static async Task<IResult> CreateAsync(
-        HttpRequest request, Database database, SubscriptionStore subscriptions, Publisher publisher, ChangeFeed feed)
+        HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing)
     {
+        var (publisher, feed) = (publishing.Publisher, publishing.Feed);
         var fields = await Fields.ReadAsync(request);
         var customerName = fields.Text("customer", required: true);
         var planName = fields.Text("plan", required: true);
         var startAt = fields.Instant("start_at");
+        CheckStart(fields, startAt, publishing.Clock);
         var priority = fields.Whole("priority", -1_000, 1_000) ?? 0;
-        var plan = planName is null ? null : publisher.Current.FindPlan(planName);
-        if (planName is not null && plan is null)
+        // said here too, so that it stands in one answer with the other faults
+        if (planName is not null && publisher.Current.FindPlan(planName) is null)
             fields.Add("unknown_plan", $"There is no plan '{planName}'.", "plan");
         if (fields.Faults() is { } faults) return faults;
-        var (row, problem) = await database.WriteAsync<(SubscriptionRow?, Problem?)>(async db =>
-        {
-            if (await CustomerStore.FindAsync(db, customerName!) is not { } customer)
-                return (null, new Problem("unknown_customer", $"There is no customer '{customerName}'.", "customer"));
-            if (await ConfigStore.FindVersionAsync(db, plan!.Id, plan.Version) is { } version
-                && version.Currency != customer.Currency)
-                return (null, new Problem("currency_differs",
-                    $"The plan's prices are in {version.Currency}, the customer pays in {customer.Currency}.", "plan"));
-            if (await subscriptions.FindRunningAsync(db, customer.Key, plan.Id) is { } running)
-                return (running, new Problem("already_subscribed",
-                    $"The customer is on this plan already ({running.Id}).", "plan"));
-            return (await subscriptions.StartAsync(db, customer, plan, ManagedBy.Api, startAt, priority), null);
-        });
-        if (problem is not null)
-            return row is null ? Answers.Invalid(problem) : Answers.Conflict(problem.Code, problem.Detail, problem.Field);
-        await feed.AnnounceAsync(new Change.OfCustomer((int)row!.CustomerKey));
+        var started = await database.WriteAsync<Result<SubscriptionRow>>(async db =>
+            await CustomerStore.FindAsync(db, customerName!) is { } customer
+                ? await subscriptions.StartAsync(db, new NewSubscription(customer, planName!, ManagedBy.Api)
+                {
+                    StartAt = startAt,
+                    Priority = priority,
+                })
+                : new Problem("unknown_customer", $"There is no customer '{customerName}'.", "customer"));
+        if (!started.Ok)
+            return started.Problems[0] is { Code: SubscriptionStore.AlreadySubscribed } taken
+                ? Answers.Conflict(taken.Code, taken.Detail, taken.Field)
+                : Answers.Invalid(started.Problems);
+        var row = started.Value;
+        await feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
         return Answers.Created($"/v1/subscriptions/{row.Id}", View(row, publisher.Current));
+    }
+
+    private static void CheckStart(Fields fields, long? startAt, TimeProvider clock)
+    {
+        if (startAt is not { } start) return;
+        var first = new DateTimeOffset(FirstYear, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var end = new DateTimeOffset(EndYear, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        if (start < Micros.Of(first) || start >= Micros.Of(end))
+            fields.Add("bad_value", $"must lie from {FirstYear}-01-01 to before {EndYear}-01-01 UTC", "start_at");
+        else if (start < Micros.Of(clock.GetUtcNow().AddMonths(-MaxBackdatedMonths)))
+            fields.Add("bad_value", $"must not lie more than {MaxBackdatedMonths} months back", "start_at");
     }
 }

@@ -100,12 +100,26 @@ public sealed class BillingRunTests
         var huge = await books.PlanAsync("huge", "data per_unit 999999999999 data");
         var large = await books.SubscribeAsync(await books.CustomerAsync("large"), huge, start);
         await books.UseAsync(large.Id, "data", long.MaxValue / 2, Books.At("2026-01-10"));
-        await books.SubscribeAsync(await books.CustomerAsync("fine"), euros, start);
+        await books.SubscribeAsync(await books.CustomerAsync("fine", "EUR"), euros, start);
         var report = await books.BillAsync(Books.At("2026-02-02"));
         Assert.Equal((1, 2), (report.Issued, report.ParkedCount));
         Assert.Equal(["currency_mixed", "amount_too_large"], report.Parked.Select(p => p.Code));
         Assert.Contains(parked.Id, report.Parked[0].Detail);
         Assert.Equal("EUR", (await books.IssuedAsync()).Single().Currency);
+    }
+
+    [Fact]
+    public async Task A_subscription_in_a_zone_that_is_no_more_is_parked_and_the_others_are_billed()
+    {
+        await using var books = new Books();
+        var plan = await books.PlanAsync("pro", "base flat 10.00 arrears");
+        var late = await books.SubscribeAsync(await books.CustomerAsync("late"), plan, Books.At("2026-01-01"));
+        await books.SubscribeAsync(await books.CustomerAsync("fine"), plan, Books.At("2026-01-01"));
+        await books.SqlAsync($"update subscriptions set timezone = 'Atlantis/Poseidonis' where key = {late.Key}");
+        var report = await books.BillAsync(Books.At("2026-02-02"));
+        Assert.Equal((1, 1), (report.Issued, report.ParkedCount));
+        Assert.Equal("billing_failed", report.Parked.Single().Code);
+        Assert.Contains(late.Id, report.Parked.Single().Detail);
     }
 
     [Fact]

@@ -58,8 +58,8 @@ public sealed class Books : IAsyncDisposable
         });
 
     public Task<SubscriptionRow> SubscribeAsync(CustomerRow customer, PublishedPlan plan, long at) =>
-        Database.WriteAsync(db => new SubscriptionStore(Database, new Clock(at))
-            .StartAsync(db, customer, plan, ManagedBy.Api, at));
+        Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at))
+            .StartAsync(db, new NewSubscription(customer, plan.Id, ManagedBy.Api) { StartAt = at })).Value);
 
     public Task MigrateAsync(PublishedPlan plan, long at) =>
         Database.WriteAsync(db => SubscriptionStore.MigrateAsync(db, plan.Id, plan.Version, at));

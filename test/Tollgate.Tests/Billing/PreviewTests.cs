@@ -76,6 +76,10 @@ public sealed class PreviewTests
     [InlineData("2026-02-01..2026-02-01")]
     [InlineData("2026-02-01..")]
     [InlineData("")]
+    [InlineData("9999-12")]
+    [InlineData("1999-12")]
+    [InlineData("0001-01-01..9999-12-31")]
+    [InlineData("2026-01-01..2201-01-01")]
     public void What_is_no_period_is_refused_with_what_would_be_right(string text) => Assert.Equal(
         "period_invalid", InvoicePeriod.Read(text, NodaTime.DateTimeZone.Utc).Problems.Single().Code);
 

@@ -1,0 +1,37 @@
+using System.Data.Common;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Billing;
+
+/// <summary>
+/// Looks at a configuration file before it is applied: prices in a currency in which those who run on a plan do not
+/// pay would make bills of two currencies, which nobody can issue.
+/// </summary>
+public sealed class PlanCurrencies(Database database, SubscriptionStore subscriptions)
+{
+    /// <summary>A problem for each plan of the file that changes its currency, or moves its subscriptions now, while
+    /// customers who pay in another one run on it.</summary>
+    public Task<IReadOnlyList<Problem>> CheckAsync(ConfigFile file) => database.ReadAsync(async db =>
+    {
+        var problems = new List<Problem>();
+        foreach (var plan in file.Plans.Where(p => p.Prices.Count > 0))
+            if (await CheckAsync(db, plan, file.Currency.Code) is { } problem)
+                problems.Add(problem);
+        return (IReadOnlyList<Problem>)problems;
+    });
+
+    private async Task<Problem?> CheckAsync(DbConnection db, FilePlan plan, string currency)
+    {
+        if (await ConfigStore.FindAsync(db, ConfigKind.Plan, plan.Name) is not { } stored) return null;
+        var id = Publication.PlanIdOf(stored);
+        var version = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(id);
+        var changes = await ConfigStore.FindVersionAsync(db, id, version) is { } newest && newest.Currency != currency;
+        if (!changes && plan.Migrate != Migration.Now) return null;
+        var others = (await subscriptions.CurrenciesOfPlanAsync(db, id)).Where(c => c != currency).Order().ToArray();
+        return others.Length == 0 ? null : new Problem("currency_differs",
+            $"The file's prices are in {currency}, and customers who pay in {string.Join(", ", others)} run on the " +
+            $"plan '{plan.Name}'. Keep its currency, or give {currency} a plan of its own.", $"plans.{plan.Name}");
+    }
+}
