@@ -37,6 +37,12 @@ public sealed class CustomerStore(Database database, TimeProvider clock)
             $"select {Columns} from customers where key > @after order by key limit @limit",
             new { after, limit })).AsList());
 
+    /// <summary>The names of these customers, by key.</summary>
+    public Task<IReadOnlyDictionary<long, string>> NamesAsync(IEnumerable<long> keys) => database.ReadAsync(
+        async db => (IReadOnlyDictionary<long, string>)(await db.QueryAsync<(long Key, string Name)>(
+            "select key, name from customers where key in @keys", new { keys = keys.Distinct().ToArray() }))
+            .ToDictionary(c => c.Key, c => c.Name));
+
     /// <summary>Adds a customer, or answers null when the name is taken.</summary>
     public Task<CustomerRow?> AddAsync(
         DbConnection db, string name, Currency currency, string timezone, ManagedBy by) =>

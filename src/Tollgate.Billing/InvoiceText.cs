@@ -18,12 +18,14 @@ public static class InvoiceText
         var text = new StringBuilder();
         var zone = BillingCalendar.FindZone(invoice.Timezone) ?? DateTimeZone.Utc;
         Header(text, invoice, zone);
-        var parts = invoice.Lines.Select(l => (l.PeriodStart, l.PeriodEnd, l.PlanVersion)).Distinct().Count();
+        // the header says it for lines of the whole period; those of another time, or of several versions, say it again
+        var headings = invoice.Lines.Select(l => l.PlanVersion).Distinct().Count() > 1
+            || invoice.Lines.Any(l => (l.PeriodStart, l.PeriodEnd) != (invoice.PeriodStart, invoice.PeriodEnd));
         (string, string, int)? last = null;
         foreach (var line in invoice.Lines)
         {
             var part = (line.PeriodStart, line.PeriodEnd, line.PlanVersion);
-            if (parts > 1 && part != last)
+            if (headings && part != last)
             {
                 if (last is not null) text.Append('\n');
                 Line(text, $"{Days(line.PeriodStart, line.PeriodEnd, zone)}, version {line.PlanVersion}");
@@ -54,7 +56,7 @@ public static class InvoiceText
             (invoice.PlanVersions.Count == 0 ? "" : $", {versions} {string.Join(", ", invoice.PlanVersions)}"));
         Field(text, "Period", $"{Days(invoice.PeriodStart, invoice.PeriodEnd, zone)} ({invoice.Timezone})");
         Field(text, "Status", draft
-            ? $"draft: usage still comes in, billed at {invoice.BillAt}"
+            ? $"draft: closes at {invoice.BillAt}"
             : $"{invoice.Status} at {invoice.IssuedAt}");
         text.Append('\n');
     }

@@ -1,6 +1,9 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
 
 namespace Tollgate.Server;
 
@@ -25,6 +28,11 @@ internal static class RunCommand
                 options.Read(parsed) with { ConfigFile = file.Length == 0 ? null : file }, Logs);
             Console.WriteLine($"tollgate: proxy {Show(server.ProxyAddress)}, admin {Show(server.AdminAddress)}, " +
                 $"data {server.Node.Options.Data}{(file.Length == 0 ? ", no configuration file" : $", {file}")}");
+            if (server.Node.Clocks.Business is TestClock clock)
+                Console.WriteLine($"tollgate: test clock: it is {Micros.ToText(Micros.Now(clock))} until /v1/test_clock moves it");
+            foreach (var plan in server.Node.Applied?.NewVersions.Where(p => p.Version > 1) ?? [])
+                Console.WriteLine($"tollgate: {plan.Name}: version {plan.Version} of its prices; running subscriptions " +
+                    (plan.Migrate == Migration.Now ? "moved to it" : "keep theirs (migrate: never)"));
             foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))
                 Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
             await StopSignalAsync();

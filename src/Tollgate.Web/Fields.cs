@@ -77,7 +77,7 @@ public sealed class Fields
     {
         if (Text(name, required, 64) is not { } text) return null;
         if (Micros.TryParse(text, out var micros)) return micros;
-        Add("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name);
+        Add("bad_value", "must be an RFC 3339 instant from 2000 until before 2200, such as 2026-01-31T00:00:00Z", name);
         return null;
     }
 

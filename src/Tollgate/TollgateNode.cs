@@ -77,6 +77,9 @@ public sealed class TollgateNode : IAsyncDisposable
 
     public BillingRun Billing { get; }
 
+    /// <summary>What the file changed at this start; none without a file.</summary>
+    public AppliedFile? Applied { get; private set; }
+
     public SystemCurrency Currency { get; } = new();
 
     public CollectorRegistry Registry { get; }
@@ -159,9 +162,9 @@ public sealed class TollgateNode : IAsyncDisposable
     private async Task StartAsync(ConfigFile? file)
     {
         foreach (var finding in Journal.Recovery.Findings) _log.LogWarning("Journal: {Finding}", finding);
+        await Drain.RecoverAsync();
         if (file is not null) await ApplyAsync(file);
         await Publisher.RepublishAsync();
-        await Drain.RecoverAsync();
         await Table.LoadAsync();
         var limited = Publisher.Current.Plans.SelectMany(p => p.Limits).Select(l => l.Per).ToHashSet();
         Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business, limited));
@@ -178,6 +181,7 @@ public sealed class TollgateNode : IAsyncDisposable
         if (clashes.Count > 0) throw new StartupException(string.Join(Environment.NewLine, clashes));
         var applied = await new FileApply(Database, Config, Clocks.Business).ApplyAsync(file);
         if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
+        Applied = applied.Value;
         // also those of an earlier apply that a crash kept from moving
         foreach (var version in applied.Value.Plans.Where(v => v.Migrate == Migration.Now))
             await Database.WriteAsync(db => SubscriptionStore.MigrateAsync(

@@ -13,12 +13,11 @@ internal static class ConsumersApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/consumers", async (HttpRequest request, ConsumerStore consumers) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await consumers.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key));
-        routes.MapGet("/v1/consumers/{consumer}", async (string consumer, ConsumerStore consumers) =>
+        routes.MapGet("/v1/consumers", ListAsync);
+        routes.MapGet("/v1/consumers/{consumer}", async (
+            string consumer, ConsumerStore consumers, CustomerStore customers) =>
             await consumers.FindAsync(consumer) is { } found
-                ? Answers.Ok(View(found))
+                ? Answers.Ok(View(found, await NamesAsync(customers, found)))
                 : Answers.NotFound("consumer", consumer));
         routes.MapPost("/v1/consumers", CreateAsync);
         routes.MapGet("/v1/consumers/{consumer}/keys", ListKeysAsync);
@@ -26,11 +25,24 @@ internal static class ConsumersApi
         routes.MapDelete("/v1/consumers/{consumer}/keys/{key}", RevokeAsync);
     }
 
-    private static object View(ConsumerRow c) => new
+    private static async Task<IResult> ListAsync(HttpRequest request, ConsumerStore consumers, CustomerStore customers)
+    {
+        if (Paging.TryRead(request, out var paging) is { } faults) return faults;
+        var rows = await consumers.ListAsync(paging.After, paging.Limit + 1);
+        var names = await NamesAsync(customers, [.. rows]);
+        return Answers.Page(rows, paging.Limit, c => View(c, names), c => c.Key);
+    }
+
+    private static Task<IReadOnlyDictionary<long, string>> NamesAsync(
+        CustomerStore customers, params ConsumerRow[] rows) =>
+        customers.NamesAsync(rows.Select(r => r.CustomerKey).OfType<long>());
+
+    private static object View(ConsumerRow c, IReadOnlyDictionary<long, string> customers) => new
     {
         c.Id,
         c.Username,
         c.CustomId,
+        customer = c.CustomerKey is { } key ? customers.GetValueOrDefault(key) : null,
         c.ManagedBy,
         created_at = Micros.ToText(c.CreatedAt),
     };
@@ -46,7 +58,7 @@ internal static class ConsumersApi
     };
 
     private static async Task<IResult> CreateAsync(
-        HttpRequest request, Database database, ConsumerStore consumers, ChangeFeed feed)
+        HttpRequest request, Database database, ConsumerStore consumers, CustomerStore customers, ChangeFeed feed)
     {
         var fields = await Fields.ReadAsync(request);
         var username = fields.Text("username", required: true);
@@ -64,7 +76,7 @@ internal static class ConsumersApi
         if (row is null)
             return Answers.Conflict("duplicate_name", "A consumer has this username or custom_id already.", "username");
         await feed.AnnounceAsync(new Change.OfConsumer((int)row.Key));
-        return Answers.Created($"/v1/consumers/{row.Id}", View(row));
+        return Answers.Created($"/v1/consumers/{row.Id}", View(row, await NamesAsync(customers, row)));
     }
 
     private static async Task<IResult> ListKeysAsync(string consumer, Database database) =>

@@ -14,26 +14,49 @@ internal static class SubscriptionsApi
     /// <summary>How far back a subscription may begin: each month of it is an invoice at once.</summary>
     private const int MaxBackdatedMonths = 36;
 
-    /// <summary>Starts lie between the beginnings of these years, the last one exclusive, where every calendar is sure
-    /// of itself.</summary>
-    private const int FirstYear = 2000, EndYear = 2200;
-
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/subscriptions", async (HttpRequest request, SubscriptionStore subscriptions, Publisher p) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await subscriptions.ListAsync(paging.After, paging.Limit + 1), paging.Limit,
-                s => View(s, p.Current), s => s.Key));
-        routes.MapGet("/v1/subscriptions/{id}", async (string id, SubscriptionStore subscriptions, Publisher p) =>
+        routes.MapGet("/v1/subscriptions", ListAsync);
+        routes.MapGet("/v1/subscriptions/{id}", async (
+            string id, SubscriptionStore subscriptions, CustomerStore customers, Publisher p) =>
             await subscriptions.FindAsync(id) is { } found
-                ? Answers.Ok(View(found, p.Current))
+                ? Answers.Ok(View(found, p.Current, await customers.NamesAsync([found.CustomerKey])))
                 : Answers.NotFound("subscription", id));
         routes.MapPost("/v1/subscriptions", CreateAsync);
+        routes.MapPost("/v1/subscriptions/{id}/cancel", CancelAsync);
     }
 
-    private static object View(SubscriptionRow s, Published published) => new
+    private static async Task<IResult> ListAsync(
+        HttpRequest request, SubscriptionStore subscriptions, CustomerStore customers, Publisher publisher)
+    {
+        if (Paging.TryRead(request, out var paging) is { } faults) return faults;
+        var rows = await subscriptions.ListAsync(paging.After, paging.Limit + 1);
+        var names = await customers.NamesAsync(rows.Select(r => r.CustomerKey));
+        return Answers.Page(rows, paging.Limit, s => View(s, publisher.Current, names), s => s.Key);
+    }
+
+    /// <summary>Ends a subscription now: the gate and the invoice at the same instant.</summary>
+    private static async Task<IResult> CancelAsync(
+        string id, HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing,
+        CustomerStore customers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        if (fields.Faults() is { } faults) return faults;
+        var now = Micros.Now(publishing.Clock);
+        if (await subscriptions.FindAsync(id) is not { } found) return Answers.NotFound("subscription", id);
+        if (found.EndAt is { } end && end <= now)
+            return Answers.Conflict("already_ended", $"The subscription ended at {Micros.ToText(end)}.");
+        await database.WriteAsync(db => SubscriptionStore.EndAsync(db, found, now));
+        await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)found.CustomerKey));
+        var ended = (await subscriptions.FindAsync(id))!;
+        return Answers.Ok(View(ended, publishing.Publisher.Current, await customers.NamesAsync([found.CustomerKey])));
+    }
+
+    private static object View(
+        SubscriptionRow s, Published published, IReadOnlyDictionary<long, string> customers) => new
     {
         s.Id,
+        customer = customers.GetValueOrDefault(s.CustomerKey),
         plan = published.FindPlan(s.PlanId)?.Name ?? s.PlanId,
         s.PlanId,
         s.Priority,
@@ -46,7 +69,8 @@ internal static class SubscriptionsApi
     };
 
     private static async Task<IResult> CreateAsync(
-        HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing)
+        HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing,
+        CustomerStore customers)
     {
         var (publisher, feed) = (publishing.Publisher, publishing.Feed);
         var fields = await Fields.ReadAsync(request);
@@ -73,17 +97,13 @@ internal static class SubscriptionsApi
                 : Answers.Invalid(started.Problems);
         var row = started.Value;
         await feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
-        return Answers.Created($"/v1/subscriptions/{row.Id}", View(row, publisher.Current));
+        return Answers.Created($"/v1/subscriptions/{row.Id}", View(row, publisher.Current,
+            await customers.NamesAsync([row.CustomerKey])));
     }
 
     private static void CheckStart(Fields fields, long? startAt, TimeProvider clock)
     {
-        if (startAt is not { } start) return;
-        var first = new DateTimeOffset(FirstYear, 1, 1, 0, 0, 0, TimeSpan.Zero);
-        var end = new DateTimeOffset(EndYear, 1, 1, 0, 0, 0, TimeSpan.Zero);
-        if (start < Micros.Of(first) || start >= Micros.Of(end))
-            fields.Add("bad_value", $"must lie from {FirstYear}-01-01 to before {EndYear}-01-01 UTC", "start_at");
-        else if (start < Micros.Of(clock.GetUtcNow().AddMonths(-MaxBackdatedMonths)))
+        if (startAt is { } start && start < Micros.Of(clock.GetUtcNow().AddMonths(-MaxBackdatedMonths)))
             fields.Add("bad_value", $"must not lie more than {MaxBackdatedMonths} months back", "start_at");
     }
 }

@@ -88,7 +88,7 @@ internal static class UsageApi
     {
         if (query[name].ToString() is not { Length: > 0 } text) return null;
         if (Micros.TryParse(text, out var micros)) return micros;
-        problems.Add(new("bad_value", "must be an RFC 3339 instant such as 2026-01-31T00:00:00Z", name));
+        problems.Add(new("bad_value", "must be an RFC 3339 instant from 2000 until before 2200, such as 2026-01-31T00:00:00Z", name));
         return null;
     }
 

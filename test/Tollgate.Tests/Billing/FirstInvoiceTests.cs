@@ -117,6 +117,27 @@ public sealed class FirstInvoiceTests
             .GetProperty("total").GetString();
     }
 
+    [Fact]
+    public async Task A_cancelled_subscription_stops_at_the_gate_and_is_billed_to_that_instant()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(Yaml.Rates, upstream);
+        var key = await server.SubscribeAsync("acme", "metered");
+        await CallAsync(server, "/api/v1/data", key, 7);
+        var subscription = (await server.GetAsync("/v1/subscriptions")).GetProperty("data")[0];
+        Assert.Equal("acme", subscription.GetProperty("customer").GetString());
+        var path = $"/v1/subscriptions/{subscription.GetProperty("id")}/cancel";
+        await server.PostAsync(path, new { });
+        using var refused = await server.CallAsync("/api/v1/data", key);
+        Assert.Equal(403, (int)refused.StatusCode);
+        using var again = await server.Admin.PostAsync(path, null);
+        Assert.Equal(409, (int)again.StatusCode);
+        await server.AdvanceAsync("PT2H");
+        var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
+        Assert.Equal("0.07", invoice.GetProperty("total").GetString());
+        Assert.Equal("2026-01-10T12:00:00Z", invoice.GetProperty("period_end").GetString());
+    }
+
     private static async Task CallAsync(TestServer server, string path, string key, int calls) =>
         await Parallel.ForEachAsync(Enumerable.Range(0, calls), new ParallelOptions { MaxDegreeOfParallelism = 16 },
             async (_, _) =>
