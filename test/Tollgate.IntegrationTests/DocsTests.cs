@@ -12,11 +12,12 @@ namespace Tollgate.IntegrationTests;
 public sealed partial class DocsTests
 {
     [Theory]
-    [InlineData("first-invoice.md")]
+    [InlineData("README.md")]
+    [InlineData("docs/first-invoice.md")]
     public async Task The_commands_of_a_guide_do_what_it_says(string page)
     {
         using var folder = new TempFolder();
-        var text = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", page));
+        var text = await File.ReadAllTextAsync(Path.Combine(Repository.Root, page));
         var (proxy, admin, upstream) = (Ports.Free(), Ports.Free(), Ports.Free());
         text = text.Replace("127.0.0.1:8000", $"127.0.0.1:{proxy}", StringComparison.Ordinal)
             .Replace("127.0.0.1:8001", $"127.0.0.1:{admin}", StringComparison.Ordinal)
