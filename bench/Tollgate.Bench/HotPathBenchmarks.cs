@@ -15,7 +15,7 @@ namespace Tollgate.Bench;
 /// of them fit into the first segment of the journal (no gate sees 3 million calls a second, and no disk would keep up).
 /// </summary>
 [MemoryDiagnoser]
-[SimpleJob(launchCount: 1, warmupCount: 3, iterationCount: 7, invocationCount: 32_768)]
+[SimpleJob(launchCount: 1, warmupCount: 5, iterationCount: 7, invocationCount: 32_768)]
 public class HotPathBenchmarks
 {
     private const string Key = "key_2";
