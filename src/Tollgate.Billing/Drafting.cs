@@ -80,7 +80,7 @@ public static class Drafting
         var subscription = terms.Subscription;
         try
         {
-            var lines = Settled(terms, bill, usage).Concat(Advance(terms, bill)).ToArray();
+            var lines = WithoutSeams(Settled(terms, bill, usage)).Concat(Advance(terms, bill)).ToArray();
             var currencies = lines.Select(l => l.Amount.Currency).Distinct().ToArray();
             if (currencies.Length > 1)
                 return new Problem("currency_mixed", $"{subscription.Id} has prices in {currencies[0]} and in " +
@@ -131,6 +131,35 @@ public static class Drafting
         if (days == 0) yield break;
         foreach (var line in Rating.RateFlat(prices, BillingTiming.Advance, new Proration(days, calendar.Days(full))))
             yield return Line(line, prices, part) with { InAdvance = true };
+    }
+
+    /// <summary>A fee that a new version left as it was is one line over both stretches: cut in two and rounded twice it
+    /// could come to a cent more.</summary>
+    private static List<DraftLine> WithoutSeams(IEnumerable<DraftLine> lines)
+    {
+        var whole = new List<DraftLine>();
+        foreach (var line in lines)
+        {
+            var before = line.Rated.Usage is not null ? -1 : whole.FindLastIndex(l => l.Rated.Usage is null
+                && (l.Rated.PriceName, l.Rated.UnitAmount, l.Amount.Currency, l.Period.End)
+                    == (line.Rated.PriceName, line.Rated.UnitAmount, line.Amount.Currency, line.Period.Start));
+            if (before < 0) whole.Add(line);
+            else whole[before] = Joined(whole[before], line);
+        }
+
+        return whole;
+    }
+
+    private static DraftLine Joined(DraftLine first, DraftLine second)
+    {
+        var factor = first.Rated.Factor with { Days = first.Rated.Factor.Days + second.Rated.Factor.Days };
+        var precise = factor.Of(first.Rated.UnitAmount);
+        return first with
+        {
+            Rated = first.Rated with { Factor = factor, PreciseAmount = precise },
+            Amount = Money.Round(precise, first.Amount.Currency),
+            Period = new Period(first.Period.Start, second.Period.End),
+        };
     }
 
     private static OperationUsage[] Unpriced(

@@ -118,6 +118,24 @@ public sealed class FirstInvoiceTests
     }
 
     [Fact]
+    public async Task A_fee_that_a_new_version_leaves_as_it_was_is_charged_once_and_whole()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        using var folder = new TempFolder();
+        var yaml = Yaml.Rates.Replace("    prices:", "    migrate: now\n    prices:\n" +
+            "      base:    { model: flat, amount: \"10.01\", every: month }", StringComparison.Ordinal);
+        var first = new DateTimeOffset(2026, 2, 1, 0, 0, 0, TimeSpan.Zero);
+        await using (var server = await TestServer.StartAsync(yaml, upstream, folder, first))
+            await server.SubscribeAsync("acme", "metered");
+        await using var second = await TestServer.StartAsync(
+            yaml.Replace("\"0.01\"", "\"0.02\"", StringComparison.Ordinal), upstream, folder, first.AddDays(14));
+        await second.AdvanceAsync("P1M");
+        var invoice = (await second.GetAsync("/v1/invoices")).GetProperty("data")[0];
+        Assert.Equal("10.01", invoice.GetProperty("total").GetString());
+        Assert.Single(invoice.GetProperty("lines").EnumerateArray());
+    }
+
+    [Fact]
     public async Task A_cancelled_subscription_stops_at_the_gate_and_is_billed_to_that_instant()
     {
         await using var upstream = await TestUpstream.StartAsync();
