@@ -16,6 +16,9 @@ Package[] forTests =
     new("prometheus", "/usr/bin/prometheus"),
     new("nginx", "/usr/sbin/nginx"),
     new("curl", "/usr/bin/curl"),
+
+    // the upstream of the guides
+    new("python3", "/usr/bin/python3"),
 ];
 Package[] forBench =
 [
