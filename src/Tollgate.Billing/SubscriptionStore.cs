@@ -18,8 +18,6 @@ public sealed record SubscriptionRow(
 {
     public BillingCalendar Calendar =>
         new(LocalDatePattern.Iso.Parse(Anchor).Value, DateTimeZoneProviders.Tzdb[Timezone]);
-
-    public bool RunsAt(long micros) => StartAt <= micros && (EndAt is null || EndAt > micros);
 }
 
 /// <summary>A subscription to be started.</summary>

@@ -36,7 +36,6 @@ public sealed record Entitlement
 }
 
 // What ids are of. The rows themselves live in the rooms that own them.
-#pragma warning disable CA1040 // markers: an id's type is all that they are for
 public sealed class Customer : IIdentified { public static string IdPrefix => "cus"; private Customer() { } }
 
 public sealed class Consumer : IIdentified { public static string IdPrefix => "con"; private Consumer() { } }
@@ -52,4 +51,3 @@ public sealed class Plan : IIdentified { public static string IdPrefix => "plan"
 public sealed class Api : IIdentified { public static string IdPrefix => "api"; private Api() { } }
 
 public sealed class ConfigObject : IIdentified { public static string IdPrefix => "obj"; private ConfigObject() { } }
-#pragma warning restore CA1040

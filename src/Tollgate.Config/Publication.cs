@@ -4,29 +4,6 @@ using Tollgate.Config.Kong;
 
 namespace Tollgate.Config;
 
-/// <summary>An API before its operations have their integer keys.</summary>
-internal sealed record DraftApi
-{
-    public required string Id { get; init; }
-
-    public required string Name { get; init; }
-
-    public required ManagedBy ManagedBy { get; init; }
-
-    public required Uri Upstream { get; init; }
-
-    public required bool RequiresKey { get; init; }
-
-    public required bool Gated { get; init; }
-
-    public required IReadOnlyList<string> KeyHeaders { get; init; }
-
-    public required IReadOnlyList<DraftOperation> Operations { get; init; }
-}
-
-internal sealed record DraftOperation(
-    string Name, string Endpoint, IReadOnlyList<string>? Methods, string Template, bool IsPrefix, string StripPrefix);
-
 /// <summary>
 /// What the stored objects mean, whoever wrote them: the file's APIs and plans and the Kong-shaped services, routes,
 /// plugins and groups become one set of APIs and plans. Pure but for the keys, which the caller brings.
@@ -38,7 +15,7 @@ public sealed class Publication
 
     private readonly IReadOnlyList<ConfigRow> _rows;
     private readonly KongCompiler _kong;
-    private readonly List<DraftApi> _apis;
+    private readonly List<PublishedApi> _apis;
 
     public Publication(IReadOnlyList<ConfigRow> rows)
     {
@@ -55,25 +32,9 @@ public sealed class Publication
     public Published Publish(
         IReadOnlyDictionary<(string Api, string Operation), int> keys, IReadOnlyDictionary<string, int> versions)
     {
-        var apis = _apis.Select(a => new PublishedApi
+        var apis = _apis.Select(api => api with
         {
-            Id = new Id<Api>(Guid.ParseExact(a.Id, "N")).ToString(),
-            Name = a.Name,
-            ManagedBy = a.ManagedBy,
-            Upstream = a.Upstream,
-            RequiresKey = a.RequiresKey,
-            Gated = a.Gated,
-            KeyHeaders = a.KeyHeaders,
-            Operations = a.Operations.Select(o => new PublishedOperation
-            {
-                Key = keys[(a.Name, o.Name)],
-                Name = o.Name,
-                Endpoint = o.Endpoint,
-                Methods = o.Methods,
-                Template = o.Template,
-                IsPrefix = o.IsPrefix,
-                StripPrefix = o.StripPrefix,
-            }).ToArray(),
+            Operations = [.. api.Operations.Select(o => o with { Key = keys[(api.Name, o.Name)] })],
         }).ToArray();
         var plans = _rows.Where(r => r.Kind == ConfigKind.Plan).Select(r => PlanOf(r, apis, keys, versions)).ToArray();
         return new Published(apis, plans);
@@ -84,10 +45,11 @@ public sealed class Publication
         IReadOnlyDictionary<string, int> versions)
     {
         var document = JsonSerializer.Deserialize<PlanDocument>(row.Document, PlanDocument.Json)!;
+        var listed = document.Operations.ToHashSet(StringComparer.Ordinal);
         var native = from api in apis
                      where api.ManagedBy != ManagedBy.Kong
                      from o in api.Operations
-                     where document.Operations.Contains("*") || document.Operations.Contains(o.Name)
+                     where listed.Contains("*") || listed.Contains(o.Name)
                      select o.Key;
         var kong = _kong.OperationsOf(row.Name).Where(keys.ContainsKey).Select(o => keys[o]);
         var id = PlanIdOf(row);
@@ -107,31 +69,33 @@ public sealed class Publication
     /// <summary>The id of a plan under which versions and subscriptions know it.</summary>
     /// <summary>An operation that an API declares and a Kong gate lists too is the API's: no call has two readings, and
     /// neither side can break the other's publication.</summary>
-    private static IEnumerable<DraftApi> WithoutThose(IEnumerable<DraftApi> native, IEnumerable<DraftApi> kong)
+    private static IEnumerable<PublishedApi> WithoutThose(IEnumerable<PublishedApi> native, IEnumerable<PublishedApi> kong)
     {
         var taken = (from api in native from o in api.Operations from method in MethodsOf(o) select Shape(method, o))
             .ToHashSet(StringComparer.Ordinal);
-        return kong.Select(api => api with { Operations = [.. api.Operations.Select(Left).OfType<DraftOperation>()] });
+        return kong.Select(api => api with { Operations = [.. api.Operations.Select(Left).OfType<PublishedOperation>()] });
 
-        DraftOperation? Left(DraftOperation o)
+        PublishedOperation? Left(PublishedOperation o)
         {
             if (o.IsPrefix) return o;
             var methods = MethodsOf(o).Where(m => !taken.Contains(Shape(m, o))).ToArray();
             return methods.Length == 0 ? null : o.Methods is null ? o : o with { Methods = methods! };
         }
 
-        static IEnumerable<string?> MethodsOf(DraftOperation o) => o.Methods ?? [null!];
-        static string Shape(string? method, DraftOperation o) => $"{method} {GateEntry.ShapeOf(o.Template)}";
+        static IEnumerable<string?> MethodsOf(PublishedOperation o) => o.Methods ?? [null!];
+        static string Shape(string? method, PublishedOperation o) => $"{method} {GateEntry.ShapeOf(o.Template)}";
     }
+
+    public static string ApiIdOf(ConfigRow api) => new Id<Api>(Guid.ParseExact(api.Id, "N")).ToString();
 
     public static string PlanIdOf(ConfigRow plan) => new Id<Plan>(Guid.ParseExact(plan.Id, "N")).ToString();
 
-    private static DraftApi ReadApi(ConfigRow row)
+    private static PublishedApi ReadApi(ConfigRow row)
     {
         var document = JsonSerializer.Deserialize<ApiDocument>(row.Document, PlanDocument.Json)!;
-        return new DraftApi
+        return new PublishedApi
         {
-            Id = row.Id,
+            Id = ApiIdOf(row),
             Name = row.Name,
             ManagedBy = row.Manager,
             Upstream = new Uri(document.Upstream),
@@ -142,8 +106,13 @@ public sealed class Publication
             {
                 var space = o.Value.IndexOf(' ');
                 var template = o.Value[(space + 1)..];
-                return new DraftOperation(
-                    o.Key, template, space < 0 ? null : [o.Value[..space]], template, false, "");
+                return new PublishedOperation
+                {
+                    Name = o.Key,
+                    Endpoint = template,
+                    Methods = space < 0 ? null : [o.Value[..space]],
+                    Template = template,
+                };
             }).ToArray(),
         };
     }

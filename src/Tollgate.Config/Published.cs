@@ -44,8 +44,9 @@ public sealed record PublishedApi
 /// <summary>A method and a path template that can be called, counted and priced.</summary>
 public sealed record PublishedOperation
 {
-    /// <summary>Stands for (API, name) in the journal and the rollups, for ever.</summary>
-    public required int Key { get; init; }
+    /// <summary>Stands for (API, name) in the journal and the rollups, for ever; 0 until the store has given it.
+    /// </summary>
+    public int Key { get; init; }
 
     public required string Name { get; init; }
 

@@ -37,12 +37,6 @@ public sealed class UsageDrain : IDisposable
     /// <summary>The id of the journal, as 8 hex digits.</summary>
     public string Journal => _journal.Id.ToString("x8");
 
-    /// <summary>All records before this sequence are in the rollups.</summary>
-    public ulong Position => _position;
-
-    /// <summary>Admissions without a settlement so far.</summary>
-    public int OpenAdmissions => _open.Count;
-
     /// <summary>
     /// Takes up where the last process stopped: drains what it left, then closes its open admissions as unknown. They
     /// count against limits and bill nothing. Called before the first call is let in.

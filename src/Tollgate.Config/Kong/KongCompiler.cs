@@ -16,7 +16,7 @@ internal sealed class KongCompiler
     private readonly KongRouting _routing;
     private readonly Dictionary<string, GateEntries> _gates;
     private readonly GateEntries _entries;
-    private readonly ILookup<string, DraftOperation> _operations;
+    private readonly ILookup<string, PublishedOperation> _operations;
 
     public KongCompiler(IReadOnlyList<ConfigRow> rows)
     {
@@ -28,7 +28,7 @@ internal sealed class KongCompiler
         _operations = RouteOperations().Concat(GateOperations()).ToLookup(o => o.Service, o => o.Operation);
     }
 
-    public IEnumerable<DraftApi> Apis() => _services.Select(s => ApiOf(s.Row, s.Service));
+    public IEnumerable<PublishedApi> Apis() => _services.Select(s => ApiOf(s.Row, s.Service));
 
     /// <summary>The limits of the plan that this group is.</summary>
     public IReadOnlyList<Limit> LimitsOf(string groupId) => _plugins
@@ -47,12 +47,12 @@ internal sealed class KongCompiler
         where listed.Covering(entry.Method, entry.Template).Any()
         select (service.Row.Name, entry.Text);
 
-    private DraftApi ApiOf(ConfigRow row, KongService service)
+    private PublishedApi ApiOf(ConfigRow row, KongService service)
     {
         var keyAuth = _plugins.Find(p => p.Name == KongPlugin.KeyAuth && p.Service == row.Id);
-        return new DraftApi
+        return new PublishedApi
         {
-            Id = row.Id,
+            Id = Publication.ApiIdOf(row),
             Name = row.Name,
             ManagedBy = row.Manager,
             Upstream = service.Upstream,
@@ -63,20 +63,20 @@ internal sealed class KongCompiler
         };
     }
 
-    private IEnumerable<(string Service, DraftOperation Operation)> RouteOperations() =>
+    private IEnumerable<(string Service, PublishedOperation Operation)> RouteOperations() =>
         from route in _routing.Serving
         group route by (route.Row.Id, route.Path) into paths
         let first = paths.First()
         let methods = first.Method is null ? null : paths.Select(p => p.Method!).ToArray()
         select (first.Route.Service,
-            new DraftOperation(first.Name, first.Path, methods, first.Path, true, first.Strip));
+            OperationOf(first, first.Path) with { Methods = methods, IsPrefix = true });
 
     /// <summary>
     /// The exact templates. A gate opens nothing that is not routed and takes nothing from a route that is closer to
     /// the path, of its own service or another: since exact templates are matched before routes, what an entry covers
     /// stands once for every method, as an entry of the service whose route serves it, else as that route.
     /// </summary>
-    private IEnumerable<(string Service, DraftOperation Operation)> GateOperations()
+    private IEnumerable<(string Service, PublishedOperation Operation)> GateOperations()
     {
         var paths = _routing.Serving.Select(r => r.Path).Distinct().ToArray();
         var templates = _entries.All.Select(e => e.Template)
@@ -87,7 +87,7 @@ internal sealed class KongCompiler
         return templates.SelectMany(t => OperationsAt(t, methods));
     }
 
-    private IEnumerable<(string Service, DraftOperation Operation)> OperationsAt(string template, string[] methods)
+    private IEnumerable<(string Service, PublishedOperation Operation)> OperationsAt(string template, string[] methods)
     {
         var any = OperationAt(template, null);
         if (any is { } found) yield return found;
@@ -99,15 +99,24 @@ internal sealed class KongCompiler
             yield return (same.Key.Service, same.Key.Operation with { Methods = [.. same] });
     }
 
-    private (string Service, DraftOperation Operation)? OperationAt(string template, string? method)
+    private (string Service, PublishedOperation Operation)? OperationAt(string template, string? method)
     {
         if (_routing.Find(template, method) is not { } route) return null;
         var entry = _gates[route.Route.Service].Covering(method, template).FirstOrDefault();
         if (entry is null && !_entries.Covering(method, template).Any()) return null;
         return (route.Route.Service, entry is null
-            ? new DraftOperation(route.Name, route.Path, null, template, false, route.Strip)
-            : new DraftOperation(entry.Text, entry.Template, null, template, false, route.Strip));
+            ? OperationOf(route, template)
+            : OperationOf(route, template) with { Name = entry.Text, Endpoint = entry.Template });
     }
+
+    private static PublishedOperation OperationOf(RoutePath route, string template) => new()
+    {
+        Name = route.Name,
+        Endpoint = route.Path,
+        Methods = null,
+        Template = template,
+        StripPrefix = route.Strip,
+    };
 
     private IEnumerable<KongPlugin> GatesOf(string serviceId) =>
         _plugins.Where(p => p.Name == KongPlugin.EndpointGating && p.Service == serviceId);
