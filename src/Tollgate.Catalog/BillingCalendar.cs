@@ -17,23 +17,74 @@ public readonly record struct Period(Instant Start, Instant End)
     public bool IsEmpty => Start >= End;
 }
 
+/// <summary>How long a billing period is: local days, weeks, months, quarters or years.</summary>
+public enum Interval : byte { Day, Week, Month, Quarter, Year }
+
+/// <summary>How intervals are written in files, in the API and in the store.</summary>
+public static class Intervals
+{
+    /// <summary>For messages.</summary>
+    public const string Names = "day, week, month, quarter or year";
+
+    public static string ToText(this Interval interval) => interval switch
+    {
+        Interval.Day => "day",
+        Interval.Week => "week",
+        Interval.Month => "month",
+        Interval.Quarter => "quarter",
+        Interval.Year => "year",
+        _ => throw new ArgumentOutOfRangeException(nameof(interval), interval, Names),
+    };
+
+    /// <summary>The interval with this name, or null.</summary>
+    public static Interval? Find(string? name) => name switch
+    {
+        "day" => Interval.Day,
+        "week" => Interval.Week,
+        "month" => Interval.Month,
+        "quarter" => Interval.Quarter,
+        "year" => Interval.Year,
+        _ => null,
+    };
+}
+
 /// <summary>
-/// The billing periods of a subscription: months counted from an anchor date in an IANA zone. Period k is always
-/// computed from the anchor, never from the period before, so an anchor on the 31st gives 31 Jan, 28 Feb, 31 Mar
-/// (money.md 8). Boundaries are local midnights as instants, whatever DST does.
+/// The billing periods of a subscription: intervals counted from an anchor date in an IANA zone. Period k is always
+/// computed from the anchor, never from the period before, so an anchor on the 31st gives 31 Jan, 28 Feb, 31 Mar, and
+/// one on 29 February is the 28th in other years (money.md 8). Boundaries are local midnights as instants, whatever
+/// DST does.
 /// </summary>
-public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone)
+public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone, Interval interval = Interval.Month)
 {
     public LocalDate Anchor { get; } = anchor;
 
     public DateTimeZone Zone { get; } = zone;
 
+    public Interval Interval { get; } = interval;
+
     /// <summary>Calendar months: anchored on the first of the month in which the subscription starts.</summary>
-    public static BillingCalendar CalendarMonths(Instant start, DateTimeZone zone)
+    public static BillingCalendar CalendarMonths(Instant start, DateTimeZone zone) =>
+        Aligned(start, zone, Interval.Month);
+
+    /// <summary>Calendar billing: periods begin on the first of the month, of the quarter or of the year, or on a Monday
+    /// (ISO 8601).</summary>
+    public static BillingCalendar Aligned(Instant start, DateTimeZone zone, Interval interval)
     {
         var date = start.InZone(zone).Date;
-        return new BillingCalendar(new LocalDate(date.Year, date.Month, 1), zone);
+        return new BillingCalendar(interval switch
+        {
+            Interval.Day => date,
+            Interval.Week => date.PlusDays(1 - (int)date.DayOfWeek),
+            Interval.Month => new LocalDate(date.Year, date.Month, 1),
+            Interval.Quarter => new LocalDate(date.Year, date.Month - ((date.Month - 1) % 3), 1),
+            Interval.Year => new LocalDate(date.Year, 1, 1),
+            _ => throw new ArgumentOutOfRangeException(nameof(interval), interval, Intervals.Names),
+        }, zone, interval);
     }
+
+    /// <summary>Anniversary billing: periods begin on the local day on which the subscription starts.</summary>
+    public static BillingCalendar Anniversary(Instant start, DateTimeZone zone, Interval interval) =>
+        new(start.InZone(zone).Date, zone, interval);
 
     /// <summary>The zone with this IANA id, or null.</summary>
     public static DateTimeZone? FindZone(string id) => DateTimeZoneProviders.Tzdb.GetZoneOrNull(id);
@@ -45,7 +96,13 @@ public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone)
     public int IndexAt(Instant at)
     {
         var date = at.InZone(Zone).Date;
-        var index = NodaTime.Period.Between(Anchor, date, PeriodUnits.Months).Months - 1;
+        // near it: the clamped days of short months, and days that a zone skips, are put right below
+        var index = Interval switch
+        {
+            Interval.Day => NodaTime.Period.DaysBetween(Anchor, date),
+            Interval.Week => NodaTime.Period.DaysBetween(Anchor, date) / 7,
+            _ => NodaTime.Period.Between(Anchor, date, PeriodUnits.Months).Months / Months,
+        } - 1;
         while (Boundary(index + 1) <= at) index++;
         while (Boundary(index) > at) index--;
         return index;
@@ -59,11 +116,19 @@ public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone)
         return NodaTime.Period.DaysBetween(first, last);
     }
 
+    private int Months => Interval switch { Interval.Month => 1, Interval.Quarter => 3, _ => 12 };
+
     /// <summary>The first instant that is at or after local midnight: a zone may skip midnight (São Paulo in spring)
     /// or the whole day (Samoa on 30 December 2011).</summary>
     private Instant Boundary(int index)
     {
-        var midnight = Zone.MapLocal(Anchor.PlusMonths(index).AtMidnight());
+        var date = Interval switch
+        {
+            Interval.Day => Anchor.PlusDays(index),
+            Interval.Week => Anchor.PlusWeeks(index),
+            _ => Anchor.PlusMonths(index * Months),
+        };
+        var midnight = Zone.MapLocal(date.AtMidnight());
         return midnight.Count == 0 ? midnight.LateInterval.Start : midnight.First().ToInstant();
     }
 }

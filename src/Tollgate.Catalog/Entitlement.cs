@@ -32,7 +32,11 @@ public sealed record Entitlement
 
     public required string Timezone { get; init; }
 
-    public BillingCalendar Calendar => new(Anchor, DateTimeZoneProviders.Tzdb[Timezone]);
+    /// <summary>How long a billing period is: what a quota counts over, and what the period of a call is an index of.
+    /// </summary>
+    public Interval Interval { get; init; } = Interval.Month;
+
+    public BillingCalendar Calendar => new(Anchor, DateTimeZoneProviders.Tzdb[Timezone], Interval);
 }
 
 // What ids are of. The rows themselves live in the rooms that own them.

@@ -9,7 +9,8 @@ namespace Tollgate.Config;
 public static class EntitlementStore
 {
     private const string Columns =
-        "key, subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, start_at, end_at";
+        "key, subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, interval, " +
+        "start_at, end_at";
 
     public static async Task<IReadOnlyList<Entitlement>> AllAsync(DbConnection db) =>
         (await db.QueryAsync<Row>($"select {Columns} from entitlements order by key")).Select(Read).ToArray();
@@ -36,8 +37,8 @@ public static class EntitlementStore
     /// <summary>Adds a stretch of terms; the key of the entitlement given is ignored, the new one answered.</summary>
     public static Task<int> AddAsync(DbConnection db, Entitlement terms) => db.ExecuteScalarAsync<int>(
         "insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, " +
-        "start_at, end_at) values (@SubscriptionId, @CustomerKey, @PlanId, @PlanVersion, @Priority, @anchor, " +
-        "@Timezone, @StartAt, @EndAt) returning key",
+        "interval, start_at, end_at) values (@SubscriptionId, @CustomerKey, @PlanId, @PlanVersion, @Priority, " +
+        "@anchor, @Timezone, @interval, @StartAt, @EndAt) returning key",
         new
         {
             terms.SubscriptionId,
@@ -47,6 +48,7 @@ public static class EntitlementStore
             terms.Priority,
             anchor = LocalDatePattern.Iso.Format(terms.Anchor),
             terms.Timezone,
+            interval = terms.Interval.ToText(),
             terms.StartAt,
             terms.EndAt,
         });
@@ -66,11 +68,13 @@ public static class EntitlementStore
         Priority = (int)row.Priority,
         Anchor = LocalDatePattern.Iso.Parse(row.Anchor).Value,
         Timezone = row.Timezone,
+        Interval = Intervals.Find(row.Interval) ?? throw new InvalidDataException(
+            $"Entitlement {row.Key} has the interval '{row.Interval}'; there are {Intervals.Names}."),
         StartAt = row.StartAt,
         EndAt = row.EndAt,
     };
 
     private sealed record Row(
         long Key, string SubscriptionId, long CustomerKey, string PlanId, long PlanVersion, long Priority,
-        string Anchor, string Timezone, long StartAt, long? EndAt);
+        string Anchor, string Timezone, string Interval, long StartAt, long? EndAt);
 }

@@ -1,6 +1,7 @@
 using CsCheck;
 using NodaTime;
 using Tollgate.Catalog;
+using Interval = Tollgate.Catalog.Interval;
 using Period = Tollgate.Catalog.Period;
 
 namespace Tollgate.Tests.Catalog;
@@ -16,6 +17,13 @@ public sealed class BillingCalendarTests
     private static readonly Gen<BillingCalendar> s_calendar = Gen.Select(
         Gen.Int[2000, 2035], Gen.Int[1, 12], Gen.Int[1, 31], Gen.OneOf(s_zones), (year, month, day, zone) =>
             Calendar(new LocalDate(year, month, Math.Min(day, CalendarSystem.Iso.GetDaysInMonth(year, month))), zone));
+
+    private static readonly Gen<BillingCalendar> s_any = Gen.Select(
+        s_calendar, Gen.Int[0, 4].Select(i => (Interval)i),
+        // a zone that skips a day has a day without a period
+        (calendar, interval) => interval == Interval.Day && calendar.Zone.Id == "Pacific/Apia"
+            ? calendar
+            : new BillingCalendar(calendar.Anchor, calendar.Zone, interval));
 
     [Fact]
     public void An_anchor_on_the_31st_falls_back_in_short_months_and_returns() => Assert.Equal(
@@ -55,7 +63,7 @@ public sealed class BillingCalendarTests
     }
 
     [Fact]
-    public void The_period_of_an_instant_holds_it() => Gen.Select(s_calendar, Gen.Long[0, 2_200_000_000]).Sample(
+    public void The_period_of_an_instant_holds_it() => Gen.Select(s_any, Gen.Long[0, 2_200_000_000]).Sample(
         (calendar, seconds) =>
         {
             var at = Instant.FromUnixTimeSeconds(seconds);
@@ -63,7 +71,7 @@ public sealed class BillingCalendarTests
         });
 
     [Fact]
-    public void Periods_touch_and_their_first_instant_is_theirs() => Gen.Select(s_calendar, Gen.Int[-60, 240]).Sample(
+    public void Periods_touch_and_their_first_instant_is_theirs() => Gen.Select(s_any, Gen.Int[-60, 240]).Sample(
         (calendar, index) =>
         {
             var period = calendar.PeriodOf(index);
@@ -102,6 +110,47 @@ public sealed class BillingCalendarTests
             BillingCalendar.CalendarMonths(start, DateTimeZoneProviders.Tzdb["Asia/Tokyo"]).Anchor);
         Assert.Equal(new LocalDate(2026, 1, 1), BillingCalendar.CalendarMonths(start, DateTimeZone.Utc).Anchor);
         Assert.Null(BillingCalendar.FindZone("Mars/Olympus"));
+    }
+
+    [Theory]
+    [InlineData("2026-01-31", Interval.Day, "2026-01-31 2026-02-01 2026-02-02 2026-02-03")]
+    [InlineData("2026-01-29", Interval.Week, "2026-01-29 2026-02-05 2026-02-12 2026-02-19")]
+    [InlineData("2024-01-31", Interval.Month, "2024-01-31 2024-02-29 2024-03-31 2024-04-30")]
+    [InlineData("2023-11-30", Interval.Quarter, "2023-11-30 2024-02-29 2024-05-30 2024-08-30")]
+    [InlineData("2024-02-29", Interval.Year, "2024-02-29 2025-02-28 2026-02-28 2027-02-28 2028-02-29")]
+    public void Every_interval_is_counted_from_its_anchor(string anchor, Interval interval, string starts)
+    {
+        var expected = starts.Split(' ');
+        var calendar = new BillingCalendar(
+            NodaTime.Text.LocalDatePattern.Iso.Parse(anchor).Value, DateTimeZone.Utc, interval);
+        Assert.Equal(expected, Starts(calendar, 0, expected.Length));
+        Assert.Equal(interval, Intervals.Find(interval.ToText()));
+    }
+
+    [Theory]
+    [InlineData(Interval.Day, "2026-05-14")]
+    [InlineData(Interval.Week, "2026-05-11")]
+    [InlineData(Interval.Month, "2026-05-01")]
+    [InlineData(Interval.Quarter, "2026-04-01")]
+    [InlineData(Interval.Year, "2026-01-01")]
+    public void Calendar_billing_begins_where_the_calendar_does(Interval interval, string anchor)
+    {
+        // Thursday evening in UTC is Friday in Tokyo already
+        var start = Instant.FromUtc(2026, 5, 14, 20, 0);
+        Assert.Equal(anchor, BillingCalendar.Aligned(start, DateTimeZone.Utc, interval).Anchor.ToString("R", null));
+        Assert.Equal("2026-05-15", BillingCalendar.Anniversary(
+            start, DateTimeZoneProviders.Tzdb["Asia/Tokyo"], interval).Anchor.ToString("R", null));
+    }
+
+    [Fact]
+    public void A_day_on_which_clocks_change_has_23_or_25_hours_and_counts_as_one()
+    {
+        var calendar = new BillingCalendar(
+            new LocalDate(2026, 3, 29), DateTimeZoneProviders.Tzdb["Europe/Berlin"], Interval.Day);
+        var spring = calendar.PeriodOf(0);
+        var autumn = calendar.PeriodOf(calendar.IndexAt(Instant.FromUtc(2026, 10, 25, 9, 0)));
+        Assert.Equal((23, 25), ((spring.End - spring.Start).TotalHours, (autumn.End - autumn.Start).TotalHours));
+        Assert.Equal((1, 1), (calendar.Days(spring), calendar.Days(autumn)));
     }
 
     [Fact]
