@@ -155,7 +155,10 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
             if (stretches.Count > 0 && stretches[^1].PlanVersion == version) continue;
             var from = Math.Max(at, subscription.StartAt);
             await EntitlementStore.EndAsync(db, subscription.Id, from);
-            await EntitlementStore.AddAsync(db, TermsOf(subscription, version, from));
+            var terms = TermsOf(subscription, version, from);
+            // what was agreed with this customer goes on
+            if (stretches.Count > 0) terms = terms with { Overrides = stretches[^1].Overrides, Hold = stretches[^1].Hold };
+            await EntitlementStore.AddAsync(db, terms);
             // its first instant may have been found without fees, and has some now
             if (from == subscription.StartAt)
                 await db.ExecuteAsync(

@@ -36,7 +36,59 @@ public sealed record Entitlement
     /// </summary>
     public Interval Interval { get; init; } = Interval.Month;
 
+    /// <summary>What was agreed with this customer in place of the plan's own.</summary>
+    public Overrides Overrides { get; init; } = Overrides.None;
+
+    /// <summary>Why nobody may call by these terms at the moment, although they run.</summary>
+    public Hold Hold { get; init; }
+
     public BillingCalendar Calendar => new(Anchor, DateTimeZoneProviders.Tzdb[Timezone], Interval);
+}
+
+/// <summary>What stops calls on a subscription that runs. Written by Billing, read by the gate on the next call.</summary>
+public enum Hold : byte
+{
+    None,
+
+    /// <summary>402 <c>payment_overdue</c>.</summary>
+    PaymentOverdue,
+
+    /// <summary>As if there were no subscription: another one may let the call in, else 403 <c>no_plan</c>.</summary>
+    Paused,
+}
+
+/// <summary>How holds are written in the API and in the store.</summary>
+public static class Holds
+{
+    public static string ToText(this Hold hold) => hold switch
+    {
+        Hold.None => "none",
+        Hold.PaymentOverdue => "payment_overdue",
+        Hold.Paused => "paused",
+        _ => throw new ArgumentOutOfRangeException(nameof(hold), hold, "none, payment_overdue or paused"),
+    };
+
+    public static Hold? Find(string? text) => text switch
+    {
+        "none" => Hold.None,
+        "payment_overdue" => Hold.PaymentOverdue,
+        "paused" => Hold.Paused,
+        _ => null,
+    };
+}
+
+/// <summary>What a subscription has in place of what its plan says.</summary>
+/// <param name="Limits">All limits of the subscription; null: those of the plan.</param>
+/// <param name="Allowances">Name of a quota → units; quotas that are not named keep the plan's allowance.</param>
+public sealed record Overrides(IReadOnlyList<Limit>? Limits, IReadOnlyDictionary<string, decimal> Allowances)
+{
+    public static Overrides None { get; } = new(null, new Dictionary<string, decimal>());
+
+    public bool IsNone => Limits is null && Allowances.Count == 0;
+
+    /// <summary>The quotas of a plan version as this subscription has them.</summary>
+    public IReadOnlyList<Quota> Apply(IReadOnlyList<Quota> quotas) => Allowances.Count == 0 ? quotas :
+        [.. quotas.Select(q => Allowances.TryGetValue(q.Name, out var a) ? q with { Allowance = a } : q)];
 }
 
 // What ids are of. The rows themselves live in the rooms that own them.

@@ -30,8 +30,13 @@ public sealed record PriceComponent(string Name, string? Meter, IReadOnlyList<st
 }
 
 /// <summary>
-/// The prices of a plan as they were published: never changed afterwards. Limits and gates are not part of it.
+/// The prices and allowances of a plan as they were published: never changed afterwards. Limits and gates are not part
+/// of it.
 /// </summary>
 /// <param name="Version">1, 2, 3 …</param>
 /// <param name="Prices">In the order in which lines are printed.</param>
-public sealed record PlanVersion(string PlanId, int Version, Currency Currency, IReadOnlyList<PriceComponent> Prices);
+public sealed record PlanVersion(string PlanId, int Version, Currency Currency, IReadOnlyList<PriceComponent> Prices)
+{
+    /// <summary>Unique by name. What a subscription agreed on otherwise stands in its <see cref="Overrides"/>.</summary>
+    public IReadOnlyList<Quota> Quotas { get; init; } = [];
+}

@@ -27,5 +27,8 @@ public sealed record FilePlan(
     string Name, string? DisplayName, IReadOnlyList<string> Operations, IReadOnlyList<Limit> Limits,
     IReadOnlyList<PriceComponent> Prices)
 {
+    /// <summary>In the order of the file; unique by name.</summary>
+    public IReadOnlyList<Quota> Quotas { get; init; } = [];
+
     public Migration Migrate { get; init; } = Migration.Never;
 }

@@ -77,23 +77,26 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
 
     public static Task<PlanVersionRow?> FindVersionAsync(DbConnection db, string planId, int version) =>
         db.QueryFirstOrDefaultAsync<PlanVersionRow?>(
-            "select plan_id, version, currency, prices, published_at from plan_versions " +
+            "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
             "where plan_id = @planId and version = @version", new { planId, version });
 
     public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(DbConnection db, string planId) =>
         (await db.QueryAsync<PlanVersionRow>(
-            "select plan_id, version, currency, prices, published_at from plan_versions " +
+            "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
             "where plan_id = @planId order by version", new { planId })).AsList();
 
-    /// <summary>Publishes the next version of a plan's prices. A version never changes afterwards.</summary>
-    public async Task<int> AddVersionAsync(DbConnection db, string planId, string currency, string prices)
+    /// <summary>Publishes the next version of a plan's terms. A version never changes afterwards.</summary>
+    /// <param name="prices">JSON, as in the file.</param>
+    /// <param name="quotas">JSON, as in the file; none when left out.</param>
+    public async Task<int> AddVersionAsync(
+        DbConnection db, string planId, string currency, string prices, string quotas = "[]")
     {
         var next = 1 + await db.ExecuteScalarAsync<int>(
             "select coalesce(max(version), 0) from plan_versions where plan_id = @planId", new { planId });
         await db.ExecuteAsync(
-            "insert into plan_versions (plan_id, version, currency, prices, published_at) " +
-            "values (@planId, @next, @currency, @prices, @now)",
-            new { planId, next, currency, prices, now = Micros.Now(clock) });
+            "insert into plan_versions (plan_id, version, currency, prices, quotas, published_at) " +
+            "values (@planId, @next, @currency, @prices, @quotas, @now)",
+            new { planId, next, currency, prices, quotas, now = Micros.Now(clock) });
         return next;
     }
 
@@ -134,5 +137,6 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
     }
 }
 
-/// <summary>A published version of a plan's prices; the prices are JSON as in the file.</summary>
-public sealed record PlanVersionRow(string PlanId, long Version, string Currency, string Prices, long PublishedAt);
+/// <summary>A published version of a plan's terms; prices and quotas are JSON as in the file.</summary>
+public sealed record PlanVersionRow(
+    string PlanId, long Version, string Currency, string Prices, string Quotas, long PublishedAt);

@@ -10,7 +10,7 @@ public static class EntitlementStore
 {
     private const string Columns =
         "key, subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, interval, " +
-        "start_at, end_at";
+        "start_at, end_at, limits, allowances, hold";
 
     public static async Task<IReadOnlyList<Entitlement>> AllAsync(DbConnection db) =>
         (await db.QueryAsync<Row>($"select {Columns} from entitlements order by key")).Select(Read).ToArray();
@@ -37,8 +37,9 @@ public static class EntitlementStore
     /// <summary>Adds a stretch of terms; the key of the entitlement given is ignored, the new one answered.</summary>
     public static Task<int> AddAsync(DbConnection db, Entitlement terms) => db.ExecuteScalarAsync<int>(
         "insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, " +
-        "interval, start_at, end_at) values (@SubscriptionId, @CustomerKey, @PlanId, @PlanVersion, @Priority, " +
-        "@anchor, @Timezone, @interval, @StartAt, @EndAt) returning key",
+        "interval, start_at, end_at, limits, allowances, hold) values (@SubscriptionId, @CustomerKey, @PlanId, " +
+        "@PlanVersion, @Priority, @anchor, @Timezone, @interval, @StartAt, @EndAt, @limits, @allowances, @hold) " +
+        "returning key",
         new
         {
             terms.SubscriptionId,
@@ -51,7 +52,29 @@ public static class EntitlementStore
             interval = terms.Interval.ToText(),
             terms.StartAt,
             terms.EndAt,
+            limits = OverridesText.WriteLimits(terms.Overrides),
+            allowances = OverridesText.WriteAllowances(terms.Overrides),
+            hold = terms.Hold.ToText(),
         });
+
+    /// <summary>What a subscription has in place of its plan's, from now on, in all its stretches that have not ended.
+    /// </summary>
+    public static Task OverrideAsync(DbConnection db, string subscriptionId, Overrides overrides, long now) =>
+        db.ExecuteAsync(
+            "update entitlements set limits = @limits, allowances = @allowances " +
+            "where subscription_id = @subscriptionId and (end_at is null or end_at > @now)",
+            new
+            {
+                subscriptionId,
+                now,
+                limits = OverridesText.WriteLimits(overrides),
+                allowances = OverridesText.WriteAllowances(overrides),
+            });
+
+    /// <summary>Holds a subscription, or lets it go on, in all its stretches that have not ended.</summary>
+    public static Task HoldAsync(DbConnection db, string subscriptionId, Hold hold, long now) => db.ExecuteAsync(
+        "update entitlements set hold = @hold where subscription_id = @subscriptionId " +
+        "and (end_at is null or end_at > @now)", new { subscriptionId, now, hold = hold.ToText() });
 
     /// <summary>Ends the running stretch of a subscription at an instant.</summary>
     public static Task EndAsync(DbConnection db, string subscriptionId, long endAt) => db.ExecuteAsync(
@@ -72,9 +95,13 @@ public static class EntitlementStore
             $"Entitlement {row.Key} has the interval '{row.Interval}'; there are {Intervals.Names}."),
         StartAt = row.StartAt,
         EndAt = row.EndAt,
+        Overrides = OverridesText.Read(row.Limits, row.Allowances),
+        Hold = Holds.Find(row.Hold) ?? throw new InvalidDataException(
+            $"Entitlement {row.Key} has the hold '{row.Hold}'; there are none, payment_overdue and paused."),
     };
 
     private sealed record Row(
         long Key, string SubscriptionId, long CustomerKey, string PlanId, long PlanVersion, long Priority,
-        string Anchor, string Timezone, string Interval, long StartAt, long? EndAt);
+        string Anchor, string Timezone, string Interval, long StartAt, long? EndAt,
+        string? Limits, string Allowances, string Hold);
 }

@@ -41,6 +41,7 @@ internal sealed class PlanInheritance(
             draft.Name, draft.DisplayName, operations.Names, chain.FirstOfAll(p => p.Limits) ?? [],
             [.. prices.Select(p => p.Price.Component)])
         {
+            Quotas = chain.FirstOfAll(p => p.Quotas) ?? [],
             Migrate = chain.Plans.Select(p => p.Migrate).FirstOrDefault(m => m is not null) ?? Migration.Never,
         };
     }

@@ -21,6 +21,8 @@ internal sealed record PlanDraft
     /// <summary>Of the operations that they name, those that exist.</summary>
     public IReadOnlyList<PriceDraft> Prices { get; init; } = [];
 
+    public IReadOnlyList<Quota>? Quotas { get; init; }
+
     public Migration? Migrate { get; init; }
 }
 
@@ -38,6 +40,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
 {
     private readonly HashSet<string> _operations = operations.ToHashSet(StringComparer.Ordinal);
     private readonly PriceReader _prices = new(findings);
+    private readonly QuotaReader _quotas = new(findings);
 
     /// <summary>Null when it has no usable name or is no map.</summary>
     public PlanDraft? Read(Field plan)
@@ -52,6 +55,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             Extends = findings.Text(fields.Take("extends"), "free"),
             Operations = ReadOperations(fields.Take("operations")),
             Limits = ReadLimits(fields.Take("limits")),
+            Quotas = ReadQuotas(fields.Take("quotas")),
             Prices = ReadPrices(fields.Take("prices")),
             Migrate = findings.Choice(fields.Take("migrate"), "never", "now") switch
             {
@@ -170,6 +174,14 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
         }
 
         return count is { } number && known ? new Limit(number, unit) : null;
+    }
+
+    private List<Quota>? ReadQuotas(Node? node)
+    {
+        if (node is null) return null;
+        var drafts = _quotas.ReadAll(node);
+        foreach (var (name, at) in drafts.SelectMany(d => d.Operations)) IsKnown(at, name);
+        return drafts.ConvertAll(d => d.Quota);
     }
 
     private List<PriceDraft> ReadPrices(Node? node)

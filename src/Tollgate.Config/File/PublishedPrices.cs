@@ -19,6 +19,23 @@ public static class PublishedPrices
                 "read: " + string.Join("; ", prices.Problems));
         }
 
-        return new PlanVersion(row.PlanId, (int)row.Version, Currency.Of(row.Currency), prices.Value);
+        return new PlanVersion(row.PlanId, (int)row.Version, Currency.Of(row.Currency), prices.Value)
+        {
+            Quotas = row.ReadQuotas(),
+        };
+    }
+
+    /// <summary>The quotas of a version, out of the store.</summary>
+    /// <exception cref="InvalidDataException">What is stored was not written by <see cref="QuotaWriter"/>.</exception>
+    public static IReadOnlyList<Quota> ReadQuotas(this PlanVersionRow row)
+    {
+        if (row.Quotas == QuotaWriter.None) return [];
+        var tree = JsonTree.Read(row.Quotas);
+        var quotas = tree.Ok
+            ? QuotaReader.Read(tree.Value)
+            : Result<IReadOnlyList<Quota>>.Refused(tree.Problems);
+        return quotas.Ok ? quotas.Value : throw new InvalidDataException(
+            $"The stored quotas of {row.PlanId}, version {row.Version}, cannot be read: " +
+            string.Join("; ", quotas.Problems));
     }
 }

@@ -46,6 +46,7 @@ internal static class CatalogueApi
         version.Version,
         version.Currency,
         prices = System.Text.Json.JsonDocument.Parse(version.Prices).RootElement,
+        quotas = System.Text.Json.JsonDocument.Parse(version.Quotas).RootElement,
         published_at = Micros.ToText(version.PublishedAt),
     };
 

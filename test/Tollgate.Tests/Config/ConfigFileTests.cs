@@ -150,6 +150,7 @@ public sealed class ConfigFileTests
             text.Append($"plan {plan.Name}{(plan.DisplayName is null ? "" : $" \"{plan.DisplayName}\"")}\n");
             text.Append($"    operations {string.Join(' ', plan.Operations)}\n");
             text.Append($"    limits {string.Join(' ', plan.Limits)}\n");
+            if (plan.Quotas.Count > 0) text.Append($"    quotas {QuotaWriter.Write(plan.Quotas)}\n");
             foreach (var price in plan.Prices) text.Append($"    price {PriceWriter.Write([price])}\n");
             text.Append($"    migrate {plan.Migrate}\n");
         }
