@@ -27,7 +27,7 @@ internal static class RunCommand
             await using var server = await TollgateServer.StartAsync(
                 options.Read(parsed) with { ConfigFile = file.Length == 0 ? null : file }, Logs);
             Console.WriteLine($"tollgate: proxy {Show(server.ProxyAddress)}, admin {Show(server.AdminAddress)}, " +
-                $"data {server.Node.Options.Data}{(file.Length == 0 ? ", no configuration file" : $", {file}")}");
+                $"data {server.Node.Options.Data}{Shared(server.Node)}{(file.Length == 0 ? ", no configuration file" : $", {file}")}");
             if (server.Node.Clocks.Business is TestClock clock)
                 Console.WriteLine($"tollgate: test clock: it is {Micros.ToText(Micros.Now(clock))} until /v1/test_clock moves it");
             foreach (var plan in server.Node.Applied?.NewVersions.Where(p => p.Version > 1) ?? [])
@@ -39,6 +39,8 @@ internal static class RunCommand
         }));
         return command;
     }
+
+    private static string Shared(TollgateNode node) => node.Database.IsEmbedded ? "" : $", {node.Database.Path}";
 
     public static string Show(Uri address) => address.GetLeftPart(UriPartial.Authority);
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Tollgate.Catalog;
+using Tollgate.Storage;
 
 namespace Tollgate.Server;
 
@@ -13,6 +14,8 @@ internal sealed class RunOptions
         "Where the admin API listens.");
     private readonly Option<string> _testClock = Text("--test-clock", "TOLLGATE_TEST_CLOCK", "",
         "Start business time here (RFC 3339) and let it stand still until /v1/test_clock moves it.");
+    private readonly Option<string> _database = Text("--database", "TOLLGATE_DATABASE", "",
+        "A PostgreSQL instead of the file in the data folder: postgresql://user:password@host/database.");
     private readonly Option<string> _data;
 
     /// <param name="defaultData">The data folder when none is named.</param>
@@ -23,6 +26,7 @@ internal sealed class RunOptions
     public void AddTo(Command command)
     {
         command.Options.Add(_data);
+        command.Options.Add(_database);
         command.Options.Add(_proxy);
         command.Options.Add(_admin);
         command.Options.Add(_testClock);
@@ -32,6 +36,7 @@ internal sealed class RunOptions
     public TollgateOptions Read(ParseResult parsed) => new()
     {
         Data = Folder(parsed.GetValue(_data)!),
+        Database = Server(parsed.GetValue(_database)!),
         Proxy = Address("--proxy", parsed.GetValue(_proxy)!),
         Admin = Address("--admin", parsed.GetValue(_admin)!),
         AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
@@ -47,6 +52,13 @@ internal sealed class RunOptions
 
     private static string Folder(string text) =>
         text.Trim().Length > 0 ? text : throw new UsageException("--data must name a folder.");
+
+    /// <summary>A file is what --data is for: a path here would be a typing error in an address.</summary>
+    internal static string? Server(string text) =>
+        text.Trim().Length == 0 ? null
+        : Database.IsServer(text) ? text
+        : throw new UsageException("--database must be postgresql://user:password@host:5432/database, or " +
+            "Host=…;Username=…;Database=….");
 
     private static Uri Address(string option, string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.AbsolutePath == "/"

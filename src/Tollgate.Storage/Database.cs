@@ -1,109 +1,109 @@
 using System.Data.Common;
-using Microsoft.Data.Sqlite;
 
 namespace Tollgate.Storage;
 
 /// <summary>
-/// The embedded store: one SQLite file. Readers run side by side; writers take turns, each in a transaction that
-/// commits whole or not at all.
+/// The store: one SQLite file, or a PostgreSQL that several nodes share. Readers run side by side; writers take turns,
+/// each in a transaction that commits whole or not at all. The same SQL text runs on both engines.
 /// </summary>
 public sealed class Database : IAsyncDisposable
 {
     /// <summary>How long a writer waits for the one before it, machine time; then the caller hears of it.</summary>
     public static readonly TimeSpan WriteWait = TimeSpan.FromSeconds(30);
 
-    private readonly DbDataSource _source;
-    private readonly SemaphoreSlim _writer = new(1, 1);
+    private readonly Engine _engine;
 
     // columns are snake_case, records are not
     static Database() => Dapper.DefaultTypeMap.MatchNamesWithUnderscores = true;
 
-    private Database(DbDataSource source, string path) => (_source, Path) = (source, path);
+    private Database(Engine engine) => _engine = engine;
 
-    public string Path { get; }
+    /// <summary>Where the store is, for messages: the file, or host, port and database; never a password.</summary>
+    public string Path => _engine.Name;
 
-    /// <summary>Opens or creates the file and brings its tables up to date.</summary>
-    /// <exception cref="StorageException">The file is no database, or was written by a newer version, or cannot be
-    /// opened; the message says which file and what to do.</exception>
-    public static Database Open(string path)
+    /// <summary>True: a file of this process alone. False: a server that other nodes may use too.</summary>
+    public bool IsEmbedded => _engine is SqliteEngine;
+
+    /// <summary>How the engine is called: <c>sqlite</c> or <c>postgres</c>.</summary>
+    public string EngineName => IsEmbedded ? "sqlite" : "postgres";
+
+    /// <summary>Whether this names a PostgreSQL, rather than a file.</summary>
+    public static bool IsServer(string where) => PostgresAddress.IsOne(where);
+
+    /// <summary>Opens or creates the store and brings its tables up to date. Several nodes may do so at once.</summary>
+    /// <param name="where">The path of a SQLite file; or of a PostgreSQL: <c>postgresql://user:password@host/database</c>
+    /// or <c>Host=…;Username=…;Database=…</c>.</param>
+    /// <exception cref="StorageException">It is no database, or was written by a newer version, or cannot be opened; the
+    /// message says which and what to do.</exception>
+    public static Database Open(string where)
     {
-        var connection = new SqliteConnectionStringBuilder
-        {
-            DataSource = path,
-            ForeignKeys = true,
-            Pooling = true,
-            DefaultTimeout = 30,
-        }.ToString();
+        var engine = Engine.Of(where);
         try
         {
-            using (var probe = new SqliteConnection(connection))
-            {
-                probe.Open();
-                using var command = probe.CreateCommand();
-                command.CommandText = "pragma journal_mode = wal";
-                command.ExecuteScalar();
-            }
-
-            Migrations.Apply(connection, path);
+            engine.Prepare();
+            Migrations.Apply(engine);
+            return new Database(engine);
         }
-        catch (SqliteException e) when (e.SqliteErrorCode == 26)
+        catch (DbException e)
         {
-            throw new StorageException($"{path} is not a Tollgate database (SQLite: file is not a database). " +
-                "Move it away, or point --data at another folder.", e);
+            engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw engine.Explain(e);
         }
-        catch (SqliteException e)
+        catch
         {
-            throw new StorageException($"{path} cannot be opened: {e.Message}", e);
+            engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
         }
-
-        return new Database(SqliteFactory.Instance.CreateDataSource(connection), path);
     }
 
     /// <summary>Reads on a connection of its own. All reads in it see one state: what was committed before the first.
     /// </summary>
     public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancel = default)
     {
-        await using var connection = await _source.OpenConnectionAsync(cancel);
-        // deferred: it takes no lock of a writer's; commands on the connection are part of it by themselves
-        await using var snapshot = ((SqliteConnection)connection).BeginTransaction(deferred: true);
+        await using var connection = await _engine.OpenAsync(cancel);
+        // commands on the connection are part of it by themselves
+        await using var snapshot = await _engine.SnapshotAsync(connection, cancel);
         return await read(connection);
     }
 
     /// <summary>
-    /// Runs the work in one transaction and commits it when the work returns; an exception rolls all of it back.
-    /// The work must not do anything but SQL: what follows from the commit comes after this call.
+    /// Runs the work in one transaction and commits it when the work returns; an exception rolls all of it back. It
+    /// sees what every writer before it has committed. The work must not do anything but SQL: what follows from the
+    /// commit comes after this call.
     /// </summary>
     /// <exception cref="StorageException">Another writer held the store for longer than <see cref="WriteWait"/>.</exception>
-    public async Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> write, CancellationToken cancel = default)
-    {
-        if (!await _writer.WaitAsync(WriteWait, cancel))
-            throw new StorageException($"{Path} is busy: a writer has held it for {WriteWait.TotalSeconds} s.");
-        try
-        {
-            await using var connection = await _source.OpenConnectionAsync(cancel);
-            await using var transaction = await connection.BeginTransactionAsync(cancel);
-            var result = await write(connection);
-            await transaction.CommitAsync(cancel);
-            return result;
-        }
-        finally
-        {
-            _writer.Release();
-        }
-    }
+    public Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> write, CancellationToken cancel = default) =>
+        WriteAsync(Turn.OfAll, write, cancel);
 
     public Task WriteAsync(Func<DbConnection, Task> write, CancellationToken cancel = default) =>
-        WriteAsync(async connection => { await write(connection); return 0; }, cancel);
+        WriteAsync(Turn.OfAll, async connection => { await write(connection); return 0; }, cancel);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _source.DisposeAsync();
-        SqliteConnection.ClearAllPools();
-        _writer.Dispose();
-    }
+    /// <summary>As above, but takes turns only with the writers that name the same turn (on PostgreSQL; the embedded
+    /// store has one writer). For work whose rows nobody else compares before writing.</summary>
+    public Task<T> WriteAsync<T>(Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel = default) =>
+        _engine.WriteAsync(turn, write, cancel);
+
+    public ValueTask DisposeAsync() => _engine.DisposeAsync();
 }
 
-/// <summary>The store cannot be used; the message is for the operator and names the file.</summary>
+/// <summary>With whom a writer takes turns.</summary>
+public readonly record struct Turn
+{
+    private Turn(int kind, int key) => (Kind, Key) = (kind, key);
+
+    /// <summary>With every writer of the installation, on all nodes: what it reads stays true until it commits.</summary>
+    public static Turn OfAll { get; } = new(0x746f6c6c, 0);
+
+    /// <summary>With whoever carries the same journal into the rollups.</summary>
+    public static Turn OfJournal(uint id) => new(0x746f6c6a, unchecked((int)id));
+
+    // the two halves of the advisory lock of PostgreSQL
+    internal int Kind { get; }
+
+    internal int Key { get; }
+}
+
+/// <summary>The store cannot be used; the message is for the operator and names it.</summary>
 public sealed class StorageException : Exception
 {
     public StorageException() { }

@@ -1,53 +1,49 @@
 using System.Reflection;
 using DbUp;
-using Microsoft.Data.Sqlite;
 
 namespace Tollgate.Storage;
 
-/// <summary>The SQL files beside this class, run once each in the order of their names; forward only.</summary>
+/// <summary>The SQL files beside this class, run once each in the order of their names; forward only. Where the engines
+/// must differ, a file ends in <c>.sqlite.sql</c> or <c>.postgres.sql</c> and runs on that one alone.</summary>
 internal static class Migrations
 {
     private static readonly string[] s_scripts = Assembly.GetExecutingAssembly().GetManifestResourceNames()
         .Where(n => n.EndsWith(".sql", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToArray();
 
-    /// <exception cref="StorageException">A newer version wrote the file, or a script failed (and left nothing).</exception>
-    public static void Apply(string connection, string path)
+    /// <exception cref="StorageException">A newer version wrote the store, or a script failed (and left nothing).</exception>
+    public static void Apply(Engine engine)
     {
-        RefuseForeign(connection, path);
-        var upgrade = DeployChanges.To.SqliteDatabase(connection)
-            .WithScriptsEmbeddedInAssembly(Assembly.GetExecutingAssembly())
+        // nodes that start together: one migrates, the others find it done
+        using var turn = engine.LockMigrations();
+        RefuseForeign(engine);
+        var upgrade = engine.Migrator()
+            .WithScriptsEmbeddedInAssembly(Assembly.GetExecutingAssembly(), name => IsFor(engine, name))
             .WithVariablesDisabled()
             .WithTransactionPerScript()
             .LogToNowhere()
             .Build()
             .PerformUpgrade();
         if (!upgrade.Successful)
-            throw new StorageException($"{path} could not be migrated: {upgrade.Error.Message}", upgrade.Error);
+            throw new StorageException($"{engine.Name} could not be migrated: " +
+                $"{upgrade.ErrorScript?.Name}: {upgrade.Error.Message}", upgrade.Error);
+        if (upgrade.Scripts.Any()) engine.AfterMigrations();
     }
+
+    private static bool IsFor(Engine engine, string script) =>
+        script.EndsWith(".sql", StringComparison.Ordinal)
+        && !script.EndsWith(engine is SqliteEngine ? ".postgres.sql" : ".sqlite.sql", StringComparison.Ordinal);
 
     /// <summary>A database of somebody else, or of a newer Tollgate, is left as it is.</summary>
-    private static void RefuseForeign(string connection, string path)
+    private static void RefuseForeign(Engine engine)
     {
-        using var open = new SqliteConnection(connection);
-        open.Open();
-        var tables = Names(open, "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'");
+        var tables = engine.Tables();
         if (tables.Count == 0) return;
-        if (!tables.Contains("SchemaVersions"))
-            throw new StorageException($"{path} is a database, but not Tollgate's (its first table is {tables[0]}). " +
-                "Point --data at another folder.");
-        var newer = Names(open, "select ScriptName from SchemaVersions").Except(s_scripts).ToArray();
+        if (!tables.Contains(engine.JournalTable))
+            throw new StorageException($"{engine.Name} is a database, but not Tollgate's (its first table is " +
+                $"{tables[0]}). {(engine is SqliteEngine ? "Point --data at another folder." : "Name another one.")}");
+        var newer = engine.Names($"select ScriptName from {engine.JournalTable}").Except(s_scripts).ToArray();
         if (newer.Length > 0)
-            throw new StorageException($"{path} was written by a newer Tollgate (it knows {newer[0]}). " +
+            throw new StorageException($"{engine.Name} was written by a newer Tollgate (it knows {newer[0]}). " +
                 "Run that version, or restore a backup of before the upgrade.");
-    }
-
-    private static List<string> Names(SqliteConnection open, string sql)
-    {
-        using var command = open.CreateCommand();
-        command.CommandText = sql;
-        using var reader = command.ExecuteReader();
-        var names = new List<string>();
-        while (reader.Read()) names.Add(reader.GetString(0));
-        return names;
     }
 }

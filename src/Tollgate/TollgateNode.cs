@@ -97,7 +97,7 @@ public sealed class TollgateNode : IAsyncDisposable
         var file = ReadFile(options.ConfigFile);
         var clocks = new Clocks(
             options.TestClock is { } start ? new TestClock(start.ToUniversalTime()) : machine, machine);
-        var node = new TollgateNode(options, clocks, Opened.Open(options.Data, machine), log);
+        var node = new TollgateNode(options, clocks, Opened.Open(options, machine), log);
         try
         {
             await node.StartAsync(file);
@@ -233,12 +233,12 @@ public sealed class TollgateNode : IAsyncDisposable
     /// <summary>What a data folder holds, opened; a folder is one process's.</summary>
     private sealed record Opened(Database Database, UsageJournal Journal, ApiKeys Keys)
     {
-        public static Opened Open(string folder, TimeProvider machine)
+        public static Opened Open(TollgateOptions options, TimeProvider machine)
         {
             try
             {
-                DataFolder.Create(folder);
-                return OpenIn(folder, machine);
+                DataFolder.Create(options.Data);
+                return OpenIn(options, machine);
             }
             catch (Exception e) when (e is StorageException or IOException or InvalidDataException
                 or UnauthorizedAccessException)
@@ -247,13 +247,14 @@ public sealed class TollgateNode : IAsyncDisposable
             }
         }
 
-        private static Opened OpenIn(string folder, TimeProvider machine)
+        private static Opened OpenIn(TollgateOptions options, TimeProvider machine)
         {
+            var folder = options.Data;
             var journal = UsageJournal.Open(Path.Combine(folder, "journal"), s_journal, machine);
             Database? database = null;
             try
             {
-                database = Database.Open(Path.Combine(folder, "tollgate.db"));
+                database = Database.Open(options.Database ?? Path.Combine(folder, "tollgate.db"));
                 return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, "install.key")));
             }
             catch

@@ -6,6 +6,10 @@ public sealed record TollgateOptions
     /// <summary>The folder of the database, the journal and the install key; made when it is not there.</summary>
     public string Data { get; init; } = "data";
 
+    /// <summary>A PostgreSQL 15 or newer that several nodes may share, as <c>postgresql://user:password@host/database</c>
+    /// or in Npgsql's form; null: <c>tollgate.db</c> in the data folder.</summary>
+    public string? Database { get; init; }
+
     /// <summary>The configuration file; null: what is stored, and nothing else.</summary>
     public string? ConfigFile { get; init; }
 

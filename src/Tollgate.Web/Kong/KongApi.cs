@@ -52,7 +52,7 @@ public static class KongApi
         {
             ["version"] = version,
             ["tagline"] = "Welcome to Tollgate",
-            ["configuration"] = new JsonObject { ["database"] = "sqlite" },
+            ["configuration"] = new JsonObject { ["database"] = database.EngineName },
             ["plugins"] = new JsonObject { ["available_on_server"] = KongEntity.List([.. PluginSchema.Names]) },
         })));
         Resource(routes, "/status", get: async _ =>

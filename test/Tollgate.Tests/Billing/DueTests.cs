@@ -1,6 +1,7 @@
 using Dapper;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Billing;
 
@@ -28,7 +29,7 @@ public sealed class DueTests
         Assert.Equal(5, (await DueAsync(books, Books.At("2026-02-01T01:00"))).Count);
     }
 
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task Who_is_due_is_one_range_of_an_index()
     {
         await using var books = new Books();

@@ -5,6 +5,7 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
 using Tollgate.Storage;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Config;
 
@@ -35,7 +36,7 @@ public sealed class FileApplyTests : IAsyncLifetime
 
     public FileApplyTests()
     {
-        _database = Database.Open(Path.Combine(_folder, "tollgate.db"));
+        _database = TestDatabase.Open(_folder);
         _store = new ConfigStore(_database, _clock);
         _apply = new FileApply(_database, _store, _clock);
     }

@@ -60,7 +60,7 @@ public sealed class LivingTablesTests
         Assert.Equal(50, await PassedAsync(second, key, 60));
     }
 
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task A_database_that_is_not_the_journals_is_refused_and_nobody_pays_for_anothers_calls()
     {
         await using var upstream = await TestUpstream.StartAsync();

@@ -8,7 +8,7 @@ namespace Tollgate.Tests.Metering;
 /// <summary>From the journal into the rollups, exactly once.</summary>
 public sealed class DrainTests
 {
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task An_admission_whose_process_died_counts_against_limits_and_bills_nothing()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -57,7 +57,7 @@ public sealed class DrainTests
         }
     }
 
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task With_the_database_locked_calls_go_on_and_all_of_them_are_counted_afterwards()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -88,12 +88,11 @@ public sealed class DrainTests
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(Yaml.Tiers, upstream);
         var key = await server.SubscribeAsync("fred", "free");
-        await server.Node.Database.WriteAsync(db => RunAsync(db,
-            "create trigger full before insert on rollups begin select raise(abort, 'disk full'); end"));
+        await server.Node.Database.WriteAsync(db => TestDatabase.BreakAsync(db, "rollups"));
         for (var i = 0; i < 10; i++) (await server.CallAsync("/v1/public/data", key)).Dispose();
         await Assert.ThrowsAnyAsync<Exception>(server.Node.Drain.CatchUpAsync);
         await Assert.ThrowsAnyAsync<Exception>(server.Node.Drain.CatchUpAsync);
-        await server.Node.Database.WriteAsync(db => RunAsync(db, "drop trigger full"));
+        await server.Node.Database.WriteAsync(db => TestDatabase.MendAsync(db, "rollups"));
         Assert.Equal(10, await server.UsageAsync());
     }
 
@@ -121,12 +120,5 @@ public sealed class DrainTests
             File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
         foreach (var folder in Directory.GetDirectories(from))
             CopyFolder(folder, Path.Combine(to, Path.GetFileName(folder)));
-    }
-
-    private static async Task RunAsync(System.Data.Common.DbConnection db, string sql)
-    {
-        await using var command = db.CreateCommand();
-        command.CommandText = sql;
-        await command.ExecuteNonQueryAsync();
     }
 }

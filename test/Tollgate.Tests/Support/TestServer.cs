@@ -53,6 +53,7 @@ internal sealed class TestServer : IAsyncDisposable
             new TollgateOptions
             {
                 Data = Path.Combine(data.Path, "data"),
+                Database = TestDatabase.ServerOf(data.Path),
                 ConfigFile = file,
                 Proxy = new Uri("http://127.0.0.1:0"),
                 Admin = new Uri("http://127.0.0.1:0"),

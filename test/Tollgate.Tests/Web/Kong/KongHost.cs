@@ -15,6 +15,7 @@ using Tollgate.Config;
 using Tollgate.Storage;
 using Tollgate.Web;
 using Tollgate.Web.Kong;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Web.Kong;
 
@@ -88,7 +89,7 @@ public sealed class KongHost : IAsyncDisposable
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton<TimeProvider>(Clock)
-            .AddSingleton(_ => Database.Open(Path.Combine(_folder, "tollgate.db")))
+            .AddSingleton(_ => TestDatabase.Open(_folder))
             .AddSingleton(ApiKeys.Open(Path.Combine(_folder, "install.key")))
             .AddSingleton(new SystemCurrency())
             .AddSingleton<ConfigStore>().AddSingleton<ConsumerStore>()
@@ -140,6 +141,7 @@ public sealed record KongReply(HttpStatusCode Status, string Text)
         text = Regex.Replace(text,
             "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>");
         text = Regex.Replace(text, "_at\": [0-9]{10}", "_at\": <seconds>");
+        text = text.Replace("\"database\": \"postgres\"", "\"database\": \"sqlite\"", StringComparison.Ordinal);
         return $"{Code}\n{text}\n";
     }
 
