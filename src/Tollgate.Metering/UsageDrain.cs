@@ -27,6 +27,9 @@ public sealed class UsageDrain : IDisposable
     private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
     private ulong _position;
 
+    // false after a write whose end was not heard of: it may have been committed
+    private bool _known = true;
+
     public UsageDrain(UsageJournal journal, Database database, Clocks clocks)
     {
         _journal = journal;
@@ -53,14 +56,15 @@ public sealed class UsageDrain : IDisposable
                 throw new InvalidDataException(
                     $"The journal holds {_journal.Recovery.Records} records that {_database.Path} knows nothing of. " +
                     "Restore the database that belongs to it, or move the folder 'journal' away as well.");
-            _position = position is null ? _journal.FirstSequence : (ulong)position;
-            if (position is null) await MoveAsync(db, _position);
-            foreach (var row in await db.QueryAsync<OpenRow>(
-                "select sequence, entitlement, period, consumer, operation, method, admitted_at from open_admissions " +
-                "where journal = @id", new { id = (long)_journal.Id }))
-                _open[(ulong)row.Sequence] = row.Admission;
-            return 0;
+            if (position is not null) return;
+            await db.ExecuteAsync("insert into journals (id, position, drained_at) values (@id, @first, @now)", new
+            {
+                id = (long)_journal.Id,
+                first = checked((long)_journal.FirstSequence),
+                now = Catalog.Micros.Now(_clocks.Machine),
+            });
         });
+        await LoadAsync();
         await CatchUpAsync();
         if (_open.Count > 0) await CloseUnknownAsync();
     }
@@ -100,6 +104,7 @@ public sealed class UsageDrain : IDisposable
 
     private async Task<int> DrainBatchAsync()
     {
+        if (!_known) await LoadAsync();
         var position = _position;
         var count = _journal.Read(ref position, _batch);
         if (count == 0) return 0;
@@ -113,20 +118,47 @@ public sealed class UsageDrain : IDisposable
             else if (!opened.Remove(record.AdmissionSequence)) closed.Add(record.AdmissionSequence);
         }
 
-        await _database.WriteAsync(async db =>
+        await WriteAsync(async db =>
         {
+            await MoveAsync(db, _position, position);
             await UpsertAsync(db, sums);
             await OpenAsync(db, opened);
             foreach (var sequence in closed)
                 await db.ExecuteAsync("delete from open_admissions where journal = @id and sequence = @sequence",
                     new { id = (long)_journal.Id, sequence = (long)sequence });
-            await MoveAsync(db, position);
         });
         foreach (var (sequence, admission) in opened) _open[sequence] = admission;
         foreach (var sequence in closed) _open.Remove(sequence);
         _position = position;
         Mark(position);
         return count;
+    }
+
+    /// <summary>Reads where the store is: the position, and the admissions that wait for their settlement.</summary>
+    private async Task LoadAsync()
+    {
+        await _database.ReadAsync(async db =>
+        {
+            var id = (long)_journal.Id;
+            _position = (ulong)await db.ExecuteScalarAsync<long>(
+                "select position from journals where id = @id", new { id });
+            _open.Clear();
+            foreach (var row in await db.QueryAsync<OpenRow>(
+                "select sequence, entitlement, period, consumer, operation, method, admitted_at from open_admissions " +
+                "where journal = @id", new { id }))
+                _open[(ulong)row.Sequence] = row.Admission;
+            return 0;
+        });
+        _known = true;
+    }
+
+    /// <summary>Nobody but who drains this journal compares these rows before writing, so it waits for no other writer.
+    /// </summary>
+    private async Task WriteAsync(Func<DbConnection, Task> write)
+    {
+        _known = false;
+        await _database.WriteAsync(Turn.OfJournal(_journal.Id), async db => { await write(db); return 0; });
+        _known = true;
     }
 
     /// <summary>Notes how far it was drained by when; of one instant the first is enough, since a clock may stand.</summary>
@@ -146,7 +178,7 @@ public sealed class UsageDrain : IDisposable
             sums[key] = sums.GetValueOrDefault(key) with { Unknown = sums.GetValueOrDefault(key).Unknown + 1 };
         }
 
-        await _database.WriteAsync(async db =>
+        await WriteAsync(async db =>
         {
             await UpsertAsync(db, sums);
             await db.ExecuteAsync(
@@ -176,7 +208,8 @@ public sealed class UsageDrain : IDisposable
             "unknown = rollups.unknown + excluded.unknown";
         string[] names = ["e", "p", "c", "m", "o", "v", "b", "a", "q", "u"];
         var parameters = names.Select(name => Parameter(command, "@" + name)).ToArray();
-        foreach (var (key, sum) in sums)
+        // in one order on every node, so that two drains never wait for each other's rows
+        foreach (var (key, sum) in sums.OrderBy(s => s.Key))
         {
             long[] values =
             [
@@ -213,19 +246,29 @@ public sealed class UsageDrain : IDisposable
             o.Value.AdmittedAt,
         }));
 
-    private Task MoveAsync(DbConnection db, ulong position) => db.ExecuteAsync(
-        "insert into journals (id, position, drained_at) values (@id, @position, @now) " +
-        "on conflict (id) do update set position = excluded.position, drained_at = excluded.drained_at",
-        new
-        {
-            id = (long)_journal.Id,
-            position = checked((long)position),
-            now = Catalog.Micros.Now(_clocks.Machine),
-        });
+    /// <summary>Compares and sets: a batch that was committed, though its commit was never answered, is not taken
+    /// twice.</summary>
+    private async Task MoveAsync(DbConnection db, ulong from, ulong to)
+    {
+        var moved = await db.ExecuteAsync(
+            "update journals set position = @to, drained_at = @now where id = @id and position = @from", new
+            {
+                id = (long)_journal.Id,
+                from = checked((long)from),
+                to = checked((long)to),
+                now = Catalog.Micros.Now(_clocks.Machine),
+            });
+        if (moved == 0)
+            throw new StorageException($"The journal {Journal} is not at {from} in {_database.Path} any more.");
+    }
 
     private readonly record struct RollupKey(
-        int Entitlement, int Period, int Consumer, int Operation, byte Method, long Bucket)
+        int Entitlement, int Period, int Consumer, int Operation, byte Method, long Bucket) : IComparable<RollupKey>
     {
+        public int CompareTo(RollupKey other) =>
+            (Entitlement, Period, Consumer, Operation, Method, Bucket).CompareTo(
+                (other.Entitlement, other.Period, other.Consumer, other.Operation, other.Method, other.Bucket));
+
         public static RollupKey Of(in Admission a) => new(
             a.Entitlement, a.Period, a.Consumer, a.Operation, a.Method, a.AdmittedAt - (a.AdmittedAt % UsageStore.Bucket));
     }

@@ -1,5 +1,4 @@
 using System.Reflection;
-using DbUp;
 
 namespace Tollgate.Storage;
 

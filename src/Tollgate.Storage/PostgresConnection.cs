@@ -41,7 +41,7 @@ internal sealed class PostgresConnection(NpgsqlConnection inner) : DbConnection
     public override async ValueTask DisposeAsync()
     {
         await inner.DisposeAsync();
-        GC.SuppressFinalize(this);
+        await base.DisposeAsync();
     }
 
     protected override DbTransaction BeginDbTransaction(IsolationLevel isolationLevel) =>
