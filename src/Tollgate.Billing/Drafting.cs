@@ -111,7 +111,10 @@ public static class Drafting
             var part = PartOf(stretch, bill.Period);
             var days = part.IsEmpty ? 0 : calendar.Days(part);
             var flat = days == 0 ? [] : Rating.RateFlat(prices, BillingTiming.Arrears, new Proration(days, ofDays));
-            var metered = Rating.RateUsage(prices, Of(usage, stretch).Select(UsageOf));
+            var used = Of(usage, stretch);
+            // terms that came and went without time or usage enter no tier
+            var metered = part.IsEmpty && used.All(u => u.Quantity == 0)
+                ? [] : Rating.RateUsage(prices, used.Select(UsageOf));
             foreach (var line in InOrderOf(prices, flat.Concat(metered)))
                 yield return Line(line, prices, part.IsEmpty ? bill.Period : part);
         }
@@ -140,7 +143,7 @@ public static class Drafting
         var whole = new List<DraftLine>();
         foreach (var line in lines)
         {
-            var before = line.Rated.Usage is not null ? -1 : whole.FindLastIndex(l => l.Rated.Usage is null
+            var before = line.Rated.Kind != LineKind.Fee ? -1 : whole.FindLastIndex(l => l.Rated.Kind == LineKind.Fee
                 && (l.Rated.PriceName, l.Rated.UnitAmount, l.Amount.Currency, l.Period.End)
                     == (line.Rated.PriceName, line.Rated.UnitAmount, line.Amount.Currency, line.Period.Start));
             if (before < 0) whole.Add(line);
@@ -153,7 +156,7 @@ public static class Drafting
     private static DraftLine Joined(DraftLine first, DraftLine second)
     {
         var factor = first.Rated.Factor with { Days = first.Rated.Factor.Days + second.Rated.Factor.Days };
-        var precise = factor.Of(first.Rated.UnitAmount);
+        var precise = factor.Of(first.Rated.UnitAmount!.Value);
         return first with
         {
             Rated = first.Rated with { Factor = factor, PreciseAmount = precise },
@@ -176,7 +179,7 @@ public static class Drafting
         prices.Prices.Any(p => p.Meter == UsageStore.Calls && p.Covers(operation));
 
     private static DraftLine Line(RatedLine rated, PlanVersion prices, Period part) =>
-        new(rated, Money.Round(rated.PreciseAmount, prices.Currency), prices.Version, rated.Usage?.Meter, part);
+        new(rated, rated.Amount(prices.Currency), prices.Version, rated.Meter, part);
 
     private static IEnumerable<RatedLine> InOrderOf(PlanVersion prices, IEnumerable<RatedLine> lines)
     {

@@ -136,7 +136,8 @@ public sealed record InvoiceLine
 
     public required string Quantity { get; init; }
 
-    public required string UnitAmount { get; init; }
+    /// <summary>None when the parts of the line have several.</summary>
+    public required string? UnitAmount { get; init; }
 
     /// <summary>Before rounding.</summary>
     public required string PreciseAmount { get; init; }
@@ -160,10 +161,10 @@ public sealed record InvoiceLine
             Price = rated.PriceName,
             PlanVersion = line.PlanVersion,
             Meter = line.Meter,
-            Operation = rated.Usage?.Operation,
-            Endpoint = rated.Usage?.Endpoint,
+            Operation = rated.Operation,
+            Endpoint = rated.Endpoint,
             Quantity = DecimalText.Of(rated.Quantity),
-            UnitAmount = DecimalText.Of(rated.UnitAmount),
+            UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
             Proration = rated.Factor.IsWhole ? null : new InvoiceProration(rated.Factor.Days, rated.Factor.OfDays),
@@ -175,7 +176,14 @@ public sealed record InvoiceLine
     private static string Describe(DraftLine line, DateTimeZone zone)
     {
         var rated = line.Rated;
-        if (rated.Usage is { } usage) return $"{usage.Endpoint}, {DecimalText.Counted(usage.Quantity, usage.Meter)}";
+        if (rated.Kind is LineKind.Maximum or LineKind.Minimum)
+            return $"{rated.PriceName}, {(rated.Kind == LineKind.Maximum ? "down to the maximum" : "up to the minimum")}";
+        if (rated.Meter is { } meter)
+        {
+            var included = rated.Included == 0 ? "" : $", {DecimalText.Of(rated.Included)} of them included";
+            return $"{rated.Endpoint ?? rated.PriceName}, {DecimalText.Counted(rated.Quantity, meter)}{included}";
+        }
+
         var advance = line.InAdvance ? $", in advance for {LocalDays.Of(line.Period, zone)}" : "";
         var part = rated.Factor.IsWhole ? "" : $", {rated.Factor.Days} of {rated.Factor.OfDays} days";
         return rated.PriceName + advance + part;

@@ -65,6 +65,7 @@ public static class InvoiceText
     private static string Arithmetic(InvoiceLine line, string currency)
     {
         var digits = Currency.Find(currency)?.MinorUnitDigits ?? 0;
+        if (line.UnitAmount is null) return Counted(line.Quantity, line.Meter ?? "");
         var unit = Number(line.UnitAmount);
         var rate = unit.ToString("#,##0." + new string('0', digits) + new string('#', 28 - digits),
             CultureInfo.InvariantCulture);

@@ -19,7 +19,32 @@ public readonly record struct Money(long MinorUnits, Currency Currency)
     /// </summary>
     /// <exception cref="OverflowException">The amount is outside ±9.2 × 10^18 minor units.</exception>
     public static Money Round(decimal exact, Currency currency) =>
-        new(decimal.ToInt64(decimal.Round(exact * currency.MinorUnitsPerMajor, MidpointRounding.AwayFromZero)), currency);
+        // rounded before it is multiplied: at 28 digits a product would be rounded too, and half a cent twice
+        new(decimal.ToInt64(decimal.Round(exact, currency.MinorUnitDigits, MidpointRounding.AwayFromZero)
+            * currency.MinorUnitsPerMajor), currency);
+
+    /// <summary>
+    /// Exact parts of one amount in whole minor units, so that they sum to the amount rounded once: each is rounded
+    /// down, and what is left goes, a minor unit each, to the largest remainders (ties: the earlier part).
+    /// </summary>
+    public static Money[] RoundParts(IReadOnlyList<decimal> exact, Currency currency)
+    {
+        var parts = new long[exact.Count];
+        var remainders = new decimal[exact.Count];
+        decimal sum = 0;
+        for (var i = 0; i < parts.Length; i++)
+        {
+            var scaled = Exact.Multiply(exact[i], currency.MinorUnitsPerMajor);
+            var floor = decimal.Floor(scaled);
+            (parts[i], remainders[i]) = (decimal.ToInt64(floor), scaled - floor);
+            sum = Exact.Add(sum, exact[i]);
+        }
+
+        var left = checked(Round(sum, currency).MinorUnits - parts.Aggregate(0L, (a, b) => checked(a + b)));
+        foreach (var i in Enumerable.Range(0, parts.Length).OrderByDescending(i => remainders[i]).Take((int)left))
+            parts[i]++;
+        return Array.ConvertAll(parts, p => new Money(p, currency));
+    }
 
     public static Money operator +(Money left, Money right) =>
         new(checked(left.MinorUnits + right.MinorUnits), Same(left, right));

@@ -3,10 +3,40 @@ namespace Tollgate.Catalog;
 /// <summary>Whether a flat price is due before or after the period that it is for.</summary>
 public enum BillingTiming : byte { Arrears, Advance }
 
-/// <summary>What a price asks for a quantity. The cases and their arithmetic stand in <see cref="Rating"/>.</summary>
+/// <summary>
+/// What a price asks for a quantity: its model, and the terms that any model may have. The arithmetic of the models
+/// stands in <see cref="Pricing"/>; money.md has the rules.
+/// </summary>
 public abstract record Price
 {
     private Price() { }
+
+    /// <summary>Units of each period that cost nothing, after conversion and before the model. Zero or more.</summary>
+    public decimal Included { get; init; }
+
+    /// <summary>The included units are the plan's quota on the same usage, so that the allowance is one number.</summary>
+    public bool IncludedFromQuota { get; init; }
+
+    /// <summary>Whether a part of a period includes only its part of the units. Half a unit is a unit's half.</summary>
+    public bool ProratesAllowance { get; init; }
+
+    /// <summary>What is asked for a period at least, as a line of its own; major units.</summary>
+    public decimal? Minimum { get; init; }
+
+    /// <summary>What is asked for a period at most; major units.</summary>
+    public decimal? Maximum { get; init; }
+
+    /// <summary>How counted units become priced ones; null when they are the same.</summary>
+    public Conversion? Convert { get; init; }
+
+    /// <summary>Whether a quantity of 0 enters the first tier and bills its flat amount.</summary>
+    public bool BillsZeroUsage { get; init; } = true;
+
+    /// <summary>
+    /// Whether each further unit costs zero or more, and nothing that was billed changes: only such a price may block
+    /// at a balance or a cap while the call is at the gate (money.md 11).
+    /// </summary>
+    public bool CanBlockAtBalance => this is Flat or PerUnit or Graduated or Package && Minimum is null;
 
     /// <summary>A base fee for each period, whatever is used.</summary>
     /// <param name="Amount">Major units; at most 12 digits after the point.</param>
@@ -15,7 +45,70 @@ public abstract record Price
     /// <summary>The same for each unit.</summary>
     /// <param name="UnitAmount">Major units; at most 12 digits after the point.</param>
     public sealed record PerUnit(decimal UnitAmount) : Price;
+
+    /// <summary>Each unit at the price of its tier, and the flat amount of every tier that is entered.</summary>
+    /// <param name="Tiers">See <see cref="Tier"/>.</param>
+    public sealed record Graduated(IReadOnlyList<Tier> Tiers) : Price;
+
+    /// <summary>All units at the price of the tier that holds the total, and that tier's flat amount.</summary>
+    public sealed record Volume(IReadOnlyList<Tier> Tiers) : Price;
+
+    /// <summary>The flat amount of the tier that holds the total, and nothing for the units.</summary>
+    public sealed record Stairstep(IReadOnlyList<Tier> Tiers) : Price;
+
+    /// <summary>Whole packages of units.</summary>
+    /// <param name="Size">Units in a package; above zero.</param>
+    /// <param name="Amount">For a package; major units.</param>
+    public sealed record Package(decimal Size, decimal Amount) : Price
+    {
+        /// <summary>Units before the first package begins, counted as units and not as packages.</summary>
+        public decimal Free { get; init; }
+
+        /// <summary>What a package that is not full counts for: a whole one, or nothing.</summary>
+        public bool RoundsDown { get; init; }
+    }
+
+    /// <summary>A part of a value, as of each payment that went through.</summary>
+    /// <param name="Rate">Percent.</param>
+    public sealed record Percentage(decimal Rate) : Price
+    {
+        /// <summary>For each event that is not free; major units.</summary>
+        public decimal Fixed { get; init; }
+
+        /// <summary>The first so many events are free, while <see cref="FreeAmount"/> lasts too.</summary>
+        public long FreeEvents { get; init; }
+
+        /// <summary>The first so much of the value is free, while <see cref="FreeEvents"/> last too.</summary>
+        public decimal FreeAmount { get; init; }
+
+        /// <summary>What one event that is not free costs at least, its fixed part included.</summary>
+        public decimal? MinimumPerEvent { get; init; }
+
+        /// <summary>What one event costs at most, its fixed part included.</summary>
+        public decimal? MaximumPerEvent { get; init; }
+
+        /// <summary>Whether the sum of the values does not tell the amount.</summary>
+        public bool LooksAtEvents =>
+            Fixed != 0 || FreeEvents != 0 || MinimumPerEvent is not null || MaximumPerEvent is not null;
+    }
 }
+
+/// <summary>
+/// A tier of a price: above the bound of the one before (0 for the first), up to and including its own. Bounds rise,
+/// and the last tier is open: the reader of price documents sees to it.
+/// </summary>
+/// <param name="UpTo">Units; null for the last.</param>
+/// <param name="UnitAmount">For a unit in it; null when its units cost nothing of their own.</param>
+/// <param name="FlatAmount">Charged once, when the tier is entered.</param>
+public sealed record Tier(decimal? UpTo, decimal? UnitAmount, decimal FlatAmount = 0);
+
+/// <summary>What becomes of a part of a unit.</summary>
+public enum UnitRounding : byte { None, Up, Down, Nearest }
+
+/// <summary>Bytes to gigabytes, seconds to minutes: counted units become priced ones.</summary>
+/// <param name="Factor">Above zero.</param>
+/// <param name="Divides">True: by the factor; false: multiplied with it.</param>
+public sealed record Conversion(decimal Factor, bool Divides, UnitRounding Round = UnitRounding.None);
 
 /// <summary>
 /// A price of a plan under its name, and the usage that it is for. Usage that several prices of one plan name is

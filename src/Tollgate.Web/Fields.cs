@@ -90,6 +90,10 @@ public sealed class Fields
         return null;
     }
 
+    /// <summary>Whether a field stands there with a value, right or wrong.</summary>
+    public bool Has(string name) =>
+        _fields.TryGetValue(name, out var value) && value.ValueKind != JsonValueKind.Null;
+
     public void Add(string code, string detail, string? field) => _problems.Add(new Problem(code, detail, field));
 
     public void AddAll(IEnumerable<Problem> problems) => _problems.AddRange(problems);

@@ -54,7 +54,12 @@ internal static class Code
 
     // any field
     public const string UnknownField = "unknown_field", MissingField = "missing_field", WrongType = "wrong_type",
-        BadValue = "bad_value", BadName = "bad_name", DuplicateName = "duplicate_name", TooMany = "too_many";
+        BadValue = "bad_value", BadName = "bad_name", DuplicateName = "duplicate_name", TooMany = "too_many",
+        TooManyDigits = "too_many_digits";
+
+    // tiers: (lower, upper], rising, the last one open
+    public const string NoTiers = "tiers_missing", TierOrder = "tier_out_of_order", TierOverlap = "tier_overlap",
+        TierGap = "tier_gap", LastTierClosed = "last_tier_closed", EmptyTier = "tier_without_amount";
 
     // what things mean together
     public const string UnsupportedVersion = "unsupported_version", UnknownCurrency = "unknown_currency",

@@ -7,8 +7,8 @@ internal sealed record PriceDraft(
     PriceComponent Component, Node Node, IReadOnlyList<(string Operation, Node Node)> Operations);
 
 /// <summary>
-/// Reads price documents: the same for the file, for requests and for published versions. A price model is one line
-/// in the table and one method.
+/// Reads price documents: the same for the file, for requests and for published versions. What a price is for is read
+/// here, what it asks in <see cref="PriceModelReader"/>.
 /// </summary>
 public sealed class PriceReader
 {
@@ -25,13 +25,9 @@ public sealed class PriceReader
     private const string Example = "{ model: flat, amount: \"49.00\", every: month }";
 
     private readonly Findings _findings;
-    private readonly OrderedDictionary<string, Func<string, MapReader, PriceDraft?>> _models;
+    private readonly PriceModelReader _models;
 
-    internal PriceReader(Findings findings)
-    {
-        _findings = findings;
-        _models = new(StringComparer.Ordinal) { ["flat"] = ReadFlat, ["per_unit"] = ReadPerUnit };
-    }
+    internal PriceReader(Findings findings) => (_findings, _models) = (findings, new PriceModelReader(findings));
 
     /// <summary>Reads a map of price documents by their names, as <see cref="PriceWriter"/> writes it. Whether the
     /// operations exist is for the caller to know.</summary>
@@ -51,39 +47,53 @@ public sealed class PriceReader
         return [];
     }
 
-    /// <summary>Its other fields depend on the model, so without one they are not judged.</summary>
-    private PriceDraft? Read(Field price)
+    /// <summary>Reads one price document that stands for itself, as in a preview: it needs no meter, and a flat fee no
+    /// period.</summary>
+    public static Result<Price> ReadOne(Node node)
     {
-        var named = Names.Check(price, "a price", _findings);
-        if (MapReader.Open(price.Value, _findings, Example) is not { } fields) return null;
-        var model = _findings.Choice(fields.Need("model", "per_unit"), [.. _models.Keys]);
-        if (model is null) return null;
-        var draft = _models[model](price.Name, fields);
+        var findings = new Findings();
+        var reader = new PriceReader(findings);
+        Price? price = null;
+        if (MapReader.Open(node, findings, Example) is { } fields)
+        {
+            price = reader._models.Read(fields, standsAlone: true);
+            reader.ReadMeter(fields.Take("meter"));
+            reader.ReadWhere(fields.Take("where"), out _);
+            if (reader._models.IsKnown(fields)) fields.Close();
+        }
+
+        return findings.Any ? Result<Price>.Refused(findings.InOrder()) : price!;
+    }
+
+    /// <summary>Its other fields depend on the model, so without one they are not judged.</summary>
+    private PriceDraft? Read(Field field)
+    {
+        var named = Names.Check(field, "a price", _findings);
+        if (MapReader.Open(field.Value, _findings, Example) is not { } fields) return null;
+        var price = _models.Read(fields, standsAlone: false);
+        if (!_models.IsKnown(fields)) return null;
+        var draft = PriceModelReader.IsFlat(fields)
+            ? price is null ? null : new PriceDraft(new PriceComponent(field.Name, null, null, price), fields.Node, [])
+            : ReadMetered(field.Name, fields, price);
         fields.Close();
         return named ? draft : null;
     }
 
-    private PriceDraft? ReadFlat(string name, MapReader fields)
+    private PriceDraft? ReadMetered(string name, MapReader fields, Price? price)
     {
-        var amount = _findings.Amount(fields.Need("amount", "\"49.00\""), "49.00");
-        var every = _findings.Choice(fields.Need("every", "month"), "month");
-        var due = fields.Take("in");
-        var timing = due is null ? "arrears" : _findings.Choice(due, "arrears", "advance");
-        if (amount is not { } value || every is null || timing is null) return null;
-        var price = new Price.Flat(value, timing == "advance" ? BillingTiming.Advance : BillingTiming.Arrears);
-        return new PriceDraft(new PriceComponent(name, null, null, price), fields.Node, []);
-    }
-
-    private PriceDraft? ReadPerUnit(string name, MapReader fields)
-    {
-        var amount = _findings.Amount(fields.Need("unit_amount", "\"0.05\""), "0.05");
         var meter = ReadMeter(fields.Need("meter", Calls));
         var operations = ReadWhere(fields.Take("where"), out var whereIsRight);
-        if (amount is not { } value || meter is null || !whereIsRight) return null;
+        if (price is null || meter is null || !whereIsRight) return null;
+        if (price is Price.Percentage { LooksAtEvents: true })
+        {
+            _findings.Add(Code.BadValue, fields.Node, "The usage of a meter is kept as sums, and 'fixed', " +
+                "'free_events', 'minimum_per_event' and 'maximum_per_event' look at single events. Leave them out.");
+            return null;
+        }
+
         // in one order, so that equal prices are equal text
         var names = operations?.Select(o => o.Operation).Order(StringComparer.Ordinal).ToArray();
-        var component = new PriceComponent(name, meter, names, new Price.PerUnit(value));
-        return new PriceDraft(component, fields.Node, operations ?? []);
+        return new PriceDraft(new PriceComponent(name, meter, names, price), fields.Node, operations ?? []);
     }
 
     private string? ReadMeter(Node? node)

@@ -27,6 +27,7 @@ public static class PriceWriter
         {
             json.WriteStartObject(price.Name);
             WriteModel(json, price.Price);
+            WriteTerms(json, price.Price);
             if (price.Meter is not null) json.WriteString("meter", price.Meter);
             if (price.Operations is not null) WriteWhere(json, price.Operations);
             json.WriteEndObject();
@@ -53,9 +54,86 @@ public static class PriceWriter
                 json.WriteString("model", "per_unit");
                 json.WriteString("unit_amount", Text(perUnit.UnitAmount));
                 break;
+            case Price.Graduated graduated:
+                WriteTiers(json, "graduated", graduated.Tiers);
+                break;
+            case Price.Volume volume:
+                WriteTiers(json, "volume", volume.Tiers);
+                break;
+            case Price.Stairstep stairstep:
+                WriteTiers(json, "stairstep", stairstep.Tiers);
+                break;
+            case Price.Package package:
+                json.WriteString("model", "package");
+                json.WriteString("size", Text(package.Size));
+                json.WriteString("amount", Text(package.Amount));
+                WriteUnless0(json, "free", package.Free);
+                if (package.RoundsDown) json.WriteString("round", "down");
+                break;
+            case Price.Percentage percentage:
+                json.WriteString("model", "percentage");
+                json.WriteString("rate", Text(percentage.Rate));
+                WriteUnless0(json, "fixed", percentage.Fixed);
+                WriteUnless0(json, "free_events", percentage.FreeEvents);
+                WriteUnless0(json, "free_amount", percentage.FreeAmount);
+                WriteIfAny(json, "minimum_per_event", percentage.MinimumPerEvent);
+                WriteIfAny(json, "maximum_per_event", percentage.MaximumPerEvent);
+                break;
             default:
                 throw new InvalidOperationException($"The price model {price.GetType().Name} has no document.");
         }
+    }
+
+    private static void WriteTiers(Utf8JsonWriter json, string model, IReadOnlyList<Tier> tiers)
+    {
+        json.WriteString("model", model);
+        json.WriteStartArray("tiers");
+        foreach (var tier in tiers)
+        {
+            json.WriteStartObject();
+            WriteIfAny(json, "up_to", tier.UpTo);
+            WriteIfAny(json, "unit_amount", tier.UnitAmount);
+            // a tier says something of what it costs, even if it is nothing
+            if (tier.FlatAmount != 0 || tier.UnitAmount is null) json.WriteString("flat_amount", Text(tier.FlatAmount));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    /// <summary>The terms that any model may have; those that are as they are without a word are left out.</summary>
+    private static void WriteTerms(Utf8JsonWriter json, Price price)
+    {
+        if (price.IncludedFromQuota) json.WriteString("included", "from quota");
+        else WriteUnless0(json, "included", price.Included);
+        if (price.ProratesAllowance) json.WriteBoolean("prorate_allowance", true);
+        WriteIfAny(json, "minimum", price.Minimum);
+        WriteIfAny(json, "maximum", price.Maximum);
+        if (!price.BillsZeroUsage) json.WriteBoolean("bill_zero_usage", false);
+        if (price.Convert is not { } convert) return;
+        json.WriteStartObject("convert");
+        json.WriteString(convert.Divides ? "divide_by" : "multiply_by", Text(convert.Factor));
+        if (convert.Round != UnitRounding.None)
+        {
+            json.WriteString("round", convert.Round switch
+            {
+                UnitRounding.Up => "up",
+                UnitRounding.Down => "down",
+                _ => "half",
+            });
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteUnless0(Utf8JsonWriter json, string name, decimal number)
+    {
+        if (number != 0) json.WriteString(name, Text(number));
+    }
+
+    private static void WriteIfAny(Utf8JsonWriter json, string name, decimal? number)
+    {
+        if (number is { } any) json.WriteString(name, Text(any));
     }
 
     private static void WriteWhere(Utf8JsonWriter json, IReadOnlyList<string> operations)

@@ -13,6 +13,12 @@ internal static class Scalars
     /// <summary>Amounts are below this: with 12 digits after the point they leave room to be multiplied.</summary>
     public const decimal AmountBound = 1_000_000_000_000;
 
+    /// <summary>Digits of a quantity before and after the point: what a sum of usage can hold (money.md 1).</summary>
+    public const int MaxWholeUnits = 19, MaxUnitFraction = 9;
+
+    /// <summary>Powers of ten that a number of JSON may be written with; no number that is allowed needs more.</summary>
+    private const int MaxExponent = 60;
+
     private static readonly SearchValues<char> s_ofNumbers = SearchValues.Create("0123456789_.eE+-");
 
     public static void WrongType(this Findings findings, Node node, string needed, string example)
@@ -52,25 +58,43 @@ internal static class Scalars
     public static decimal? Amount(this Findings findings, Node? node, string example)
     {
         if (findings.Text(node, example) is not { } text) return null;
-        var said = $"{Quote.Of(text)} is not an amount: a decimal is needed, without sign, exponent or grouping, " +
-            $"as '{example}'.";
-        if (IsDecimal(text))
-        {
-            var point = text.IndexOf('.');
-            var whole = (point < 0 ? text : text[..point]).TrimStart('0');
-            var fraction = point < 0 ? "" : text[(point + 1)..].TrimEnd('0');
-            if (whole.Length <= 12 && fraction.Length <= MaxFraction)
-            {
-                return decimal.Parse(
-                    $"0{whole}.{fraction}0", NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
-            }
+        if (!TryPlain(text, IsNumber(node!), out var whole, out var fraction))
+            findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not an amount: a decimal of zero or more is " +
+                $"needed, without sign or grouping, as '{example}'.");
+        else if (whole.Length > 12)
+            findings.Add(Code.BadValue, node!,
+                $"{Quote.Of(text)} is too large: an amount is below 1000000000000 (10^12).");
+        else if (fraction.Length > MaxFraction)
+            findings.Add(Code.TooManyDigits, node!,
+                $"{Quote.Of(text)} is too fine: an amount has at most {MaxFraction} digits after the point.");
+        else
+            return Number(whole, fraction);
+        return null;
+    }
 
-            said = whole.Length > 12
-                ? $"{Quote.Of(text)} is too large: an amount is below 1000000000000 (10^12)."
-                : $"{Quote.Of(text)} is too fine: an amount has at most {MaxFraction} digits after the point.";
-        }
+    /// <summary>Units: zero or more, below 10^19, with at most 9 digits after the point, as a meter counts them. Digits
+    /// may be grouped by single underscores.</summary>
+    public static decimal? Quantity(this Findings findings, Node? node, string example)
+    {
+        if (findings.Text(node, example) is not { } text) return null;
+        if (!TryPlain(Ungrouped(text), IsNumber(node!), out var whole, out var fraction))
+            findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not a quantity: a decimal of zero or more is " +
+                $"needed, without sign, as '{example}'.");
+        else if (whole.Length > MaxWholeUnits)
+            findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is too large: a quantity is below 10^{MaxWholeUnits}.");
+        else if (fraction.Length > MaxUnitFraction)
+            findings.Add(Code.TooManyDigits, node!, $"{Quote.Of(text)} is too fine: a quantity has at most " +
+                $"{MaxUnitFraction} digits after the point.");
+        else
+            return Number(whole, fraction);
+        return null;
+    }
 
-        findings.Add(Code.BadValue, node!, said);
+    public static bool? Flag(this Findings findings, Node? node)
+    {
+        if (node is null) return null;
+        if (node is ScalarNode { Kind: ScalarKind.Boolean } scalar) return scalar.Text is "true" or "True" or "TRUE";
+        findings.WrongType(node, "true or false", "true");
         return null;
     }
 
@@ -97,12 +121,58 @@ internal static class Scalars
             && digits.IndexOfAnyExcept(s_ofNumbers) < 0;
     }
 
-    private static bool IsDecimal(string text)
+    private static bool IsNumber(Node node) => node is ScalarNode { Kind: ScalarKind.Number };
+
+    private static decimal Number(string whole, string fraction) =>
+        decimal.Parse($"0{whole}.{fraction}0", NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
+
+    /// <summary>Takes a decimal apart, digit by digit, without zeros at either end. Programs write small numbers of JSON
+    /// with an exponent; people do not, so a text has none.</summary>
+    private static bool TryPlain(string text, bool mayHaveExponent, out string whole, out string fraction)
     {
+        (whole, fraction) = ("", "");
+        var shift = 0;
+        var e = mayHaveExponent ? text.IndexOfAny(['e', 'E']) : -1;
+        if (e >= 0)
+        {
+            var style = NumberStyles.AllowLeadingSign;
+            if (!int.TryParse(text.AsSpan(e + 1), style, CultureInfo.InvariantCulture, out shift)
+                || Math.Abs(shift) > MaxExponent)
+                return false;
+            text = text[..e];
+        }
+
         var point = text.IndexOf('.');
-        var whole = point < 0 ? text : text[..point];
-        var fraction = point < 0 ? "0" : text[(point + 1)..];
-        return whole.Length > 0 && fraction.Length > 0
-            && whole.All(char.IsAsciiDigit) && fraction.All(char.IsAsciiDigit);
+        var (left, right) = point < 0 ? (text, "0") : (text[..point], text[(point + 1)..]);
+        if (left.Length == 0 || right.Length == 0 || !left.All(char.IsAsciiDigit) || !right.All(char.IsAsciiDigit))
+            return false;
+        if (shift > 0)
+        {
+            right = right.PadRight(shift, '0');
+            (left, right) = (left + right[..shift], right[shift..]);
+        }
+        else if (shift < 0)
+        {
+            left = left.PadLeft(-shift, '0');
+            (left, right) = (left[..^-shift], left[^-shift..] + right);
+        }
+
+        (whole, fraction) = (left.TrimStart('0'), right.TrimEnd('0'));
+        return true;
+    }
+
+    /// <summary>Without single underscores between digits; any other one stays, and is then found.</summary>
+    private static string Ungrouped(string text)
+    {
+        if (!text.Contains('_', StringComparison.Ordinal)) return text;
+        var plain = new System.Text.StringBuilder(text.Length);
+        for (var i = 0; i < text.Length; i++)
+        {
+            var between = text[i] == '_' && i > 0 && i + 1 < text.Length
+                && char.IsAsciiDigit(text[i - 1]) && char.IsAsciiDigit(text[i + 1]);
+            if (!between) plain.Append(text[i]);
+        }
+
+        return plain.ToString();
     }
 }

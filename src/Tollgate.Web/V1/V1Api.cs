@@ -13,6 +13,7 @@ public static class V1Api
         ConsumersApi.Map(routes);
         SubscriptionsApi.Map(routes);
         PlanVersionsApi.Map(routes);
+        PricePreviewApi.Map(routes);
         UsageApi.Map(routes);
         InvoicesApi.Map(routes);
         LeftOver.Map(routes);

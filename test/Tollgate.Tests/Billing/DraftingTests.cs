@@ -35,7 +35,7 @@ public sealed class DraftingTests
             var bill = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).First();
             var draft = Drafting.Draft(terms, bill, RolledUp(journal)).Value;
             Assert.Equal(draft.Total.MinorUnits, draft.Lines.Sum(l => l.Amount.MinorUnits));
-            var billed = draft.Lines.Sum(l => l.Rated.Usage?.Quantity ?? 0);
+            var billed = draft.Lines.Sum(l => l.Rated.Meter is null ? 0 : l.Rated.Quantity);
             Assert.Equal(journal.Sum(j => j.Calls), billed + draft.Unpriced.Sum(u => u.Quantity));
             Assert.All(draft.Lines, l => Assert.Equal(Money.Round(l.Rated.PreciseAmount, Currency.Usd), l.Amount));
         });
@@ -69,7 +69,7 @@ public sealed class DraftingTests
         var terms = Terms(10, 0.5m);
         var february = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).Skip(1).First();
         var draft = Drafting.Draft(terms, february, RolledUp([(0, 1, 2)])).Value;
-        var line = draft.Lines.Single(l => l.Rated.Usage is not null);
+        var line = draft.Lines.Single(l => l.Rated.Meter is not null);
         Assert.Equal((1, "1.00"), (line.PlanVersion, line.Amount.ToString()));
         Assert.Equal(february.Period, line.Period);
     }
@@ -82,8 +82,8 @@ public sealed class DraftingTests
         IReadOnlyList<OperationUsage> usage =
             [new("a", "data", "/a/data", 3, 3, 0), new("b", "data", "/b/data", 4, 4, 0)];
         var lines = Drafting.Draft(terms, bill, new Dictionary<int, IReadOnlyList<OperationUsage>> { [2] = usage })
-            .Value.Lines.Where(l => l.Rated.Usage is not null);
-        Assert.Equal(["/a/data", "/b/data"], lines.Select(l => l.Rated.Usage!.Value.Endpoint));
+            .Value.Lines.Where(l => l.Rated.Meter is not null);
+        Assert.Equal(["/a/data", "/b/data"], lines.Select(l => l.Rated.Endpoint));
     }
 
     private static string Document(

@@ -26,7 +26,7 @@ public sealed class RatingTests
     public void Lines_come_in_the_order_of_prices_and_then_of_operations() => Assert.Equal(
         ["analytics", "data", "quote"],
         Rating.RateUsage(s_pro, [Calls("quote", 1), Calls("data", 1), Calls("analytics", 1), Calls("free", 9)])
-            .Select(l => l.Usage!.Value.Operation));
+            .Select(l => l.Operation));
 
     [Fact]
     public void Usage_of_another_meter_and_of_nothing_has_no_line() => Assert.Empty(

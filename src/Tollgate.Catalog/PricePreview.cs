@@ -1,0 +1,117 @@
+namespace Tollgate.Catalog;
+
+/// <summary>A line of a preview: a part of the price, rounded so that the lines sum to the amount.</summary>
+public sealed record PreviewLine(
+    string Description, decimal Quantity, decimal UnitAmount, decimal PreciseAmount, Money Amount);
+
+/// <summary>What is rated without any state.</summary>
+public sealed record PreviewQuestion(Price Price, Currency Currency)
+{
+    /// <summary>Zero or more; ignored when there are events.</summary>
+    public decimal Quantity { get; init; }
+
+    /// <summary>Values of single events, in their order; null when only their sum is known.</summary>
+    public IReadOnlyList<decimal>? Events { get; init; }
+
+    /// <summary>Of the same period; null when nothing was, so that this is its first bill.</summary>
+    public decimal? AlreadyBilled { get; init; }
+
+    /// <summary>What the plan's quota allows, for a price that takes its included units from there.</summary>
+    public decimal? Quota { get; init; }
+
+    /// <summary>What is counted, for descriptions.</summary>
+    public string Unit { get; init; } = "units";
+}
+
+/// <summary>The answer of <c>POST /v1/prices/preview</c>: the same arithmetic as an invoice line, shown part by part.
+/// </summary>
+/// <param name="PreciseAmount">Before rounding, between the bounds of the price.</param>
+public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnlyList<PreviewLine> Lines)
+{
+    /// <exception cref="OverflowException">Something needs more than 28 digits, or more minor units than there are.
+    /// </exception>
+    public static PricePreview Of(PreviewQuestion asked)
+    {
+        var parts = new List<LinePart>();
+        var now = new PartSum(parts);
+        decimal before = 0;
+        if (asked is { Events: { } events, Price: Price.Percentage { LooksAtEvents: true } percentage })
+        {
+            Pricing.Events(percentage, Billable(percentage, events, asked), ref now);
+        }
+        else
+        {
+            var (quantity, already) = (QuantityOf(asked), asked.AlreadyBilled is > 0 and var a ? a : (decimal?)null);
+            var included = asked.Price.IncludedFromQuota ? asked.Quota ?? 0 : asked.Price.Included;
+            var measure = Pricing.Billable(asked.Price, Exact.Add(quantity, already ?? 0), included);
+            Measure? earlier = already is { } billed ? Pricing.Billable(asked.Price, billed, included) : null;
+            ShowIncluded(asked.Price, Exact.Add(quantity, already ?? 0), already ?? 0, included, ref now);
+            Pricing.Rate(asked.Price, measure, earlier, ref now);
+            if (already is { } was) before = Rating.Exactly(asked.Price, was, included);
+        }
+
+        var amounts = Money.RoundParts([.. parts.Select(p => p.PreciseAmount)], asked.Currency);
+        var lines = parts.Zip(amounts, (part, amount) => new PreviewLine(
+            part.Describe(asked.Unit), part.Quantity, part.UnitAmount, part.PreciseAmount, amount)).ToList();
+        var charged = amounts.Aggregate(Money.Zero(asked.Currency), (sum, amount) => sum + amount);
+        foreach (var (kind, moved) in Bounds(asked, charged, before))
+            lines.Add(new PreviewLine(new LinePart(kind, 1, moved.Amount, moved.Amount).Describe(asked.Unit),
+                1, moved.Amount, moved.Amount, moved));
+        return new PricePreview(
+            lines.Aggregate(Money.Zero(asked.Currency), (sum, line) => sum + line.Amount),
+            Bounded(asked.Price, Exact.Add(before, now.Sum)) - (asked.AlreadyBilled > 0 ? Bounded(asked.Price, before) : 0),
+            lines);
+    }
+
+    private static decimal QuantityOf(PreviewQuestion asked) =>
+        asked.Events is { } events ? events.Aggregate(0m, Exact.Add) : asked.Quantity;
+
+    /// <summary>Each event converted, and the first of their value taken as included.</summary>
+    private static IEnumerable<decimal> Billable(
+        Price.Percentage price, IReadOnlyList<decimal> events, PreviewQuestion asked)
+    {
+        var included = price.IncludedFromQuota ? asked.Quota ?? 0 : price.Included;
+        foreach (var value in events)
+        {
+            var converted = Pricing.Converted(price.Convert, value);
+            var whole = converted.Unscaled(converted.Numerator);
+            var free = Math.Min(whole, included);
+            included -= free;
+            if (free < whole || free == 0) yield return whole - free;
+        }
+    }
+
+    private static void ShowIncluded(
+        Price price, decimal total, decimal already, decimal included, ref PartSum parts)
+    {
+        if (included == 0) return;
+        var used = Used(total) - Used(already);
+        if (used > 0) parts.Add(new LinePart(PartKind.Included, used, 0, 0));
+
+        decimal Used(decimal quantity)
+        {
+            var converted = Pricing.Converted(price.Convert, quantity);
+            return Math.Min(included, converted.Unscaled(converted.Numerator));
+        }
+    }
+
+    /// <summary>A slice of a period is held by what the slices before it were held by already.</summary>
+    private static IEnumerable<(PartKind Kind, Money Moved)> Bounds(PreviewQuestion asked, Money charged, decimal before)
+    {
+        var earlier = Money.Round(before, asked.Currency);
+        var billed = asked.AlreadyBilled > 0;
+        var all = new PriceComponent("", null, null, asked.Price);
+        var total = Rating.Bound(all, earlier + charged, Proration.Whole);
+        var past = billed ? Rating.Bound(all, earlier, Proration.Whole) : null;
+        var moved = (total?.Amount(asked.Currency) ?? Money.Zero(asked.Currency))
+            - (past?.Amount(asked.Currency) ?? Money.Zero(asked.Currency));
+        if (moved.MinorUnits != 0)
+            yield return ((total ?? past)!.Kind == LineKind.Maximum ? PartKind.Maximum : PartKind.Minimum, moved);
+    }
+
+    private static decimal Bounded(Price price, decimal amount)
+    {
+        amount = Math.Min(amount, price.Maximum ?? amount);
+        return Math.Max(amount, price.Minimum ?? amount);
+    }
+}
