@@ -115,7 +115,7 @@ public sealed class AdminApiTests
             "name=gold", Encoding.ASCII, "application/x-www-form-urlencoded"));
         var (status, body) = await PostAsync(server, "/v1/plans/gold/versions", """
             {"prices": {"a": {"model": "per_unit", "meter": "calls", "unit_amount": "-1"},
-                        "b": {"model": "graduated"},
+                        "b": {"model": "gradual"},
                         "c": {"model": "per_unit", "meter": "calls", "unit_amount": "1", "where": {"operation": "nope"}}},
              "currency": "XYZ"}
             """);
