@@ -66,6 +66,13 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
     /// <summary>Where any API looks for one: none of these reaches an upstream, whichever API is called.</summary>
     public string[] CredentialHeaders { get; } = credentialHeaders;
 
+    public bool IsCredential(string header)
+    {
+        foreach (var name in CredentialHeaders)
+            if (header.Length == name.Length && header.Equals(name, StringComparison.OrdinalIgnoreCase)) return true;
+        return false;
+    }
+
     /// <summary>Scheme, host and port.</summary>
     public string Authority { get; } = api.Upstream.GetLeftPart(UriPartial.Authority);
 

@@ -1,4 +1,4 @@
-namespace Tollgate.Gateway;
+namespace Tollgate.Gateway.Forwarding;
 
 /// <summary>
 /// Headers of a caller that never reach an upstream: those that only the gate may say (who calls, from where), and

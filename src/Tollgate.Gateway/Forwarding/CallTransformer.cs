@@ -1,0 +1,59 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Tollgate.Gateway.Forwarding;
+
+/// <summary>
+/// What YARP's forwarder asks about one call: the request that goes to the upstream (<see cref="ToUpstream"/>), and what
+/// of the answer goes to the caller (<see cref="FromUpstream"/>), with the moment in which the call is settled.
+/// </summary>
+internal sealed class CallTransformer : HttpTransformer
+{
+    private readonly Func<object, Task> _settleAtStart;
+
+    public CallTransformer(UpstreamProxy.SettleCall settle)
+    {
+        Settle = settle;
+        _settleAtStart = state =>
+        {
+            var call = (GateCall)state;
+            settle(call, call.UpstreamStatus, answered: true);
+            return Task.CompletedTask;
+        };
+    }
+
+    public UpstreamProxy.SettleCall Settle { get; }
+
+    public override ValueTask TransformRequestAsync(
+        HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix,
+        CancellationToken cancellationToken)
+    {
+        ToUpstream.Write(httpContext, GateCall.Of(httpContext)!, proxyRequest);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <returns>False when there is nothing to pass on: the answer is none.</returns>
+    public override ValueTask<bool> TransformResponseAsync(
+        HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        if (proxyResponse is null) return new(false);
+        var status = (int)proxyResponse.StatusCode;
+        if (!IsAnswer(httpContext, status)) return new(false);
+        FromUpstream.Write(httpContext, proxyResponse);
+        var call = GateCall.Of(httpContext)!;
+        call.UpstreamStatus = status;
+
+        // the place of whoever reads the body on its way: httpContext.Response.Body may be wrapped from here on, and the
+        // last byte held back until what was read is settled
+        httpContext.Response.OnStarting(_settleAtStart, call);
+        RateHeaders.Write(httpContext.Response.Headers, call);
+        return new(true);
+    }
+
+    /// <summary>Statuses that HTTP does not have, and a switch of protocols that nobody asked for, are a broken
+    /// upstream's.</summary>
+    private static bool IsAnswer(HttpContext context, int status) => status == StatusCodes.Status101SwitchingProtocols
+        ? context.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true
+        : status is >= 200 and <= 599;
+}

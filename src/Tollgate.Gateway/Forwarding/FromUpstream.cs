@@ -1,0 +1,34 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+
+namespace Tollgate.Gateway.Forwarding;
+
+/// <summary>The status and the headers of an answer as the caller gets them; the gate's own are written over them.
+/// </summary>
+internal static class FromUpstream
+{
+    public static void Write(HttpContext context, HttpResponseMessage answer)
+    {
+        var response = context.Response;
+        response.StatusCode = (int)answer.StatusCode;
+        if (context.Features.Get<IHttpResponseFeature>() is { } feature && HttpProtocol.IsHttp11(context.Request.Protocol))
+            feature.ReasonPhrase = answer.ReasonPhrase;
+        var named = Named(answer);
+        var chunked = answer.Headers.NonValidated.Contains("Transfer-Encoding");
+        foreach (var (name, value) in answer.Headers.NonValidated)
+            if (!Connection.Owns(name) && !Connection.Names(named, name)) response.Headers[name] = Values(value);
+        foreach (var (name, value) in answer.Content.Headers.NonValidated)
+        {
+            // a length beside a transfer coding is no length, and an answer without content has none
+            if (Connection.IsLength(name) && (chunked || response.StatusCode == StatusCodes.Status204NoContent)) continue;
+            if (!Connection.Names(named, name)) response.Headers[name] = Values(value);
+        }
+    }
+
+    private static StringValues Named(HttpResponseMessage answer) =>
+        answer.Headers.NonValidated.TryGetValues("Connection", out var values) ? Values(values) : default;
+
+    private static StringValues Values(System.Net.Http.Headers.HeaderStringValues values) =>
+        values.Count == 1 ? values.ToString() : values.ToArray();
+}

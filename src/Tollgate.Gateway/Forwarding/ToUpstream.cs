@@ -1,0 +1,112 @@
+using System.Net.Http.Headers;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+
+namespace Tollgate.Gateway.Forwarding;
+
+/// <summary>
+/// The request as the upstream gets it: the canonical path, the caller's headers without those of the connection, the
+/// credential and what only the gate may say, and then what the gate says.
+/// </summary>
+internal static class ToUpstream
+{
+    public static void Write(HttpContext context, GateCall call, HttpRequestMessage request)
+    {
+        var api = call.Operation!.Api;
+        request.RequestUri = TargetOf(call, api);
+        var incoming = context.Request;
+        if (request.Content is null && !IsSafe(incoming.Method)
+            && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false })
+        {
+            // a POST without a body says so: without a length the client would send it again when the upstream has
+            // closed the connection that it reused
+            request.Content = new ByteArrayContent([]);
+        }
+
+        CopyHeaders(incoming, request, api);
+        var headers = request.Headers;
+        headers.TryAddWithoutValidation("X-Request-Id", call.RequestId);
+        headers.TryAddWithoutValidation("X-Forwarded-For", context.Connection.RemoteIpAddress?.ToString());
+        headers.TryAddWithoutValidation("X-Forwarded-Proto", incoming.Scheme);
+        headers.TryAddWithoutValidation("X-Forwarded-Host", incoming.Host.Value);
+        SayWhoCalls(headers, ref call.Decision);
+    }
+
+    private static void CopyHeaders(HttpRequest incoming, HttpRequestMessage request, CompiledApi api)
+    {
+        var named = incoming.Headers.Connection;
+        var chunked = incoming.Headers.ContainsKey("Transfer-Encoding");
+        foreach (var (name, value) in incoming.Headers)
+        {
+            if (name[0] == ':' || Connection.Owns(name) || Connection.Names(named, name)) continue;
+            if (Withheld.Contains(name) || api.IsCredential(name)) continue;
+            if (Connection.IsHost(name)) continue;
+            if (Connection.IsLength(name))
+            {
+                // a length beside a transfer coding is no length (RFC 9112 6.3); the content knows its own
+                if (chunked || request.Content is ByteArrayContent) continue;
+            }
+            else if (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value))
+            {
+                continue;
+            }
+
+            Add(request, name, value);
+        }
+
+        // all that may be said of TE across HTTP/2 (RFC 9113 8.2.2), and what gRPC needs said
+        if (AsksForTrailers(incoming.Headers.TE)) request.Headers.TryAddWithoutValidation("TE", "trailers");
+    }
+
+    private static void Add(HttpRequestMessage request, string name, StringValues value)
+    {
+        if (value.Count == 1)
+        {
+            if (request.Headers.TryAddWithoutValidation(name, value.ToString())) return;
+            (request.Content ??= new ByteArrayContent([])).Headers.TryAddWithoutValidation(name, value.ToString());
+            return;
+        }
+
+        if (request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)value)) return;
+        (request.Content ??= new ByteArrayContent([])).Headers
+            .TryAddWithoutValidation(name, (IEnumerable<string?>)value);
+    }
+
+    private static bool AsksForTrailers(StringValues te)
+    {
+        foreach (var value in te)
+            if (value is not null && value.Contains("trailers", StringComparison.OrdinalIgnoreCase)) return true;
+        return false;
+    }
+
+    private static bool IsSafe(string method) =>
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method)
+        || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
+
+    /// <summary>The canonical path under the upstream's own, to the letter: nothing re-encodes it on the way.
+    /// </summary>
+    private static Uri TargetOf(GateCall call, CompiledApi api)
+    {
+        var text = call.Target.Text.AsSpan(call.Operation!.StripPrefix.Length);
+        var slash = text.IsEmpty || text[0] != '/' ? "/" : "";
+        return new Uri(string.Concat(string.Concat(api.Authority, api.BasePath, slash), text),
+            new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    }
+
+    private static void SayWhoCalls(HttpRequestHeaders headers, ref Decision decision)
+    {
+        if (decision.Consumer is not { } consumer || ReferenceEquals(consumer, ConsumerEntry.Anonymous))
+        {
+            headers.TryAddWithoutValidation("X-Anonymous-Consumer", "true");
+            return;
+        }
+
+        headers.TryAddWithoutValidation("X-Consumer-ID", consumer.Id);
+        headers.TryAddWithoutValidation("X-Consumer-Username", consumer.UsernameHeader);
+        if (consumer.CustomIdHeader is { } custom) headers.TryAddWithoutValidation("X-Consumer-Custom-ID", custom);
+        if (decision.Plan is { } plan) headers.TryAddWithoutValidation("X-Consumer-Groups", plan.Name);
+        if (decision.Credential is { } credential)
+            headers.TryAddWithoutValidation("X-Credential-Identifier", credential.Id);
+    }
+}

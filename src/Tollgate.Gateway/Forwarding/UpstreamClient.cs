@@ -1,0 +1,26 @@
+using System.Net;
+using System.Text;
+
+namespace Tollgate.Gateway.Forwarding;
+
+/// <summary>The client behind the gate: pooled connections, nothing followed, unpacked, remembered or added.</summary>
+internal static class UpstreamClient
+{
+    public static HttpMessageInvoker Create() => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        UseCookies = false,
+        EnableMultipleHttp2Connections = true,
+
+        // a trace that came with the call goes on as it is; nothing here has a span of its own to put in its place
+        ActivityHeadersPropagator = null,
+        ConnectTimeout = TimeSpan.FromSeconds(15),
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(60),
+
+        // headers are bytes to us: what came in goes out
+        RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1,
+        ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1,
+    });
+}
