@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
+using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway.Forwarding;
 
@@ -16,14 +18,12 @@ internal static class ToUpstream
         var api = call.Operation!.Api;
         request.RequestUri = TargetOf(call, api);
         var incoming = context.Request;
+
+        // a POST without a body says so: without a length the client would send it again when the upstream has closed
+        // the connection that it reused
         if (request.Content is null && !IsSafe(incoming.Method)
             && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false })
-        {
-            // a POST without a body says so: without a length the client would send it again when the upstream has
-            // closed the connection that it reused
-            request.Content = new ByteArrayContent([]);
-        }
-
+            AddEmpty(request, "Content-Length", "0");
         CopyHeaders(incoming, request, api);
         var headers = request.Headers;
         headers.TryAddWithoutValidation("X-Request-Id", call.RequestId);
@@ -45,7 +45,7 @@ internal static class ToUpstream
             if (Connection.IsLength(name))
             {
                 // a length beside a transfer coding is no length (RFC 9112 6.3); the content knows its own
-                if (chunked || request.Content is ByteArrayContent) continue;
+                if (chunked || request.Content?.Headers.Contains(name) == true) continue;
             }
             else if (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value))
             {
@@ -61,16 +61,22 @@ internal static class ToUpstream
 
     private static void Add(HttpRequestMessage request, string name, StringValues value)
     {
-        if (value.Count == 1)
-        {
-            if (request.Headers.TryAddWithoutValidation(name, value.ToString())) return;
-            (request.Content ??= new ByteArrayContent([])).Headers.TryAddWithoutValidation(name, value.ToString());
-            return;
-        }
+        var added = value.Count == 1
+            ? request.Headers.TryAddWithoutValidation(name, value.ToString())
+            : request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)value);
+        if (added) return;
+        if (request.Content is null) AddEmpty(request, name, value);
+        else request.Content.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)value);
+    }
 
-        if (request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)value)) return;
-        (request.Content ??= new ByteArrayContent([])).Headers
-            .TryAddWithoutValidation(name, (IEnumerable<string?>)value);
+    /// <summary>A header of content for a request that has none. The forwarder takes no content but its own, so its own
+    /// transformer makes the empty one that carries it.</summary>
+    private static void AddEmpty(HttpRequestMessage request, string name, StringValues value)
+    {
+        var alone = new DefaultHttpContext();
+        alone.Request.Headers[name] = value;
+        var done = HttpTransformer.Default.TransformRequestAsync(alone, request, "", CancellationToken.None);
+        Debug.Assert(done.IsCompletedSuccessfully, "The transformer of headers waits for nothing.");
     }
 
     private static bool AsksForTrailers(StringValues te)

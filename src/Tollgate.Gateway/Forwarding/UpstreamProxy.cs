@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway.Forwarding;
@@ -36,7 +35,6 @@ internal sealed class UpstreamProxy : IDisposable
     /// <returns>Null when the upstream's answer is on its way or the caller went away; else why there is none.</returns>
     public async Task<Verdict?> ForwardAsync(HttpContext context, GateCall call)
     {
-        // what the transformer does not answer with a URI of its own is never asked for
         var error = await _forwarder.SendAsync(
             context, call.Operation!.Api.Authority, _client, s_config, _transformer);
         if (error == ForwarderError.None && call.UpstreamStatus != 0)
