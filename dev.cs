@@ -2,7 +2,7 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
-// The commands of everyday work: dotnet dev.cs run | check | bench | install
+// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | install
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Xml.Linq;
@@ -38,7 +38,9 @@ return args switch
 {
     ["run", .. var rest] => Dotnet(["run", "--project", "src/Tollgate.Server", "--", "demo", .. rest]),
     ["check"] => Check(),
-    ["bench", .. var rest] => Bench(rest),
+    ["bench", .. var rest] => Bench("e2e", rest),
+    ["torture", .. var rest] => Bench("torture", rest),
+    ["soak", .. var rest] => Bench("soak", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
     _ => Usage(),
 };
@@ -49,6 +51,8 @@ int Usage()
         dotnet dev.cs run      the demo: server, sample upstream, plans and keys
         dotnet dev.cs check    build everything, warnings are errors, and run all tests
         dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
+        dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
+        dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs install  install the Debian packages that tests and bench start
         """);
     return 2;
@@ -115,10 +119,10 @@ Counts ReadCounts(string trx)
     return new Counts(passed, total - passed - notRun, notRun);
 }
 
-int Bench(string[] options)
+int Bench(string what, string[] options)
 {
     Install(forBench); // the bench itself says what it cannot do without
-    return Dotnet(["run", "-c", configuration, "--project", "bench/Tollgate.Bench", "--", "e2e", .. options]);
+    return Dotnet(["run", "-c", configuration, "--project", "bench/Tollgate.Bench", "--", what, .. options]);
 }
 
 bool Install(Package[] wanted)

@@ -12,6 +12,8 @@ if (args is ["micro", .. var rest])
 var root = new RootCommand("Measures Tollgate against its peers. `micro` runs the BenchmarkDotNet switcher.")
 {
     EndToEndCommand.Create(),
+    TortureCommand.Create(),
+    SoakCommand.Create(),
     BareYarp.CreateCommand(),
     new Command("micro", "BenchmarkDotNet over the benchmark classes; its own options follow (--list flat, --filter ...)"),
 };

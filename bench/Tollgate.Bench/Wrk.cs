@@ -29,9 +29,17 @@ internal static partial class Wrk
             : [.. how, "-s", Repository.Path("bench/peers/keys.lua"), url, "--", $"{load.Keys}"];
     }
 
-    public static async Task<WrkResult> RunAsync(Load load, Uri address, CancellationToken stop)
+    public static Task<WrkResult> RunAsync(Load load, Uri address, CancellationToken stop) =>
+        RunAsync(Arguments(load, address), stop);
+
+    /// <summary>One key, any address.</summary>
+    public static Task<WrkResult> RunAsync(int connections, int seconds, string key, Uri url, CancellationToken stop) =>
+        RunAsync(["-t1", $"-c{connections}", $"-d{seconds}s", "--latency", "-H", $"{Load.KeyHeader}: {key}", url.AbsoluteUri],
+            stop);
+
+    private static async Task<WrkResult> RunAsync(string[] arguments, CancellationToken stop)
     {
-        var (exitCode, output) = await ChildProcess.RunAsync("wrk", Arguments(load, address), stop);
+        var (exitCode, output) = await ChildProcess.RunAsync("wrk", arguments, stop);
         return exitCode == 0 ? Parse(output) : throw new BenchException($"wrk ended with {exitCode}:\n{output}");
     }
 

@@ -17,6 +17,8 @@ namespace Tollgate.Gateway;
 /// </summary>
 public sealed class GateHandler : IDisposable
 {
+    private static readonly Func<object, Task> s_commit = journal => ((UsageJournal)journal).CommitAsync();
+
     private readonly GateTable _table;
     private readonly Gate _gate;
     private readonly ApiKeys _keys;
@@ -50,6 +52,8 @@ public sealed class GateHandler : IDisposable
             return;
         }
 
+        // registered first, so it runs last: after what settles the call when its answer begins
+        if (_journal.IsStrict) context.Response.OnStarting(s_commit, _journal);
         try
         {
             if (await _proxy.ForwardAsync(context, call) is { } failure)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Tollgate.Catalog;
+using Tollgate.Metering;
 using Tollgate.Storage;
 
 namespace Tollgate.Server;
@@ -16,6 +17,8 @@ internal sealed class RunOptions
         "Start business time here (RFC 3339) and let it stand still until /v1/test_clock moves it.");
     private readonly Option<string> _database = Text("--database", "TOLLGATE_DATABASE", "",
         "A PostgreSQL instead of the file in the data folder: postgresql://user:password@host/database.");
+    private readonly Option<string> _durability = Text("--durability", "TOLLGATE_DURABILITY", "interval",
+        "When a call is safe from a power cut: interval (within a second) or strict (before its answer begins).");
     private readonly Option<string> _data;
 
     /// <param name="defaultData">The data folder when none is named.</param>
@@ -30,6 +33,7 @@ internal sealed class RunOptions
         command.Options.Add(_proxy);
         command.Options.Add(_admin);
         command.Options.Add(_testClock);
+        command.Options.Add(_durability);
     }
 
     /// <exception cref="UsageException">An option that cannot be read, by name.</exception>
@@ -41,6 +45,7 @@ internal sealed class RunOptions
         Admin = Address("--admin", parsed.GetValue(_admin)!),
         AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
         TestClock = Clock(parsed.GetValue(_testClock)!),
+        Durability = DurabilityOf(parsed.GetValue(_durability)!),
     };
 
     public static Option<string> Text(string name, string? variable, string otherwise, string description) => new(name)
@@ -64,6 +69,13 @@ internal sealed class RunOptions
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.AbsolutePath == "/"
             ? uri
             : throw new UsageException($"{option} '{text}' must be an address such as http://127.0.0.1:8000.");
+
+    private static Durability DurabilityOf(string text) => text switch
+    {
+        "interval" => Durability.Interval,
+        "strict" => Durability.Strict,
+        _ => throw new UsageException($"--durability '{text}' must be interval or strict."),
+    };
 
     private static DateTimeOffset? Clock(string text) =>
         text.Length == 0 ? null

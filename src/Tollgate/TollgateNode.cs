@@ -250,7 +250,8 @@ public sealed class TollgateNode : IAsyncDisposable
         private static Opened OpenIn(TollgateOptions options, TimeProvider machine)
         {
             var folder = options.Data;
-            var journal = UsageJournal.Open(Path.Combine(folder, "journal"), s_journal, machine);
+            var journal = UsageJournal.Open(
+                Path.Combine(folder, "journal"), s_journal with { Durability = options.Durability }, machine);
             Database? database = null;
             try
             {

@@ -1,3 +1,5 @@
+using Tollgate.Metering;
+
 namespace Tollgate;
 
 /// <summary>How one process is started; the command line and the environment fill it in.</summary>
@@ -24,6 +26,9 @@ public sealed record TollgateOptions
 
     /// <summary>When set, business time starts here and stands still until it is advanced.</summary>
     public DateTimeOffset? TestClock { get; init; }
+
+    /// <summary>When a call is safe from a power cut: within a second, or before its answer begins.</summary>
+    public Durability Durability { get; init; }
 
     /// <summary>How long after the end of a period its invoice is issued; calls still under way are counted in it.
     /// </summary>

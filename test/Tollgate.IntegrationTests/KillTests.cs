@@ -40,31 +40,38 @@ public sealed class KillTests
     }
 
     [Fact]
-    public async Task Killed_under_load_five_times_the_ledger_has_every_answered_call_and_none_twice()
+    public async Task Killed_under_load_twenty_times_nothing_is_lost_or_doubled_and_the_limit_stays_exact()
     {
         using var folder = new TempFolder();
         await using var upstream = await Upstream.StartAsync();
-        var file = await Setup.WriteAsync(folder, Rates.Replace(", limits: [1500/day]", "", StringComparison.Ordinal), upstream);
+        var file = await Setup.WriteAsync(
+            folder, Rates.Replace("1500/day", "1_000_000/year", StringComparison.Ordinal), upstream);
         var random = new Random(7);
         const int inFlight = 16;
-        long answered = 0;
+        var identities = new HashSet<string>();
+        var (answered, counted) = (0L, 0L);
         string? key = null;
-        for (var run = 0; run < 5; run++)
+        for (var run = 0; run < 20; run++)
         {
             using var server = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
             key ??= await Setup.SubscribeAsync(server.Admin, "fred", "metered");
+            var before = counted;
+            counted = await Setup.UsageAsync(server.Admin);
+            Assert.InRange(counted - before, answered, answered + inFlight);
+            Assert.Equal(await Setup.AdmittedAsync(server.Admin) + 1, 1_000_000 - await Setup.LeftAsync(server.Proxy, key));
             var load = Enumerable.Range(0, inFlight)
                 .Select(_ => Setup.CallUntilBrokenAsync(server.Proxy, "/api/v1/data", key)).ToArray();
-            await Task.Delay(TimeSpan.FromMilliseconds(300 + random.Next(700)), TimeProvider.System);
+            await Task.Delay(TimeSpan.FromMilliseconds(50 + random.Next(400)), TimeProvider.System);
             await server.KillAsync();
-            answered += (await Task.WhenAll(load)).Sum();
+            var whole = (await Task.WhenAll(load)).SelectMany(ids => ids).ToArray();
+            Assert.All(whole, id => Assert.True(identities.Add(id), $"{id} came twice."));
+            answered = whole.Length + 1;
         }
 
         using var last = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
-        var counted = await Setup.UsageAsync(last.Admin);
-        Assert.True(answered > 100, $"The load was too small to say anything: {answered} calls.");
-        Assert.InRange(counted, answered, answered + (5 * inFlight));
-        Assert.True(counted <= upstream.Calls, $"Counted {counted}, the upstream saw {upstream.Calls}.");
+        Assert.InRange(await Setup.UsageAsync(last.Admin) - counted, answered, answered + inFlight);
+        Assert.True(identities.Count > 100, $"The load was too small to say anything: {identities.Count} calls.");
+        Assert.True(await Setup.UsageAsync(last.Admin) <= upstream.Calls, $"The upstream saw {upstream.Calls}.");
     }
 
     [Fact]
@@ -127,12 +134,13 @@ internal static class Setup
         return ok;
     }
 
-    /// <summary>Calls one after the other until the server is gone; answers how many came back whole.</summary>
-    public static async Task<int> CallUntilBrokenAsync(Uri proxy, string path, string key)
+    /// <summary>Calls one after the other until the server is gone; the identities of those that came back whole.
+    /// </summary>
+    public static async Task<List<string>> CallUntilBrokenAsync(Uri proxy, string path, string key)
     {
         using var client = new HttpClient { BaseAddress = proxy };
         client.DefaultRequestHeaders.Add("apikey", key);
-        var whole = 0;
+        var whole = new List<string>();
         while (true)
         {
             try
@@ -140,13 +148,31 @@ internal static class Setup
                 using var answer = await client.GetAsync(path);
                 if (answer.StatusCode != HttpStatusCode.OK) return whole;
                 await answer.Content.ReadAsByteArrayAsync();
-                whole++;
+                whole.Add(answer.Headers.GetValues("X-Request-Id").Single());
             }
             catch (HttpRequestException)
             {
                 return whole;
             }
         }
+    }
+
+    /// <summary>One call; what it leaves of the limit of a year.</summary>
+    public static async Task<long> LeftAsync(Uri proxy, string key)
+    {
+        using var client = new HttpClient { BaseAddress = proxy };
+        client.DefaultRequestHeaders.Add("apikey", key);
+        using var answer = await client.GetAsync("/api/v1/data");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        return long.Parse(answer.Headers.GetValues("X-RateLimit-Remaining-Year").Single(), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Calls that were let in, whatever became of them.</summary>
+    public static async Task<long> AdmittedAsync(Uri admin)
+    {
+        using var client = new HttpClient { BaseAddress = admin };
+        var usage = JsonDocument.Parse(await client.GetStringAsync("/v1/usage?meter=calls")).RootElement;
+        return usage.GetProperty("data").EnumerateArray().Sum(row => row.GetProperty("admitted").GetInt64());
     }
 
     /// <summary>Billable calls in the ledger.</summary>

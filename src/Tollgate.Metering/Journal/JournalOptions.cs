@@ -1,5 +1,15 @@
 namespace Tollgate.Metering;
 
+/// <summary>When a call is safe from a power cut. From the death of the process it always is.</summary>
+public enum Durability
+{
+    /// <summary>Within <see cref="JournalOptions.FlushInterval"/>.</summary>
+    Interval,
+
+    /// <summary>Before its answer begins: the answer waits for the disk, together with all others that wait.</summary>
+    Strict,
+}
+
 /// <summary>How the usage journal uses its disk. A bad value stops the program at start and names itself.</summary>
 public sealed record JournalOptions
 {
@@ -19,6 +29,9 @@ public sealed record JournalOptions
     /// nothing). More than zero, at most one minute.
     /// </summary>
     public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>What an answer waits for.</summary>
+    public Durability Durability { get; init; } = Durability.Interval;
 
     internal void Validate()
     {

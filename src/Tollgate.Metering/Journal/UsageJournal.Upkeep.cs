@@ -41,10 +41,21 @@ public sealed unsafe partial class UsageJournal
         lock (maintenance)
         {
             ulong next = NextSequence;
-            foreach (Segment segment in segments)
+            try
             {
-                if (segment.IsLive && segment.First < next)
-                    segment.Flush(Math.Min(next - segment.First, capacity));
+                flush?.Invoke();
+                foreach (Segment segment in segments)
+                {
+                    if (segment.IsLive && segment.First < next)
+                        segment.Flush(Math.Min(next - segment.First, capacity));
+                }
+                flushTrouble = null;
+            }
+            catch (IOException e) when (IsStrict)
+            {
+                flushTrouble = $"The disk of {folder.Path} does not take what was written: {e.Message}. "
+                    + "Durability is strict, so no call is let in until it does.";
+                throw;
             }
         }
     }

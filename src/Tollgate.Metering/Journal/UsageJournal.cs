@@ -31,6 +31,9 @@ public sealed unsafe partial class UsageJournal : IDisposable
     private readonly JournalFolder folder;
     private readonly JournalOptions options;
     private readonly Action<SafeFileHandle, long> allocate;
+
+    // Tests let a flush fail or count it; null outside of them.
+    private readonly Action? flush;
     private readonly ulong capacity;
     private readonly ulong bootFirst;
     private readonly Thread preparer;
@@ -51,15 +54,19 @@ public sealed unsafe partial class UsageJournal : IDisposable
     // The newest segment that a record went to; set where writers cross into the next one.
     private volatile Segment? current;
     private volatile string? diskTrouble;
+
+    // Strict only: what was appended cannot be made durable, so nothing more is let in until a flush works again.
+    private volatile string? flushTrouble;
     private volatile bool closed;
     private bool asked;
     private int finished;
 
     private UsageJournal(
         JournalFolder folder, JournalRemains remains, JournalOptions options, TimeProvider machineTime,
-        Action<SafeFileHandle, long> allocate)
+        Action<SafeFileHandle, long> allocate, Action? flush)
     {
         this.folder = folder;
+        this.flush = flush;
         this.options = options;
         this.allocate = allocate;
         Id = remains.Journal;
@@ -102,7 +109,7 @@ public sealed unsafe partial class UsageJournal : IDisposable
         {
             if (closed)
                 return $"The usage journal in {folder.Path} is closed.";
-            if (diskTrouble is { } trouble)
+            if ((diskTrouble ?? flushTrouble) is { } trouble)
                 return trouble;
             if (Volatile.Read(ref counters.InFlight) >= options.MaxInFlight)
                 return $"{options.MaxInFlight} calls are in flight, as many as JournalOptions.MaxInFlight allows.";
@@ -125,13 +132,14 @@ public sealed unsafe partial class UsageJournal : IDisposable
 
     // allocate gives a new segment file its blocks; tests let it fail like a full disk.
     internal static UsageJournal Open(
-        string folder, JournalOptions options, TimeProvider machineTime, Action<SafeFileHandle, long> allocate)
+        string folder, JournalOptions options, TimeProvider machineTime, Action<SafeFileHandle, long> allocate,
+        Action? flush = null)
     {
         options.Validate();
         JournalFolder home = JournalFolder.Take(folder);
         try
         {
-            return new UsageJournal(home, home.Recover(), options, machineTime, allocate);
+            return new UsageJournal(home, home.Recover(), options, machineTime, allocate, flush);
         }
         catch
         {
@@ -147,7 +155,7 @@ public sealed unsafe partial class UsageJournal : IDisposable
     public bool TryReserve()
     {
         // Counted before closed is looked at: whoever closes waits for a count of zero.
-        if (Interlocked.Increment(ref counters.InFlight) > options.MaxInFlight || closed)
+        if (Interlocked.Increment(ref counters.InFlight) > options.MaxInFlight || closed || flushTrouble is not null)
         {
             Leave();
             return false;

@@ -38,8 +38,10 @@ internal sealed class TestServer : IAsyncDisposable
     /// <param name="upstream">What the APIs of the file lead to.</param>
     /// <param name="folder">Given: kept at the end, for a second start.</param>
     /// <param name="clock">Where business time begins.</param>
+    /// <param name="change">What else is asked for.</param>
     public static async Task<TestServer> StartAsync(
-        string? yaml = null, TestUpstream? upstream = null, TempFolder? folder = null, DateTimeOffset? clock = null)
+        string? yaml = null, TestUpstream? upstream = null, TempFolder? folder = null, DateTimeOffset? clock = null,
+        Func<TollgateOptions, TollgateOptions>? change = null)
     {
         var data = folder ?? new TempFolder();
         string? file = null;
@@ -49,16 +51,16 @@ internal sealed class TestServer : IAsyncDisposable
             await File.WriteAllTextAsync(file, yaml.Replace("UPSTREAM", upstream?.Address, StringComparison.Ordinal));
         }
 
-        var server = await TollgateServer.StartAsync(
-            new TollgateOptions
-            {
-                Data = Path.Combine(data.Path, "data"),
-                Database = TestDatabase.ServerOf(data.Path),
-                ConfigFile = file,
-                Proxy = new Uri("http://127.0.0.1:0"),
-                Admin = new Uri("http://127.0.0.1:0"),
-                TestClock = clock ?? Start,
-            },
+        var options = new TollgateOptions
+        {
+            Data = Path.Combine(data.Path, "data"),
+            Database = TestDatabase.ServerOf(data.Path),
+            ConfigFile = file,
+            Proxy = new Uri("http://127.0.0.1:0"),
+            Admin = new Uri("http://127.0.0.1:0"),
+            TestClock = clock ?? Start,
+        };
+        var server = await TollgateServer.StartAsync(change?.Invoke(options) ?? options,
             logging => logging.SetMinimumLevel(LogLevel.None));
         return new TestServer(data, folder is null, server);
     }
