@@ -134,7 +134,7 @@ internal sealed class Torture(string folder, int connections, Random random)
         }
     }
 
-    private async Task WriteAsync(
+    private static async Task WriteAsync(
         List<TortureRun> runs, string output, bool clean, string words, CancellationToken stop)
     {
         var machine = await Machine.DescribeAsync(stop);
