@@ -70,7 +70,8 @@ internal static class Soak
     }
 
     private static async Task<string> WriteAsync(
-        List<SoakSample> samples, int connections, string output, string count, bool clean, string words, CancellationToken stop)
+        List<SoakSample> samples, int connections, string output, string count, bool clean, string words,
+        CancellationToken stop)
     {
         var machine = await Machine.DescribeAsync(stop);
         var today = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);

@@ -176,7 +176,11 @@ internal static class TortureCommand
 {
     public static Command Create()
     {
-        var runs = new Option<int>("--runs") { Description = "How often to kill, with the runs done before", DefaultValueFactory = _ => 500 };
+        var runs = new Option<int>("--runs")
+        {
+            Description = "How often to kill, with the runs done before",
+            DefaultValueFactory = _ => 500,
+        };
         var connections = new Option<int>("--connections") { Description = "Calls under way at once", DefaultValueFactory = _ => 16 };
         var folder = new Option<string>("--folder")
         {
