@@ -78,8 +78,8 @@ internal static class Soak
         var text = new StringBuilder().AppendLine(CultureInfo.InvariantCulture, $"""
             # Soak, {today}
 
-            `dotnet dev.cs soak --minutes {samples.Count} --connections {connections}` on {machine.Cores} × {machine.Cpu}, {machine.System},
-            {machine.Dotnet}, revision {machine.Revision}; nginx, wrk and whatever else ran share the cores.
+            `dotnet dev.cs soak --minutes {samples.Count} --connections {connections}` on {machine.Cores} × {machine.Cpu},
+            {machine.System}, {machine.Dotnet}, revision {machine.Revision}; nginx, wrk and whatever else ran share the cores.
 
             Count: {count}. `tollgate verify` at the end: {(clean ? "clean" : "NOT clean")}.
 
