@@ -28,6 +28,12 @@ public sealed record PublishedApi
     /// <summary>http or https, with the path under which the upstream serves, without a trailing slash.</summary>
     public required Uri Upstream { get; init; }
 
+    /// <summary>The upstream of what the application around the gate serves itself; <c>application</c> in the file.
+    /// </summary>
+    public static Uri Application { get; } = new("application:/");
+
+    public bool IsApplication => Upstream == Application;
+
     /// <summary>False forwards for everybody, as the consumer <c>anonymous</c>.</summary>
     public required bool RequiresKey { get; init; }
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Gateway.Extensions;
 using Tollgate.Gateway.Forwarding;
 using Tollgate.Gateway.Routing;
 using Tollgate.Metering;
@@ -26,6 +27,8 @@ public sealed class GateHandler : IDisposable
     private readonly GateMetrics _metrics;
     private readonly Clocks _clocks;
     private readonly UpstreamProxy _proxy;
+    private readonly ApplicationForwarder? _application;
+    private readonly GateExtensions? _extensions;
     private long _refusals;
 
     public GateHandler(
@@ -39,6 +42,11 @@ public sealed class GateHandler : IDisposable
         _clocks = clocks;
         _proxy = new UpstreamProxy(forwarder, Settle);
     }
+
+    /// <summary>What serves the APIs whose upstream is the application itself.</summary>
+    public RequestDelegate Application { init => _application = new ApplicationForwarder(value, Settle); }
+
+    public GateExtensions Extensions { init => _extensions = value.Any ? value : null; }
 
     public void Dispose() => _proxy.Dispose();
 
@@ -56,7 +64,7 @@ public sealed class GateHandler : IDisposable
         if (_journal.IsStrict) context.Response.OnStarting(s_commit, _journal);
         try
         {
-            if (await _proxy.ForwardAsync(context, call) is { } failure)
+            if (await ForwardAsync(context, call) is { } failure)
             {
                 call.Decision.Verdict = failure;
                 await RefuseAsync(context, call);
@@ -68,6 +76,25 @@ public sealed class GateHandler : IDisposable
             Settle(call, StatusCodes.Status500InternalServerError, answered: false);
             _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
         }
+    }
+
+    /// <returns>Null when an answer is on its way or the caller went away; else why there is none.</returns>
+    private async Task<Verdict?> ForwardAsync(HttpContext context, GateCall call)
+    {
+        if (_extensions is not null)
+        {
+            switch (await _extensions.RunAsync(context, call, status => Settle(call, status, answered: false)))
+            {
+                case ExtensionOutcome.Answered: return null;
+                case ExtensionOutcome.Failed: return Verdict.ExtensionFailed;
+                default: break;
+            }
+        }
+
+        if (!call.Operation!.Api.IsApplication) return await _proxy.ForwardAsync(context, call);
+        if (_application is null) return Verdict.UpstreamUnreachable;
+        await _application.ForwardAsync(context, call);
+        return null;
     }
 
     /// <summary>All checks, and the record of the admission when they pass.</summary>

@@ -56,6 +56,9 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
 {
     public string Name { get; } = api.Name;
 
+    /// <summary>Served by the application that the gate stands in, not by an upstream.</summary>
+    public bool IsApplication { get; } = api.IsApplication;
+
     public bool RequiresKey { get; } = api.RequiresKey;
 
     public bool Gated { get; } = api.Gated;

@@ -19,6 +19,7 @@ public enum Verdict : byte
     RateExceeded,
     MeteringUnavailable,
     RequestUnreadable,
+    ExtensionFailed,
     UpstreamUnreachable,
     UpstreamTimeout,
 }
@@ -41,6 +42,7 @@ public sealed record VerdictForm(int Status, string Code, string Title, string M
         new(429, "rate_exceeded", "Rate limit exceeded", "API rate limit exceeded"),
         new(503, "metering_unavailable", "Metering unavailable", "The call cannot be recorded right now"),
         new(400, "request_unreadable", "Request unreadable", "The body of the request could not be read"),
+        new(500, "extension_failed", "Extension failed", "An extension of the gateway failed"),
         new(502, "upstream_unreachable", "Upstream unreachable", "The upstream server could not be reached"),
         new(504, "upstream_timeout", "Upstream timeout", "The upstream server did not answer in time"),
     ];

@@ -45,7 +45,7 @@ public sealed class TollgateServer : IAsyncDisposable
     public static async Task<TollgateServer> StartAsync(TollgateOptions options, Action<ILoggingBuilder> logs)
     {
         Check(options);
-        AppContext.SetSwitch(StrictLineEnds, true);
+        RequireStrictLineEnds();
         // as long as the node, which says what happens on it until it is closed
         var factory = LoggerFactory.Create(logs);
         TollgateNode? node = null;
@@ -53,6 +53,7 @@ public sealed class TollgateServer : IAsyncDisposable
         try
         {
             node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
+            RequireUpstreams(node);
             proxy = BuildProxy(node, logs);
             admin = BuildAdmin(node, logs);
             await ListenAsync(proxy, "--proxy", options.Proxy);
@@ -86,15 +87,32 @@ public sealed class TollgateServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Before the first Kestrel of the process: the switch is read once.</summary>
+    internal static void RequireStrictLineEnds() => AppContext.SetSwitch(StrictLineEnds, true);
+
     private static void Check(TollgateOptions options)
+    {
+        CheckAdmin(options);
+        RequireFree("--proxy", options.Proxy);
+        if (options.Proxy.Port != 0 && options.Proxy.Port == options.Admin.Port)
+            throw new StartupException($"--proxy and --admin both ask for port {options.Proxy.Port}.");
+    }
+
+    internal static void CheckAdmin(TollgateOptions options)
     {
         if (options.AdminToken is null && !AdminGuard.IsLoopback(options.Admin.Host))
             throw new StartupException($"--admin {options.Admin} is not on loopback: set TOLLGATE_ADMIN_TOKEN, or " +
                 "listen on 127.0.0.1.");
-        RequireFree("--proxy", options.Proxy);
         RequireFree("--admin", options.Admin);
-        if (options.Proxy.Port != 0 && options.Proxy.Port == options.Admin.Port)
-            throw new StartupException($"--proxy and --admin both ask for port {options.Proxy.Port}.");
+    }
+
+    /// <summary>There is no application around a server that could serve them.</summary>
+    private static void RequireUpstreams(TollgateNode node)
+    {
+        var without = node.Publisher.Current.Apis.Where(a => a.IsApplication).Select(a => a.Name).ToArray();
+        if (without.Length > 0)
+            throw new StartupException($"'upstream: application' of {string.Join(", ", without)} is for an ASP.NET Core " +
+                "application that embeds Tollgate (docs/dotnet.md); here it must be a URL, as http://127.0.0.1:5000.");
     }
 
     /// <summary>A port in use is said before the file is applied or the journal opened.</summary>
@@ -129,7 +147,7 @@ public sealed class TollgateServer : IAsyncDisposable
         return app;
     }
 
-    private static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)
+    internal static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)
     {
         var builder = NewBuilder(
             node.Options, node.Options.Admin, logs, limits => limits.MaxRequestBodySize = 4 << 20);
@@ -174,7 +192,7 @@ public sealed class TollgateServer : IAsyncDisposable
         : IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) ? ip
         : throw new StartupException($"{address} must name an IP address or localhost to listen on.");
 
-    private static async Task ListenAsync(WebApplication app, string option, Uri address)
+    internal static async Task ListenAsync(WebApplication app, string option, Uri address)
     {
         try
         {
@@ -187,6 +205,6 @@ public sealed class TollgateServer : IAsyncDisposable
         }
     }
 
-    private static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>()
+    internal static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>()
         .Features.Get<IServerAddressesFeature>()!.Addresses.First());
 }

@@ -41,6 +41,7 @@ internal sealed class ApiReader(Findings findings)
     {
         const string example = "http://127.0.0.1:5000";
         if (findings.Text(node, example) is not { } text) return null;
+        if (text == "application") return PublishedApi.Application;
         var wrong = !HasScheme(text) || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0
             ? "it must be an absolute URL with http or https"
             : text.Any(c => c <= ' ' || c == '\\') ? "it holds a blank or a backslash"

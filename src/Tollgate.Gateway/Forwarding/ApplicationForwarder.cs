@@ -1,0 +1,70 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Tollgate.Gateway.Forwarding;
+
+/// <summary>
+/// Hands admitted calls to the application that the gate stands in, in place of an upstream. The application sees what
+/// an upstream would: the canonical path, who is calling, and no credential; the call is settled when its answer begins.
+/// </summary>
+internal sealed class ApplicationForwarder
+{
+    private readonly RequestDelegate _next;
+    private readonly UpstreamProxy.SettleCall _settle;
+    private readonly Func<object, Task> _atStart;
+
+    public ApplicationForwarder(RequestDelegate next, UpstreamProxy.SettleCall settle)
+    {
+        (_next, _settle) = (next, settle);
+        _atStart = state =>
+        {
+            var context = (HttpContext)state;
+            var call = GateCall.Of(context)!;
+            settle(call, context.Response.StatusCode, answered: true);
+            RateHeaders.Write(context.Response.Headers, call);
+            return Task.CompletedTask;
+        };
+    }
+
+    /// <summary>Runs the rest of the application. What it throws is its own: the call is settled as failed by whoever
+    /// called this, and is not billed.</summary>
+    public async Task ForwardAsync(HttpContext context, GateCall call)
+    {
+        Present(context.Request, call);
+        context.Response.OnStarting(_atStart, context);
+        await _next(context);
+        // an answer without a body has not started yet
+        if (context.Response.HasStarted || !context.RequestAborted.IsCancellationRequested)
+            _settle(call, context.Response.StatusCode, answered: true);
+        else
+            _settle(call, StatusCodes.Status499ClientClosedRequest, answered: false);
+    }
+
+    /// <summary>One reading of the path, and only the gate's word on who calls.</summary>
+    private static void Present(HttpRequest request, GateCall call)
+    {
+        var headers = request.Headers;
+        var api = call.Operation!.Api;
+        List<string>? gone = null;
+        foreach (var (name, value) in headers)
+        {
+            if (Withheld.Contains(name) || api.IsCredential(name)
+                || (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value))) (gone ??= []).Add(name);
+        }
+
+        foreach (var name in gone ?? []) headers.Remove(name);
+        request.Path = PathString.FromUriComponent(call.Target.Path.ToString());
+        headers["X-Request-Id"] = call.RequestId;
+        ref var decision = ref call.Decision;
+        if (decision.Consumer is not { } consumer || ReferenceEquals(consumer, ConsumerEntry.Anonymous))
+        {
+            headers["X-Anonymous-Consumer"] = "true";
+            return;
+        }
+
+        headers["X-Consumer-ID"] = consumer.Id;
+        headers["X-Consumer-Username"] = consumer.UsernameHeader;
+        if (consumer.CustomIdHeader is { } custom) headers["X-Consumer-Custom-ID"] = custom;
+        if (decision.Plan is { } plan) headers["X-Consumer-Groups"] = plan.Name;
+        if (decision.Credential is { } credential) headers["X-Credential-Identifier"] = credential.Id;
+    }
+}
