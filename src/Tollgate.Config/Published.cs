@@ -32,7 +32,7 @@ public sealed record PublishedApi
     /// </summary>
     public static Uri Application { get; } = new("application:/");
 
-    public bool IsApplication => Upstream == Application;
+    public bool IsApplication => Upstream.Scheme == Application.Scheme;
 
     /// <summary>False forwards for everybody, as the consumer <c>anonymous</c>.</summary>
     public required bool RequiresKey { get; init; }

@@ -18,11 +18,11 @@ public interface IGateExtension
     /// gate may say.</param>
     /// <param name="cancel">Ends with the caller's connection, and after the extension time-out.</param>
     /// <returns>Null to go on; else the answer, which ends the call and is not billed.</returns>
-    ValueTask<ExtensionAnswer?> OnCallAsync(GatedCall call, CancellationToken cancel);
+    public ValueTask<ExtensionAnswer?> OnCallAsync(GatedCall call, CancellationToken cancel);
 
     /// <summary>Before the headers of the answer leave, whoever gave it; for changing them. What it throws is logged
     /// and counted, and the answer leaves as it is.</summary>
-    void OnAnswer(GatedCall call, HttpResponse answer)
+    public void OnAnswer(GatedCall call, HttpResponse answer)
     {
     }
 }

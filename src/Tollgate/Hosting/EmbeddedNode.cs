@@ -61,7 +61,11 @@ internal sealed class EmbeddedNode(EmbeddedOptions options, IHttpForwarder forwa
             return gate;
         });
         var open = new Lazy<PassThrough>(() => new PassThrough(options.PassThrough, Node.Publisher));
-        return context => open.Value.TryOpen(context) ? next(context) : handler.Value.HandleAsync(context);
+        return context =>
+        {
+            context.SetEndpoint(null); // chosen by whatever reading of the path: not before the gate's
+            return open.Value.TryOpen(context) ? next(context) : handler.Value.HandleAsync(context);
+        };
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)

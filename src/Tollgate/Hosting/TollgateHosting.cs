@@ -35,15 +35,19 @@ public static class TollgateHosting
 
     /// <summary>
     /// Everything that comes after this is behind the gate: what no operation of the configuration matches is refused
-    /// (404), except below <see cref="EmbeddedOptions.PassThrough"/>. Put it before routing; an exception handler goes
-    /// before it.
+    /// (404), except below <see cref="EmbeddedOptions.PassThrough"/>. Routing is part of it; an exception handler goes before
+    /// it.
     /// </summary>
     public static IApplicationBuilder UseTollgate(this IApplicationBuilder app)
     {
         ArgumentNullException.ThrowIfNull(app);
         var node = app.ApplicationServices.GetService<EmbeddedNode>()
             ?? throw new InvalidOperationException("Call builder.AddTollgate() before app.UseTollgate().");
-        return app.Use(next => node.Gate(next, app.ApplicationServices.GetServices<IGateExtension>()));
+        app.Use(next => node.Gate(next, app.ApplicationServices.GetServices<IGateExtension>()));
+
+        // from the canonical path, not from the one that came: an application without a word on routing has it at the very
+        // beginning, and would choose an endpoint by another reading than the gate's
+        return app.UseRouting();
     }
 }
 

@@ -90,7 +90,6 @@ internal sealed class EmbeddedApp : IAsyncDisposable
             lock (Reached) Reached.Add($"{context.Request.Method} {context.Request.Path}");
             return next(context);
         });
-        _app.UseRouting();
         _app.MapGet("/health", () => "ok");
         _app.MapGet("/v1/quotes/{symbol}", (string symbol, HttpContext context) => Results.Json(new
         {

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Tollgate.Gateway.Extensions;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Hosting;
 
@@ -145,6 +146,37 @@ public sealed class EmbeddedTests
         Assert.Equal("extension_failed", problem.GetProperty("code").GetString());
         Assert.Empty(app.Reached);
         Assert.Equal(0, await app.UsageAsync());
+    }
+
+    [Fact]
+    public async Task The_gate_and_the_routing_of_the_application_read_one_path()
+    {
+        await using var app = await EmbeddedApp.StartAsync(Yaml);
+        var key = await app.SubscribeAsync("acme", "free");
+
+        // merged slashes first or dot segments first: two readers of this path could see two operations
+        using var answer = await RawAsync(app, "/v1/nothing//../quotes/ABC", key);
+        using var other = await RawAsync(app, "/v1/quotes//../nothing", key);
+
+        Assert.All(app.Reached, reached => Assert.Equal("GET /v1/nothing", reached));
+        Assert.Equal(app.Reached.Count, await app.UsageAsync());
+    }
+
+    [Fact]
+    public async Task A_server_refuses_an_api_that_only_an_application_could_serve()
+    {
+        var e = await Assert.ThrowsAsync<StartupException>(() => TestServer.StartAsync(Yaml));
+
+        Assert.Contains("quotes", e.Message, StringComparison.Ordinal);
+    }
+
+    private static Task<HttpResponseMessage> RawAsync(EmbeddedApp app, string target, string key)
+    {
+        var uri = new Uri($"{app.Callers.BaseAddress!.GetLeftPart(UriPartial.Authority)}{target}",
+            new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+        var request = new HttpRequestMessage(HttpMethod.Get, uri);
+        request.Headers.Add("apikey", key);
+        return app.Callers.SendAsync(request);
     }
 
     private sealed class Teapot : IGateExtension
