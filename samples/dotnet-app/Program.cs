@@ -22,5 +22,5 @@ app.MapGet("/v1/quotes/{symbol}", (string symbol, HttpContext context) => new
     price = "101.25",
     asked_by = GatedCall.Of(context)?.Consumer,
 });
-app.MapGet("/v1/quotes/{symbol}/history", (string symbol) => new { symbol, prices = new[] { "99.10", "101.25" } });
+app.MapGet("/v1/quotes/{symbol}/history", (string symbol) => new { symbol, lowest = "99.10", highest = "101.25" });
 app.Run();

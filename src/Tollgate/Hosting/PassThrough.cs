@@ -11,6 +11,8 @@ namespace Tollgate;
 /// </summary>
 internal sealed class PassThrough(IEnumerable<string> prefixes, Publisher publisher)
 {
+    private static readonly System.Buffers.SearchValues<char> s_notInPaths = System.Buffers.SearchValues.Create("?#%{}*");
+
     private readonly string[] _prefixes = [.. prefixes];
     private Open _open = new(Published.Nothing, []);
 
@@ -20,7 +22,7 @@ internal sealed class PassThrough(IEnumerable<string> prefixes, Publisher publis
         var faults = new List<string>();
         foreach (var prefix in prefixes)
         {
-            if (prefix.Length < 2 || prefix[0] != '/' || prefix[^1] == '/' || prefix.AsSpan().ContainsAny("?#%{}*"))
+            if (prefix.Length < 2 || prefix[0] != '/' || prefix[^1] == '/' || prefix.AsSpan().ContainsAny(s_notInPaths))
                 faults.Add($"PassThrough: '{prefix}' is no path below the root without a slash at its end, as '/health'.");
             else if (Gated(prefix, published) is { } operation)
                 faults.Add($"PassThrough: '{prefix}' would open the operation {operation.Name} ({operation.Template}) " +
