@@ -6,8 +6,8 @@ namespace Tollgate.Metering;
 
 /// <summary>
 /// Carries the journal into the rollups. One transaction holds the sums of a batch, the admissions that are still
-/// open, and the journal's new position: after a crash on either side the batch either happened or it did not, and
-/// nothing is counted twice.
+/// open, the identities of the events that were counted, and the journal's new position: after a crash on either side
+/// the batch either happened or it did not, and nothing is counted twice.
 /// </summary>
 public sealed class UsageDrain : IDisposable
 {
@@ -22,6 +22,8 @@ public sealed class UsageDrain : IDisposable
     private readonly Database _database;
     private readonly Clocks _clocks;
     private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly EventIdentities _identities = new();
+    private readonly EventAttribution _attribution;
     private readonly Dictionary<ulong, Admission> _open = [];
     private readonly Queue<(long At, ulong Position)> _marks = new();
     private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
@@ -30,11 +32,19 @@ public sealed class UsageDrain : IDisposable
     // false after a write whose end was not heard of: it may have been committed
     private bool _known = true;
 
-    public UsageDrain(UsageJournal journal, Database database, Clocks clocks)
+    // usage of nobody is stored, as far as this process knows
+    private bool _waits = true;
+
+    /// <param name="journal">What is drained.</param>
+    /// <param name="database">What it is drained into.</param>
+    /// <param name="clocks">Business time decides on which day an event's identity is remembered.</param>
+    /// <param name="terms">Reads the stretches of terms of a customer, for usage from outside.</param>
+    public UsageDrain(UsageJournal journal, Database database, Clocks clocks, ReadTerms terms)
     {
         _journal = journal;
         _database = database;
         _clocks = clocks;
+        _attribution = new EventAttribution(terms);
     }
 
     /// <summary>The id of the journal, as 8 hex digits.</summary>
@@ -79,12 +89,18 @@ public sealed class UsageDrain : IDisposable
             while (await DrainBatchAsync() == BatchSize)
             {
             }
+
+            if (_waits && _attribution.IsStale) await AttributeAsync();
         }
         finally
         {
             _turn.Release();
         }
     }
+
+    /// <summary>A customer, consumer or subscription changed: usage that was nobody's may be somebody's now, and is
+    /// looked at again at the next draining.</summary>
+    public void Reattribute() => _attribution.Forget();
 
     /// <summary>Deletes segments of the journal that nothing needs any more.</summary>
     public void Truncate()
@@ -107,31 +123,31 @@ public sealed class UsageDrain : IDisposable
         if (!_known) await LoadAsync();
         var position = _position;
         var count = _journal.Read(ref position, _batch);
-        if (count == 0) return 0;
-        var sums = new Dictionary<RollupKey, Sums>();
-        var opened = new Dictionary<ulong, Admission>();
-        var closed = new List<ulong>();
-        foreach (ref readonly var record in _batch.AsSpan(0, count))
-        {
-            Add(sums, record);
-            if (record.Kind == RecordKind.Admitted) opened[record.Sequence] = record.Admission;
-            else if (!opened.Remove(record.AdmissionSequence)) closed.Add(record.AdmissionSequence);
-        }
-
-        await WriteAsync(async db =>
+        var whole = EventGroups.Whole(_batch.AsSpan(0, count), position);
+        if (whole < count) position = _batch[whole].Sequence;
+        if (whole == 0) return 0;
+        var dropped = new List<int>();
+        var batch = await WriteAsync(async db =>
         {
             await MoveAsync(db, _position, position);
-            await UpsertAsync(db, sums);
-            await OpenAsync(db, opened);
-            foreach (var sequence in closed)
+            var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
+            foreach (ref readonly var record in _batch.AsSpan(0, whole)) sums.AddCall(record);
+            await AddEventsAsync(db, whole, sums, dropped);
+            await RollupStore.AddAsync(db, sums);
+            await OpenAsync(db, sums.Opened);
+            foreach (var sequence in sums.Closed)
                 await db.ExecuteAsync("delete from open_admissions where journal = @id and sequence = @sequence",
                     new { id = (long)_journal.Id, sequence = (long)sequence });
+            return sums;
         });
-        foreach (var (sequence, admission) in opened) _open[sequence] = admission;
-        foreach (var sequence in closed) _open.Remove(sequence);
+        _identities.Forget(dropped);
+        foreach (var (sequence, admission) in batch.Opened) _open[sequence] = admission;
+        foreach (var sequence in batch.Closed) _open.Remove(sequence);
         _position = position;
         Mark(position);
-        return count;
+
+        // a batch that was cut short is followed by another like a full one
+        return whole < count && count == BatchSize ? BatchSize : whole;
     }
 
     /// <summary>Reads where the store is: the position, and the admissions that wait for their settlement.</summary>
@@ -154,12 +170,76 @@ public sealed class UsageDrain : IDisposable
 
     /// <summary>Nobody but who drains this journal compares these rows before writing, so it waits for no other writer.
     /// </summary>
-    private async Task WriteAsync(Func<DbConnection, Task> write)
+    private async Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> write)
     {
         _known = false;
-        await _database.WriteAsync(Turn.OfJournal(_journal.Id), async db => { await write(db); return 0; });
+        var result = await _database.WriteAsync(Turn.OfJournal(_journal.Id), write);
         _known = true;
+        return result;
     }
+
+    /// <summary>Adds the events of the batch that were not counted before to their owners' sums; what is nobody's is
+    /// set aside.</summary>
+    private async Task AddEventsAsync(DbConnection db, int count, RollupBatch sums, List<int> dropped)
+    {
+        var groups = EventGroups.Find(_batch.AsSpan(0, count));
+        if (groups.Count == 0) return;
+        var today = EventIdentities.DayOf(Catalog.Micros.Now(_clocks.Business));
+        var fresh = await _identities.TakeAsync(db, _journal.Id, today, groups, dropped);
+        await _attribution.LearnAsync(db, fresh.Select(g => _batch[g.First].Subject));
+        var nobodys = new List<UnattributedRow>();
+        foreach (var group in fresh)
+        {
+            foreach (ref readonly var record in _batch.AsSpan(group.First, group.Count))
+            {
+                var row = UnattributedRow.Of(_journal.Id, record);
+                if (_attribution.Of(record.Subject, row.OccurredAt) is { } whose)
+                    sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+                else
+                    nobodys.Add(row);
+            }
+        }
+
+        if (nobodys.Count == 0) return;
+        await UnattributedStore.AddAsync(db, nobodys);
+        _waits = true;
+    }
+
+    /// <summary>Looks again at usage that was nobody's; what is somebody's now moves into the sums.</summary>
+    private async Task AttributeAsync()
+    {
+        var subjects = await _database.ReadAsync(UnattributedStore.SubjectsAsync);
+        foreach (var subject in subjects)
+        {
+            long? after = 0;
+            while (after is { } last) after = await AttributeAsync(subject, last);
+        }
+
+        _waits = subjects.Count > 0;
+        if (!_waits) return;
+
+        // nothing is read before the next change: these subjects are known to be nobody's
+        await _database.ReadAsync(async db => { await _attribution.LearnAsync(db, []); return 0; });
+    }
+
+    /// <returns>The last sequence that was looked at; null at the end.</returns>
+    private Task<long?> AttributeAsync(int subject, long after) => _database.WriteAsync<long?>(async db =>
+    {
+        await _attribution.LearnAsync(db, [subject]);
+        var rows = await UnattributedStore.OfSubjectAsync(db, subject, after, BatchSize);
+        var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
+        var moved = new List<UnattributedRow>();
+        foreach (var row in rows)
+        {
+            if (_attribution.Of(subject, row.OccurredAt) is not { } whose) continue;
+            sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+            moved.Add(row);
+        }
+
+        await RollupStore.AddAsync(db, sums);
+        await UnattributedStore.DeleteAsync(db, moved);
+        return rows.Count < BatchSize ? null : rows[^1].Sequence;
+    });
 
     /// <summary>Notes how far it was drained by when; of one instant the first is enough, since a clock may stand.</summary>
     private void Mark(ulong position)
@@ -171,63 +251,16 @@ public sealed class UsageDrain : IDisposable
 
     private async Task CloseUnknownAsync()
     {
-        var sums = new Dictionary<RollupKey, Sums>();
-        foreach (var admission in _open.Values)
-        {
-            var key = RollupKey.Of(admission);
-            sums[key] = sums.GetValueOrDefault(key) with { Unknown = sums.GetValueOrDefault(key).Unknown + 1 };
-        }
-
         await WriteAsync(async db =>
         {
-            await UpsertAsync(db, sums);
+            var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
+            foreach (var admission in _open.Values) sums.AddUnknown(admission);
+            await RollupStore.AddAsync(db, sums);
             await db.ExecuteAsync(
                 "delete from open_admissions where journal = @id", new { id = (long)_journal.Id });
+            return 0;
         });
         _open.Clear();
-    }
-
-    private static void Add(Dictionary<RollupKey, Sums> sums, in JournalRecord record)
-    {
-        var key = RollupKey.Of(record.Admission);
-        var sum = sums.GetValueOrDefault(key);
-        sums[key] = record.Kind == RecordKind.Admitted
-            ? sum with { Admitted = sum.Admitted + 1 }
-            : sum with { Quantity = checked(sum.Quantity + (record.Billable ? record.Quantity : 0)) };
-    }
-
-    private static async Task UpsertAsync(DbConnection db, Dictionary<RollupKey, Sums> sums)
-    {
-        if (sums.Count == 0) return;
-        await using var command = db.CreateCommand();
-        command.CommandText =
-            "insert into rollups (entitlement, period, consumer, meter, operation, method, bucket, admitted, quantity, " +
-            "unknown) values (@e, @p, @c, @m, @o, @v, @b, @a, @q, @u) " +
-            "on conflict (entitlement, period, consumer, meter, operation, method, bucket) do update set " +
-            "admitted = rollups.admitted + excluded.admitted, quantity = rollups.quantity + excluded.quantity, " +
-            "unknown = rollups.unknown + excluded.unknown";
-        string[] names = ["e", "p", "c", "m", "o", "v", "b", "a", "q", "u"];
-        var parameters = names.Select(name => Parameter(command, "@" + name)).ToArray();
-        // in one order on every node, so that two drains never wait for each other's rows
-        foreach (var (key, sum) in sums.OrderBy(s => s.Key))
-        {
-            long[] values =
-            [
-                key.Entitlement, key.Period, key.Consumer, UsageStore.CallsKey, key.Operation, key.Method, key.Bucket,
-                sum.Admitted, sum.Quantity, sum.Unknown,
-            ];
-            for (var i = 0; i < values.Length; i++) parameters[i].Value = values[i];
-            await command.ExecuteNonQueryAsync();
-        }
-    }
-
-    private static DbParameter Parameter(DbCommand command, string name)
-    {
-        var parameter = command.CreateParameter();
-        parameter.ParameterName = name;
-        parameter.DbType = System.Data.DbType.Int64;
-        command.Parameters.Add(parameter);
-        return parameter;
     }
 
     private Task OpenAsync(DbConnection db, Dictionary<ulong, Admission> opened) => db.ExecuteAsync(
@@ -261,19 +294,6 @@ public sealed class UsageDrain : IDisposable
         if (moved == 0)
             throw new StorageException($"The journal {Journal} is not at {from} in {_database.Path} any more.");
     }
-
-    private readonly record struct RollupKey(
-        int Entitlement, int Period, int Consumer, int Operation, byte Method, long Bucket) : IComparable<RollupKey>
-    {
-        public int CompareTo(RollupKey other) =>
-            (Entitlement, Period, Consumer, Operation, Method, Bucket).CompareTo(
-                (other.Entitlement, other.Period, other.Consumer, other.Operation, other.Method, other.Bucket));
-
-        public static RollupKey Of(in Admission a) => new(
-            a.Entitlement, a.Period, a.Consumer, a.Operation, a.Method, a.AdmittedAt - (a.AdmittedAt % UsageStore.Bucket));
-    }
-
-    private readonly record struct Sums(long Admitted, long Quantity, long Unknown);
 
     private sealed record OpenRow(
         long Sequence, long Entitlement, long Period, long Consumer, long Operation, long Method, long AdmittedAt)

@@ -38,7 +38,7 @@ public sealed class TollgateNode : IAsyncDisposable
         Feed = new ChangeFeed();
         Publisher = new Publisher(Database, Feed);
         Table = new GateTable(Database, Publisher);
-        Drain = new UsageDrain(Journal, Database, clocks);
+        Drain = new UsageDrain(Journal, Database, clocks, EntitlementStore.OfCustomerAsync);
         Config = new ConfigStore(Database, clocks.Business);
         Consumers = new ConsumerStore(Database, clocks.Business);
         Customers = new CustomerStore(Database, clocks.Business);
@@ -169,6 +169,7 @@ public sealed class TollgateNode : IAsyncDisposable
         var limited = Publisher.Current.Plans.SelectMany(p => p.Limits).Select(l => l.Per).ToHashSet();
         Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business, limited));
         Feed.Listen(Table.OnChangeAsync);
+        Feed.Listen(_ => { Drain.Reattribute(); return Task.CompletedTask; });
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
         _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));

@@ -10,10 +10,12 @@ namespace Tollgate.Metering;
 /// The log between a call and its bill: memory-mapped, preallocated, segmented, append-only. A record that was appended
 /// survives the death of the process, and after the next <see cref="Flush"/> the death of the machine.
 /// <para>
-/// A writer reserves first, when it may still refuse the call: <see cref="TryReserve"/> promises two slots that already
+/// A writer reserves first, when it may still refuse the call: <see cref="TryReserve()"/> promises two slots that already
 /// have blocks on disk, so neither append can fail. Each reservation ends in exactly one of <see cref="Release"/>
-/// (before <see cref="AppendAdmitted"/>) and <see cref="AppendSettled"/> (after it). Appends take no lock, except a
-/// short one where a segment begins, and allocate nothing. Any number of writers and readers may work at once.
+/// (before <see cref="AppendAdmitted"/>) and <see cref="AppendSettled"/> (after it). Room for measures is part of the
+/// reservation; events, corrections and further parts of a long stream ask for theirs when they come, and may be told
+/// that there is none. Appends take no lock, except a short one where a segment begins, and allocate nothing. Any
+/// number of writers and readers may work at once.
 /// </para>
 /// <para>
 /// Sequences count slots over all boots and only grow. A boot begins at its number × 2^20 or later: boots are
@@ -100,7 +102,7 @@ public sealed unsafe partial class UsageJournal : IDisposable
     public ulong NextSequence => Volatile.Read(ref counters.Next);
 
     /// <summary>
-    /// Why <see cref="TryReserve"/> says no, or soon will: a segment that cannot be prepared is told at once, while
+    /// Why <see cref="TryReserve()"/> says no, or soon will: a segment that cannot be prepared is told at once, while
     /// there is still room in the one before. Names the setting or the disk. Null when fine.
     /// </summary>
     public string? Trouble
@@ -148,11 +150,15 @@ public sealed unsafe partial class UsageJournal : IDisposable
         }
     }
 
+    /// <summary>Takes room for one admission and its settlement.</summary>
+    public bool TryReserve() => TryReserve(0);
+
     /// <summary>
-    /// Takes room for one admission and its settlement. False, and nothing taken, when MaxInFlight is reached, the
-    /// disk is full or the journal is closed; <see cref="Trouble"/> says which.
+    /// Takes room for one admission, its settlement and as many measures as the call may need between them. False, and
+    /// nothing taken, when MaxInFlight is reached, the disk is full or the journal is closed; <see cref="Trouble"/>
+    /// says which.
     /// </summary>
-    public bool TryReserve()
+    public bool TryReserve(int measures)
     {
         // Counted before closed is looked at: whoever closes waits for a count of zero.
         if (Interlocked.Increment(ref counters.InFlight) > options.MaxInFlight || closed || flushTrouble is not null)
@@ -160,21 +166,16 @@ public sealed unsafe partial class UsageJournal : IDisposable
             Leave();
             return false;
         }
-        ulong promised = Interlocked.Add(ref counters.Promised, SlotsPerCall);
-        ulong askAt = Volatile.Read(ref counters.AskAt);
-        // One caller per segment; the preparer sets the next mark, and after a failure its retry asks.
-        if (promised >= askAt && Interlocked.CompareExchange(ref counters.AskAt, ulong.MaxValue, askAt) == askAt)
-            Ask();
-        if (promised <= Volatile.Read(ref counters.Limit))
+        if (TryPromise((uint)(SlotsPerCall + measures)))
             return true;
-        Release();
+        Leave();
         return false;
     }
 
     /// <summary>Gives a reservation back that was not used: the call was refused after all.</summary>
-    public void Release()
+    public void Release(int measures = 0)
     {
-        Interlocked.Add(ref counters.Promised, unchecked((ulong)-SlotsPerCall));
+        GiveBack((uint)(SlotsPerCall + measures));
         Leave();
     }
 
@@ -199,7 +200,9 @@ public sealed unsafe partial class UsageJournal : IDisposable
     /// <summary>
     /// Records how the call ended, before its last byte leaves, and ends its reservation. Cannot fail.
     /// </summary>
-    public void AppendSettled(in Settlement settlement)
+    /// <param name="settlement">How it ended.</param>
+    /// <param name="unused">Measures that were reserved and not written.</param>
+    public void AppendSettled(in Settlement settlement, int unused = 0)
     {
         Append(new JournalRecord
         {
@@ -213,6 +216,8 @@ public sealed unsafe partial class UsageJournal : IDisposable
             Quantity = settlement.Quantity,
             LatencyMicros = settlement.LatencyMicros,
         });
+        if (unused > 0)
+            GiveBack((uint)unused);
         Leave();
     }
 

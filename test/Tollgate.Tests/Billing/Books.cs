@@ -7,7 +7,6 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Metering;
 using Tollgate.Storage;
-using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Billing;
 
@@ -18,7 +17,7 @@ public sealed class Books : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("tollgate-billing-").FullName;
     private int _plans;
 
-    public Books() => Database = TestDatabase.Open(_folder);
+    public Books() => Database = Database.Open(Path.Combine(_folder, "tollgate.db"));
 
     public Database Database { get; }
 
@@ -83,9 +82,10 @@ public sealed class Books : IAsyncDisposable
         {
             var keys = await ConfigStore.OperationKeysAsync(db, [("market", name, "/api/v1/" + name)]);
             await db.ExecuteAsync(
-                "insert into rollups values (@entitlement, @index, 0, @meter, @operation, 1, @bucket, @quantity, " +
-                "@quantity, 0) on conflict (entitlement, period, consumer, meter, operation, method, bucket) do update " +
-                "set admitted = rollups.admitted + @quantity, quantity = rollups.quantity + @quantity",
+                "insert into rollups (entitlement, period, consumer, meter, operation, method, bucket, admitted, " +
+                "quantity, unknown) values (@entitlement, @index, 0, @meter, @operation, 1, @bucket, @quantity, " +
+                "@quantity, 0) on conflict (entitlement, period, consumer, meter, operation, method, dimensions, bucket) " +
+                "do update set admitted = rollups.admitted + @quantity, quantity = rollups.quantity + @quantity",
                 new
                 {
                     entitlement,

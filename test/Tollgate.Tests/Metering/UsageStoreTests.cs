@@ -127,7 +127,8 @@ public sealed class UsageStoreTests
     {
         await books.SqlAsync("insert into operation_keys values (1, 'market', 'data', '/v1/data'), " +
             "(2, 'market', 'quote', '/v1/quote')");
-        await books.SqlAsync($"insert into rollups values {rows}");
+        await books.SqlAsync("insert into rollups (entitlement, period, consumer, meter, operation, " +
+            $"method, bucket, admitted, quantity, unknown) values {rows}");
     }
 
     private static async Task<IReadOnlyList<UsageRow>> AskAsync(Books books, UsageQuery query) =>
