@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Tollgate.Metering;
 
 /// <summary>An event of a batch: its records stand in a row.</summary>
