@@ -39,6 +39,7 @@ return args switch
     ["run", .. var rest] => Dotnet(["run", "--project", "src/Tollgate.Server", "--", "demo", .. rest]),
     ["check"] => Check(),
     ["bench", .. var rest] => Bench("e2e", rest),
+    ["drain", .. var rest] => Bench("drain", rest),
     ["torture", .. var rest] => Bench("torture", rest),
     ["soak", .. var rest] => Bench("soak", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
@@ -51,6 +52,7 @@ int Usage()
         dotnet dev.cs run      the demo: server, sample upstream, plans and keys
         dotnet dev.cs check    build everything, warnings are errors, and run all tests
         dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
+        dotnet dev.cs drain    measure how fast a journal is drained and archived
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs install  install the Debian packages that tests and bench start

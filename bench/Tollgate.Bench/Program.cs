@@ -12,6 +12,7 @@ if (args is ["micro", .. var rest])
 var root = new RootCommand("Measures Tollgate against its peers. `micro` runs the BenchmarkDotNet switcher.")
 {
     EndToEndCommand.Create(),
+    DrainBench.Create(),
     TortureCommand.Create(),
     SoakCommand.Create(),
     BareYarp.CreateCommand(),

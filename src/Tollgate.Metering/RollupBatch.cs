@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tollgate.Catalog;
 
 namespace Tollgate.Metering;
@@ -7,9 +8,31 @@ internal readonly record struct RollupKey(
     int Entitlement, int Period, int Consumer, int Meter, int Operation, byte Method, int Dimensions, long Bucket)
     : IComparable<RollupKey>
 {
-    public int CompareTo(RollupKey other) =>
-        (Entitlement, Period, Consumer, Meter, Operation, Method, Dimensions, Bucket).CompareTo((other.Entitlement,
-            other.Period, other.Consumer, other.Meter, other.Operation, other.Method, other.Dimensions, other.Bucket));
+    // the drain looks a key up for each record: what differs between rows of one batch decides
+    public override int GetHashCode()
+    {
+        var hash = ((uint)Entitlement * 0x9E3779B1u) ^ ((uint)Consumer * 0x85EBCA6Bu) ^ ((uint)Operation * 0xC2B2AE35u)
+            ^ ((uint)Meter * 0x27D4EB2Fu) ^ (uint)(Bucket / UsageStore.Bucket) ^ ((uint)Dimensions << 8) ^ Method;
+        return (int)(hash ^ (hash >> 15));
+    }
+
+    public bool Equals(RollupKey other) => Entitlement == other.Entitlement && Consumer == other.Consumer
+        && Bucket == other.Bucket && Operation == other.Operation && Meter == other.Meter && Period == other.Period
+        && Method == other.Method && Dimensions == other.Dimensions;
+
+    /// <summary>The order of the primary key.</summary>
+    public int CompareTo(RollupKey other)
+    {
+        var order = Entitlement.CompareTo(other.Entitlement);
+        if (order == 0) order = Period.CompareTo(other.Period);
+        if (order == 0) order = Consumer.CompareTo(other.Consumer);
+        if (order == 0) order = Meter.CompareTo(other.Meter);
+        if (order == 0) order = Operation.CompareTo(other.Operation);
+        if (order == 0) order = Method.CompareTo(other.Method);
+        if (order == 0) order = Dimensions.CompareTo(other.Dimensions);
+        return order == 0 ? Bucket.CompareTo(other.Bucket) : order;
+    }
+
 
     public static RollupKey Of(in Admission a, int meter, int dimensions) => new(
         a.Entitlement, a.Period, a.Consumer, meter, a.Operation, a.Method, dimensions, BucketOf(a.AdmittedAt));
@@ -102,8 +125,12 @@ internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters)
     public void AddUnknown(in Admission admission) =>
         Add(RollupKey.Of(admission, Meter.CallsKey, 0), new RollupSum(0, 0, 1, 0, 0));
 
-    public Aggregation AggregationOf(int meter) => meters.GetValueOrDefault(meter, Aggregation.Sum);
+    public Aggregation AggregationOf(int meter) =>
+        meter == Meter.CallsKey ? Aggregation.Sum : meters.GetValueOrDefault(meter, Aggregation.Sum);
 
-    private void Add(in RollupKey key, in RollupSum sum) =>
-        Sums[key] = Sums.TryGetValue(key, out var before) ? before.With(AggregationOf(key.Meter), sum) : sum;
+    private void Add(in RollupKey key, in RollupSum sum)
+    {
+        ref var before = ref CollectionsMarshal.GetValueRefOrAddDefault(Sums, key, out var known);
+        before = known ? before.With(AggregationOf(key.Meter), sum) : sum;
+    }
 }

@@ -2,6 +2,7 @@ using System.Data;
 using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
+using Tollgate.Storage;
 
 namespace Tollgate.Metering;
 
@@ -16,9 +17,16 @@ internal static class RollupStore
         "quantity", "unknown", "items", "latest_at",
     ];
 
-    private static readonly string s_values =
-        $"insert into rollups ({string.Join(", ", s_columns)}) values ({string.Join(", ", s_columns.Select(c => "@" + c))}) " +
-        "on conflict (entitlement, period, consumer, meter, operation, method, dimensions, bucket) do update set " +
+    /// <summary>So many rows change more pages than SQLite keeps in memory by itself.</summary>
+    private const int ManyRows = 8_192;
+
+    /// <summary>Rows of one statement. SQLite takes 32,766 parameters, PostgreSQL 65,535.</summary>
+    private const int RowsAtOnce = 64;
+
+    private static readonly string s_insert = $"insert into rollups ({string.Join(", ", s_columns)}) values ";
+
+    private const string OnConflict =
+        " on conflict (entitlement, period, consumer, meter, operation, method, dimensions, bucket) do update set " +
         "admitted = rollups.admitted + excluded.admitted, unknown = rollups.unknown + excluded.unknown, " +
         "items = rollups.items + excluded.items, latest_at = case when excluded.latest_at > rollups.latest_at then " +
         "excluded.latest_at else rollups.latest_at end, quantity = ";
@@ -36,11 +44,11 @@ internal static class RollupStore
 
     public static async Task AddAsync(DbConnection db, RollupBatch batch)
     {
+        if (batch.Sums.Count > ManyRows) await Sql.WidenAsync(db);
         // in one order on every node, so that two drains never wait for each other's rows
-        var ordered = batch.Sums.OrderBy(s => s.Key);
-        foreach (var sums in ordered.GroupBy(s => QuantityOf(batch.AggregationOf(s.Key.Meter)))
+        foreach (var sums in batch.Sums.GroupBy(s => QuantityOf(batch.AggregationOf(s.Key.Meter)))
             .OrderBy(g => g.Key, StringComparer.Ordinal))
-            await UpsertAsync(db, s_values + sums.Key, sums);
+            await UpsertAsync(db, sums.Key, sums.ToArray());
         if (batch.Uniques.Count > 0) await AddAsync(db, batch.Uniques);
     }
 
@@ -55,20 +63,43 @@ internal static class RollupStore
     private static string Pick(string condition) =>
         $"case when {condition} then excluded.quantity else rollups.quantity end";
 
-    private static async Task UpsertAsync(
-        DbConnection db, string sql, IEnumerable<KeyValuePair<RollupKey, RollupSum>> sums)
+    /// <summary>In the order of the primary key, so that neighbours change the same pages; many rows to a statement.
+    /// </summary>
+    private static async Task UpsertAsync(DbConnection db, string quantity, KeyValuePair<RollupKey, RollupSum>[] sums)
     {
-        await using var command = Command(db, sql, s_columns);
-        foreach (var (key, sum) in sums)
+        Array.Sort(sums, static (a, b) => a.Key.CompareTo(b.Key));
+        var rest = sums.Length % RowsAtOnce;
+        if (sums.Length > rest)
         {
-            Fill(command,
+            await using var command = Command(db, Statement(RowsAtOnce, quantity), RowsAtOnce * s_columns.Length);
+            await command.PrepareAsync();
+            for (var at = 0; at + RowsAtOnce <= sums.Length; at += RowsAtOnce)
+                await UpsertAsync(command, sums, at, RowsAtOnce);
+        }
+
+        if (rest == 0) return;
+        await using var last = Command(db, Statement(rest, quantity), rest * s_columns.Length);
+        await UpsertAsync(last, sums, sums.Length - rest, rest);
+    }
+
+    private static Task UpsertAsync(DbCommand command, KeyValuePair<RollupKey, RollupSum>[] sums, int at, int rows)
+    {
+        for (var row = 0; row < rows; row++)
+        {
+            var (key, sum) = sums[at + row];
+            Fill(command, row * s_columns.Length,
             [
                 key.Entitlement, key.Period, key.Consumer, key.Meter, key.Operation, key.Method, key.Dimensions,
                 key.Bucket, sum.Admitted, sum.Quantity, sum.Unknown, sum.Items, sum.LatestAt,
             ]);
-            await command.ExecuteNonQueryAsync();
         }
+
+        return command.ExecuteNonQueryAsync();
     }
+
+    private static string Statement(int rows, string quantity) => s_insert + string.Join(", ", Enumerable.Range(0, rows)
+        .Select(row => $"({string.Join(", ", s_columns.Select((_, i) => Name(row * s_columns.Length + i)))})")) +
+        OnConflict + quantity;
 
     private static async Task AddAsync(DbConnection db, IEnumerable<UniqueValue> values)
     {
@@ -78,10 +109,11 @@ internal static class RollupStore
         ];
         await using var command = Command(db,
             $"insert into unique_values ({string.Join(", ", columns)}) values " +
-            $"({string.Join(", ", columns.Select(c => "@" + c))}) on conflict do nothing", columns);
+            $"({string.Join(", ", columns.Select((_, i) => Name(i)))}) on conflict do nothing", columns.Length);
+        await command.PrepareAsync();
         foreach (var (row, hash) in values)
         {
-            Fill(command,
+            Fill(command, 0,
             [
                 row.Entitlement, row.Period, row.Consumer, row.Meter, row.Operation, row.Method, row.Dimensions,
                 row.Bucket, hash,
@@ -90,14 +122,14 @@ internal static class RollupStore
         }
     }
 
-    private static DbCommand Command(DbConnection db, string sql, string[] columns)
+    private static DbCommand Command(DbConnection db, string sql, int parameters)
     {
         var command = db.CreateCommand();
         command.CommandText = sql;
-        foreach (var column in columns)
+        for (var i = 0; i < parameters; i++)
         {
             var parameter = command.CreateParameter();
-            parameter.ParameterName = "@" + column;
+            parameter.ParameterName = Name(i);
             parameter.DbType = DbType.Int64;
             command.Parameters.Add(parameter);
         }
@@ -105,8 +137,10 @@ internal static class RollupStore
         return command;
     }
 
-    private static void Fill(DbCommand command, ReadOnlySpan<long> values)
+    private static string Name(int number) => $"@p{number}";
+
+    private static void Fill(DbCommand command, int from, ReadOnlySpan<long> values)
     {
-        for (var i = 0; i < values.Length; i++) command.Parameters[i].Value = values[i];
+        for (var i = 0; i < values.Length; i++) command.Parameters[from + i].Value = values[i];
     }
 }

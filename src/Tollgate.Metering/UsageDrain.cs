@@ -4,6 +4,9 @@ using Tollgate.Storage;
 
 namespace Tollgate.Metering;
 
+/// <summary>Reads records from a position on and moves it behind them; 0 when there is nothing (more).</summary>
+internal delegate int ReadRecords(ref ulong position, Span<JournalRecord> into);
+
 /// <summary>
 /// Carries the journal into the rollups. One transaction holds the sums of a batch, the admissions that are still
 /// open, the identities of the events that were counted, and the journal's new position: after a crash on either side
@@ -11,14 +14,23 @@ namespace Tollgate.Metering;
 /// </summary>
 public sealed class UsageDrain : IDisposable
 {
-    /// <summary>Records in one transaction, at most.</summary>
+    /// <summary>Records that are read at once.</summary>
     public const int BatchSize = 16_384;
+
+    /// <summary>A transaction ends when it has so many records, or changes so many rows of the rollups: catching up
+    /// after hours, the sums of many records are one row, and other writers still get their turn.</summary>
+    private const int MostRecords = 128 * BatchSize;
+
+    /// <inheritdoc cref="MostRecords"/>
+    private const int MostRows = 262_144;
 
     /// <summary>Drained records are kept this long, business time: limits per second and minute are rebuilt from them.
     /// </summary>
     private const long KeepMicros = 2 * 60 * 1_000_000L;
 
-    private readonly UsageJournal _journal;
+    private readonly UsageJournal? _journal;
+    private readonly uint _id;
+    private readonly ReadRecords _read;
     private readonly Database _database;
     private readonly Clocks _clocks;
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -28,6 +40,7 @@ public sealed class UsageDrain : IDisposable
     private readonly Queue<(long At, ulong Position)> _marks = new();
     private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
     private ulong _position;
+    private ulong _old;
 
     // false after a write whose end was not heard of: it may have been committed
     private bool _known = true;
@@ -40,43 +53,64 @@ public sealed class UsageDrain : IDisposable
     /// <param name="clocks">Business time decides on which day an event's identity is remembered.</param>
     /// <param name="terms">Reads the stretches of terms of a customer, for usage from outside.</param>
     public UsageDrain(UsageJournal journal, Database database, Clocks clocks, ReadTerms terms)
+        : this(journal.Id, journal.Read, database, clocks, terms) => _journal = journal;
+
+    /// <summary>Drains the records of a journal out of something else than the journal.</summary>
+    internal UsageDrain(uint id, ReadRecords read, Database database, Clocks clocks, ReadTerms terms)
     {
-        _journal = journal;
+        _id = id;
+        _read = read;
         _database = database;
         _clocks = clocks;
         _attribution = new EventAttribution(terms);
     }
 
     /// <summary>The id of the journal, as 8 hex digits.</summary>
-    public string Journal => _journal.Id.ToString("x8");
+    public string Journal => _id.ToString("x8");
+
+    /// <summary>Everything before this is in the rollups.</summary>
+    public ulong Position => Volatile.Read(ref _position);
 
     /// <summary>
     /// Takes up where the last process stopped: drains what it left, then closes its open admissions as unknown. They
     /// count against limits and bill nothing. Called before the first call is let in.
     /// </summary>
+    /// <param name="archive">Where records are read from that this database has never seen and the journal does not have
+    /// any more: the database was restored from a backup.</param>
     /// <exception cref="InvalidDataException">The journal has calls, and the database has never seen it: one of the two
-    /// is somebody else's, and draining would bill these calls to whoever has their numbers now.</exception>
-    public async Task RecoverAsync()
+    /// is somebody else's, and draining would bill these calls to whoever has their numbers now. Or records that it has
+    /// not seen are nowhere.</exception>
+    public async Task RecoverAsync(UsageArchive? archive = null)
     {
+        var journal = _journal!;
         await _database.WriteAsync(async db =>
         {
             var position = await db.ExecuteScalarAsync<long?>(
-                "select position from journals where id = @id", new { id = (long)_journal.Id });
-            if (position is null && _journal.Recovery.Records > 0)
+                "select position from journals where id = @id", new { id = (long)_id });
+            if (position is null && journal.Recovery.Records > 0)
                 throw new InvalidDataException(
-                    $"The journal holds {_journal.Recovery.Records} records that {_database.Path} knows nothing of. " +
+                    $"The journal holds {journal.Recovery.Records} records that {_database.Path} knows nothing of. " +
                     "Restore the database that belongs to it, or move the folder 'journal' away as well.");
             if (position is not null) return;
             await db.ExecuteAsync("insert into journals (id, position, drained_at) values (@id, @first, @now)", new
             {
-                id = (long)_journal.Id,
-                first = checked((long)_journal.FirstSequence),
+                id = (long)_id,
+                first = checked((long)journal.FirstSequence),
                 now = Catalog.Micros.Now(_clocks.Machine),
             });
         });
         await LoadAsync();
+        if (archive is not null && _position < journal.FirstSequence) await CatchUpFromAsync(archive);
         await CatchUpAsync();
-        if (_open.Count > 0) await CloseUnknownAsync();
+        await CloseUnknownAsync(new HashSet<ulong>());
+    }
+
+    /// <summary>Drains all that there is from a position on, into rollups that hold what lies before. For admissions that
+    /// are open at the end see <see cref="CloseUnknownAsync"/>.</summary>
+    internal Task DrainFromAsync(ulong position)
+    {
+        _position = position;
+        return CatchUpAsync();
     }
 
     /// <summary>Drains until nothing committed is left. Calls that are answered when this begins are in the store when
@@ -86,7 +120,7 @@ public sealed class UsageDrain : IDisposable
         await _turn.WaitAsync();
         try
         {
-            while (await DrainBatchAsync() == BatchSize)
+            while (await DrainBatchAsync(_read))
             {
             }
 
@@ -98,12 +132,28 @@ public sealed class UsageDrain : IDisposable
         }
     }
 
+    /// <summary>Nothing is drained while the work runs; calls go on and wait in the journal.</summary>
+    internal async Task<T> HoldAsync<T>(Func<Task<T>> work)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            return await work();
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
     /// <summary>A customer, consumer or subscription changed: usage that was nobody's may be somebody's now, and is
     /// looked at again at the next draining.</summary>
     public void Reattribute() => _attribution.Forget();
 
-    /// <summary>Deletes segments of the journal that nothing needs any more.</summary>
-    public void Truncate()
+    /// <summary>Deletes segments of the journal that nothing needs any more: drained for two minutes, and archived.
+    /// </summary>
+    /// <param name="archived">Everything before it stands in the archive.</param>
+    public void Truncate(ulong archived = ulong.MaxValue)
     {
         var horizon = Catalog.Micros.Now(_clocks.Business) - KeepMicros;
         lock (_marks)
@@ -111,43 +161,73 @@ public sealed class UsageDrain : IDisposable
             while (_marks.TryPeek(out var mark) && mark.At < horizon)
             {
                 _marks.Dequeue();
-                _journal.TruncateBefore(mark.Position);
+                _old = mark.Position;
             }
+
+            _journal!.TruncateBefore(Math.Min(_old, archived));
         }
     }
 
     public void Dispose() => _turn.Dispose();
 
-    private async Task<int> DrainBatchAsync()
+    /// <summary>Drains up to where the journal begins out of the archive.</summary>
+    private async Task CatchUpFromAsync(UsageArchive archive)
+    {
+        using var records = await archive.RecordsAsync(_position);
+        while (await DrainBatchAsync(records.Read))
+        {
+        }
+    }
+
+    /// <summary>One transaction of records.</summary>
+    /// <returns>Whether there may be more.</returns>
+    private async Task<bool> DrainBatchAsync(ReadRecords read)
     {
         if (!_known) await LoadAsync();
-        var position = _position;
-        var count = _journal.Read(ref position, _batch);
-        var whole = EventGroups.Whole(_batch.AsSpan(0, count), position);
-        if (whole < count) position = _batch[whole].Sequence;
-        if (whole == 0) return 0;
+        var (position, more) = (_position, true);
+        if (ReadWhole(read, ref position, ref more) == 0) return false;
         var dropped = new List<int>();
         var batch = await WriteAsync(async db =>
         {
-            await MoveAsync(db, _position, position);
+            // from the start again, should the store run this a second time
+            (position, more) = (_position, true);
+            dropped.Clear();
             var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
-            foreach (ref readonly var record in _batch.AsSpan(0, whole)) sums.AddCall(record);
-            await AddEventsAsync(db, whole, sums, dropped);
+            for (var records = 0; more && records < MostRecords && sums.Sums.Count < MostRows;)
+            {
+                var count = ReadWhole(read, ref position, ref more);
+                records += count;
+                foreach (ref readonly var record in _batch.AsSpan(0, count)) sums.AddCall(record);
+                await AddEventsAsync(db, count, sums, dropped);
+            }
+
             await RollupStore.AddAsync(db, sums);
-            await OpenAsync(db, sums.Opened);
-            foreach (var sequence in sums.Closed)
-                await db.ExecuteAsync("delete from open_admissions where journal = @id and sequence = @sequence",
-                    new { id = (long)_journal.Id, sequence = (long)sequence });
+            await OpenAdmissions.AddAsync(db, _id, sums.Opened);
+            await OpenAdmissions.CloseAsync(db, _id, sums.Closed);
+            await MoveAsync(db, _position, position);
             return sums;
         });
         _identities.Forget(dropped);
         foreach (var (sequence, admission) in batch.Opened) _open[sequence] = admission;
         foreach (var sequence in batch.Closed) _open.Remove(sequence);
-        _position = position;
+        Volatile.Write(ref _position, position);
         Mark(position);
+        return more;
+    }
+
+    /// <summary>Fills the batch with records of whole events.</summary>
+    /// <param name="read">Where from.</param>
+    /// <param name="position">Moved behind what was read.</param>
+    /// <param name="more">False when nothing else is there now.</param>
+    private int ReadWhole(ReadRecords read, ref ulong position, ref bool more)
+    {
+        var count = read(ref position, _batch);
+        var whole = EventGroups.Whole(_batch.AsSpan(0, count), position);
 
         // a batch that was cut short is followed by another like a full one
-        return whole < count && count == BatchSize ? BatchSize : whole;
+        more = count == BatchSize;
+        if (whole < count) position = _batch[whole].Sequence;
+        return whole;
     }
 
     /// <summary>Reads where the store is: the position, and the admissions that wait for their settlement.</summary>
@@ -155,14 +235,11 @@ public sealed class UsageDrain : IDisposable
     {
         await _database.ReadAsync(async db =>
         {
-            var id = (long)_journal.Id;
+            var id = (long)_id;
             _position = (ulong)await db.ExecuteScalarAsync<long>(
                 "select position from journals where id = @id", new { id });
             _open.Clear();
-            foreach (var row in await db.QueryAsync<OpenRow>(
-                "select sequence, entitlement, period, consumer, operation, method, admitted_at from open_admissions " +
-                "where journal = @id", new { id }))
-                _open[(ulong)row.Sequence] = row.Admission;
+            foreach (var (sequence, admission) in await OpenAdmissions.ReadAsync(db, _id)) _open[sequence] = admission;
             return 0;
         });
         _known = true;
@@ -173,7 +250,7 @@ public sealed class UsageDrain : IDisposable
     private async Task<T> WriteAsync<T>(Func<DbConnection, Task<T>> write)
     {
         _known = false;
-        var result = await _database.WriteAsync(Turn.OfJournal(_journal.Id), write);
+        var result = await _database.WriteAsync(Turn.OfJournal(_id), write);
         _known = true;
         return result;
     }
@@ -185,14 +262,14 @@ public sealed class UsageDrain : IDisposable
         var groups = EventGroups.Find(_batch.AsSpan(0, count));
         if (groups.Count == 0) return;
         var today = EventIdentities.DayOf(Catalog.Micros.Now(_clocks.Business));
-        var fresh = await _identities.TakeAsync(db, _journal.Id, today, groups, dropped);
+        var fresh = await _identities.TakeAsync(db, _id, today, groups, dropped);
         await _attribution.LearnAsync(db, fresh.Select(g => _batch[g.First].Subject));
         var nobodys = new List<UnattributedRow>();
         foreach (var group in fresh)
         {
             foreach (ref readonly var record in _batch.AsSpan(group.First, group.Count))
             {
-                var row = UnattributedRow.Of(_journal.Id, record);
+                var row = UnattributedRow.Of(_id, record);
                 if (_attribution.Of(record.Subject, row.OccurredAt) is { } whose)
                     sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
                 else
@@ -249,35 +326,22 @@ public sealed class UsageDrain : IDisposable
             if (_marks.Count == 0 || _marks.Last().At != now) _marks.Enqueue((now, position));
     }
 
-    private async Task CloseUnknownAsync()
+    /// <summary>Admissions of processes that are dead: they count against limits and bill nothing.</summary>
+    /// <param name="underWay">Those that may still settle.</param>
+    internal async Task CloseUnknownAsync(IReadOnlySet<ulong> underWay)
     {
+        var dead = _open.Where(o => !underWay.Contains(o.Key)).ToArray();
+        if (dead.Length == 0) return;
         await WriteAsync(async db =>
         {
             var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
-            foreach (var admission in _open.Values) sums.AddUnknown(admission);
+            foreach (var (_, admission) in dead) sums.AddUnknown(admission);
             await RollupStore.AddAsync(db, sums);
-            await db.ExecuteAsync(
-                "delete from open_admissions where journal = @id", new { id = (long)_journal.Id });
+            await OpenAdmissions.CloseAsync(db, _id, dead.Select(o => o.Key));
             return 0;
         });
-        _open.Clear();
+        foreach (var (sequence, _) in dead) _open.Remove(sequence);
     }
-
-    private Task OpenAsync(DbConnection db, Dictionary<ulong, Admission> opened) => db.ExecuteAsync(
-        "insert into open_admissions (journal, sequence, entitlement, period, consumer, operation, method, " +
-        "admitted_at) values (@journal, @sequence, @Entitlement, @Period, @Consumer, @Operation, @Method, " +
-        "@AdmittedAt)",
-        opened.Select(o => new
-        {
-            journal = (long)_journal.Id,
-            sequence = (long)o.Key,
-            o.Value.Entitlement,
-            o.Value.Period,
-            o.Value.Consumer,
-            o.Value.Operation,
-            Method = (int)o.Value.Method,
-            o.Value.AdmittedAt,
-        }));
 
     /// <summary>Compares and sets: a batch that was committed, though its commit was never answered, is not taken
     /// twice.</summary>
@@ -286,27 +350,12 @@ public sealed class UsageDrain : IDisposable
         var moved = await db.ExecuteAsync(
             "update journals set position = @to, drained_at = @now where id = @id and position = @from", new
             {
-                id = (long)_journal.Id,
+                id = (long)_id,
                 from = checked((long)from),
                 to = checked((long)to),
                 now = Catalog.Micros.Now(_clocks.Machine),
             });
         if (moved == 0)
             throw new StorageException($"The journal {Journal} is not at {from} in {_database.Path} any more.");
-    }
-
-    private sealed record OpenRow(
-        long Sequence, long Entitlement, long Period, long Consumer, long Operation, long Method, long AdmittedAt)
-    {
-        public Admission Admission => new()
-        {
-            AdmittedAt = AdmittedAt,
-            Entitlement = (int)Entitlement,
-            Period = (int)Period,
-            Consumer = (int)Consumer,
-            Operation = (int)Operation,
-            Credential = 0,
-            Method = (byte)Method,
-        };
     }
 }

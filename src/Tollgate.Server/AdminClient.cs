@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text.Json;
 
 namespace Tollgate.Server;
@@ -17,7 +18,31 @@ internal static class AdminClient
     /// <param name="admin">Address of the admin API.</param>
     /// <param name="path">Path and query, escaped.</param>
     /// <param name="json">What is asked for.</param>
-    public static async Task<int> PrintAsync(string admin, string path, bool json)
+    public static Task<int> PrintAsync(string admin, string path, bool json) =>
+        SendAsync(admin, HttpMethod.Get, path, null, json, async response =>
+            Console.WriteLine((await response.Content.ReadAsStringAsync()).TrimEnd()));
+
+    /// <summary>Posts a body, and prints the answer: in words of the command's, or as it is.</summary>
+    public static Task<int> PostAsync(string admin, string path, object body, bool json, Func<JsonElement, string> words) =>
+        SendAsync(admin, HttpMethod.Post, path, JsonContent.Create(body), json: true, async response =>
+        {
+            var text = await response.Content.ReadAsStringAsync();
+            using var answer = JsonDocument.Parse(text);
+            Console.WriteLine(json ? text.TrimEnd() : words(answer.RootElement));
+        });
+
+    /// <summary>Saves the answer to a GET; a file that is there is replaced when the answer is whole.</summary>
+    public static Task<int> SaveAsync(string admin, string path, string file) =>
+        SendAsync(admin, HttpMethod.Get, path, null, json: false, async response =>
+        {
+            var unborn = file + ".part";
+            await using (var target = new FileStream(unborn, FileMode.Create)) await response.Content.CopyToAsync(target);
+            File.Move(unborn, file, overwrite: true);
+            Console.WriteLine($"{file}: {new FileInfo(file).Length} bytes");
+        });
+
+    private static async Task<int> SendAsync(
+        string admin, HttpMethod method, string path, HttpContent? content, bool json, Func<HttpResponseMessage, Task> take)
     {
         if (!Uri.TryCreate(admin, UriKind.Absolute, out var address) || !address.Scheme.StartsWith("http", StringComparison.Ordinal))
         {
@@ -25,21 +50,22 @@ internal static class AdminClient
             return ExitCode.Usage;
         }
 
-        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(100) };
+        // an export or a replay may take long; a server that is gone is noticed by its connection
+        using var client = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, admin.TrimEnd('/') + path);
+            using var request = new HttpRequestMessage(method, admin.TrimEnd('/') + path) { Content = content };
             request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(json ? "application/json" : "text/plain"));
             if (Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token)
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            using var response = await client.SendAsync(request);
-            var body = await response.Content.ReadAsStringAsync();
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
             if (response.IsSuccessStatusCode)
             {
-                Console.WriteLine(body.TrimEnd());
+                await take(response);
                 return ExitCode.Ok;
             }
 
+            var body = await response.Content.ReadAsStringAsync();
             Console.Error.WriteLine(json ? body : DetailOf(body));
             if (response.StatusCode == HttpStatusCode.Unauthorized)
                 Console.Error.WriteLine("This command sends the token that TOLLGATE_ADMIN_TOKEN holds.");

@@ -21,12 +21,32 @@ internal static class InvoiceCommand
         {
             customer, period, admin, json,
         };
+        command.Subcommands.Add(Explain());
         command.SetAction((parsed, _) =>
         {
             var query = "?customer=" + Uri.EscapeDataString(parsed.GetValue(customer)!);
             if (parsed.GetValue(period) is { Length: > 0 } p) query += "&period=" + Uri.EscapeDataString(p);
             return AdminClient.PrintAsync(
                 parsed.GetValue(admin)!, "/v1/invoices/preview" + query, parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    /// <summary><c>tollgate invoice explain 2026-000001 --line 7</c>.</summary>
+    private static Command Explain()
+    {
+        var invoice = new Argument<string>("invoice") { Description = "Number or id of an issued invoice." };
+        var line = new Option<int>("--line") { Description = "Which line, from 1.", Required = true };
+        var file = new Option<string>("--out") { Description = "Save all of them: calls.parquet or calls.csv." };
+        var (admin, json) = (AdminClient.Address(), AdminClient.Json());
+        var command = new Command("explain", "Show the calls that a line of an invoice asks for.") { invoice, line, file, admin, json };
+        command.SetAction((parsed, _) =>
+        {
+            var path = $"/v1/invoices/{Uri.EscapeDataString(parsed.GetValue(invoice)!)}/lines/{parsed.GetValue(line)}/calls";
+            if (parsed.GetValue(file) is not { Length: > 0 } target)
+                return AdminClient.PrintAsync(parsed.GetValue(admin)!, path, parsed.GetValue(json));
+            var format = Path.GetExtension(target).TrimStart('.');
+            return AdminClient.SaveAsync(parsed.GetValue(admin)!, $"{path}?format={Uri.EscapeDataString(format)}", target);
         });
         return command;
     }

@@ -10,9 +10,11 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     RunCommand.Build(),
     DemoCommand.Build(),
     ValidateCommand.Build(),
+    VerifyCommand.Build(),
     UsageCommand.Build(),
     InvoiceCommand.Build(),
 };
+foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
 if (parsed.Errors.Count == 0) return await parsed.InvokeAsync();
 foreach (var error in parsed.Errors) Console.Error.WriteLine(error.Message);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Storage;
@@ -19,6 +20,10 @@ internal sealed class RunOptions
         "A PostgreSQL instead of the file in the data folder: postgresql://user:password@host/database.");
     private readonly Option<string> _durability = Text("--durability", "TOLLGATE_DURABILITY", "interval",
         "When a call is safe from a power cut: interval (within a second) or strict (before its answer begins).");
+    private readonly Option<string> _keepCalls = Text("--keep-calls", "TOLLGATE_KEEP_CALLS", "13",
+        "For how many months calls are kept in the archive, 1 to 1200.");
+    private readonly Option<string> _keepBytes = Text("--keep-calls-bytes", "TOLLGATE_KEEP_CALLS_BYTES", "",
+        "How large the archive may become, in bytes; the oldest calls go first. The disk when absent.");
     private readonly Option<string> _data;
 
     /// <param name="defaultData">The data folder when none is named.</param>
@@ -34,6 +39,8 @@ internal sealed class RunOptions
         command.Options.Add(_admin);
         command.Options.Add(_testClock);
         command.Options.Add(_durability);
+        command.Options.Add(_keepCalls);
+        command.Options.Add(_keepBytes);
     }
 
     /// <exception cref="UsageException">An option that cannot be read, by name.</exception>
@@ -46,6 +53,13 @@ internal sealed class RunOptions
         AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
         TestClock = Clock(parsed.GetValue(_testClock)!),
         Durability = DurabilityOf(parsed.GetValue(_durability)!),
+        Archive = new ArchiveOptions
+        {
+            KeepMonths = (int)Whole("--keep-calls", parsed.GetValue(_keepCalls)!, 1, 1_200),
+            KeepBytes = parsed.GetValue(_keepBytes) is { Length: > 0 } bytes
+                ? Whole("--keep-calls-bytes", bytes, 1 << 20, long.MaxValue)
+                : null,
+        },
     };
 
     public static Option<string> Text(string name, string? variable, string otherwise, string description) => new(name)
@@ -69,6 +83,11 @@ internal sealed class RunOptions
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.AbsolutePath == "/"
             ? uri
             : throw new UsageException($"{option} '{text}' must be an address such as http://127.0.0.1:8000.");
+
+    private static long Whole(string option, string text, long least, long most) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+            ? number
+            : throw new UsageException($"{option} '{text}' must be a whole number from {least} to {most}.");
 
     private static Durability DurabilityOf(string text) => text switch
     {

@@ -25,6 +25,7 @@ internal static class AdminSetup
         .AddSingleton(node.Currency)
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
+        .AddSingleton(node.Calls)
         .AddSingleton(new InvoiceStore(node.Database))
         .AddSingleton(new KeyMaking(node.Keys, node.Feed))
         .AddSingleton(new PlanPublishing(
@@ -38,6 +39,7 @@ internal static class AdminSetup
             : Results.Text("ready"));
         app.MapMetrics("/metrics", node.Registry);
         V1Api.Map(app);
+        LedgerApi.Map(app, node.BackupAsync, node.ReplayAsync);
         if (node.Clocks.Business is TestClock clock) V1Api.MapTestClock(app, clock, node.WorkAsync);
         KongApi.Map(app);
         // every path, also one with a dot, which MapFallback leaves out

@@ -1,8 +1,10 @@
 namespace Tollgate;
 
-/// <summary>The folder of the database, the journal and the install key.</summary>
+/// <summary>The folder of the database, the journal, the archive and the install key.</summary>
 public static class DataFolder
 {
+    public const string Store = "tollgate.db", Journal = "journal", Archive = "archive", InstallKey = "install.key";
+
     /// <summary>Makes the folder when it is not there; only its owner may look into it, since usage, customers and the
     /// install key are in it. The mode of a folder that is there is its owner's decision.</summary>
     public static void Create(string path)

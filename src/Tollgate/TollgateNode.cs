@@ -15,9 +15,10 @@ namespace Tollgate;
 /// The rooms put together over one data folder, without any port: everything that a process owns, opened in the order
 /// in which it is needed and closed in reverse.
 /// </summary>
-public sealed class TollgateNode : IAsyncDisposable
+public sealed partial class TollgateNode : IAsyncDisposable
 {
     private static readonly TimeSpan s_drainEvery = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_archiveEvery = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_billEvery = TimeSpan.FromSeconds(10);
 
     private static readonly JournalOptions s_journal = new();
@@ -39,6 +40,9 @@ public sealed class TollgateNode : IAsyncDisposable
         Publisher = new Publisher(Database, Feed);
         Table = new GateTable(Database, Publisher);
         Drain = new UsageDrain(Journal, Database, clocks, EntitlementStore.OfCustomerAsync);
+        Archive = new UsageArchive(
+            Journal, Database, clocks, Path.Combine(options.Data, DataFolder.Archive), options.Archive);
+        Calls = new CallSearch(Archive, Journal, Database);
         Config = new ConfigStore(Database, clocks.Business);
         Consumers = new ConsumerStore(Database, clocks.Business);
         Customers = new CustomerStore(Database, clocks.Business);
@@ -66,6 +70,10 @@ public sealed class TollgateNode : IAsyncDisposable
     public GateTable Table { get; }
 
     public UsageDrain Drain { get; }
+
+    public UsageArchive Archive { get; }
+
+    public CallSearch Calls { get; }
 
     public ConfigStore Config { get; }
 
@@ -139,7 +147,7 @@ public sealed class TollgateNode : IAsyncDisposable
     public async Task WorkAsync()
     {
         // first, so that a billing run that fails does not let the journal grow
-        Drain.Truncate();
+        Drain.Truncate(Archive.Archived);
         var report = await Billing.RunAsync(Micros.Now(Clocks.Business), _stopping.Token);
         var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
         foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
@@ -153,6 +161,7 @@ public sealed class TollgateNode : IAsyncDisposable
         if (_loops.Count > 0) await GuardAsync("draining at the stop", Drain.CatchUpAsync);
         Journal.Dispose();
         Drain.Dispose();
+        Archive.Dispose();
         Publisher.Dispose();
         Table.Dispose();
         await Database.DisposeAsync();
@@ -162,7 +171,8 @@ public sealed class TollgateNode : IAsyncDisposable
     private async Task StartAsync(ConfigFile? file)
     {
         foreach (var finding in Journal.Recovery.Findings) _log.LogWarning("Journal: {Finding}", finding);
-        await Drain.RecoverAsync();
+        await Archive.StartAsync();
+        await Drain.RecoverAsync(Archive);
         if (file is not null) await ApplyAsync(file);
         await Publisher.RepublishAsync();
         await Table.LoadAsync();
@@ -171,6 +181,7 @@ public sealed class TollgateNode : IAsyncDisposable
         Feed.Listen(Table.OnChangeAsync);
         Feed.Listen(_ => { Drain.Reattribute(); return Task.CompletedTask; });
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
+        _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position)));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
         _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
     }
@@ -252,12 +263,12 @@ public sealed class TollgateNode : IAsyncDisposable
         {
             var folder = options.Data;
             var journal = UsageJournal.Open(
-                Path.Combine(folder, "journal"), s_journal with { Durability = options.Durability }, machine);
+                Path.Combine(folder, DataFolder.Journal), s_journal with { Durability = options.Durability }, machine);
             Database? database = null;
             try
             {
-                database = Database.Open(options.Database ?? Path.Combine(folder, "tollgate.db"));
-                return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, "install.key")));
+                database = Database.Open(options.Database ?? Path.Combine(folder, DataFolder.Store));
+                return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, DataFolder.InstallKey)));
             }
             catch
             {

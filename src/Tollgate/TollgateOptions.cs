@@ -30,6 +30,9 @@ public sealed record TollgateOptions
     /// <summary>When a call is safe from a power cut: within a second, or before its answer begins.</summary>
     public Durability Durability { get; init; }
 
+    /// <summary>How long calls are kept in the archive, <c>archive/</c> in the data folder.</summary>
+    public ArchiveOptions Archive { get; init; } = new();
+
     /// <summary>How long after the end of a period its invoice is issued; calls still under way are counted in it.
     /// </summary>
     public TimeSpan CollectionWindow { get; init; } = TimeSpan.FromHours(1);

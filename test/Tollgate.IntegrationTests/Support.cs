@@ -23,7 +23,12 @@ internal sealed class ServerProcess : IDisposable
     private static string Dll => Path.Combine(AppContext.BaseDirectory, "Tollgate.Server.dll");
 
     /// <summary>Starts <c>run</c> (or another serving command) and waits until it is ready.</summary>
-    public static async Task<ServerProcess> StartAsync(string data, params string[] more)
+    public static Task<ServerProcess> StartAsync(string data, params string[] more) => StartAsync(data, ready: true, more);
+
+    /// <param name="data">The data folder.</param>
+    /// <param name="ready">False: only until it answers, though it may not be able to admit calls.</param>
+    /// <param name="more">The command and its further options.</param>
+    public static async Task<ServerProcess> StartAsync(string data, bool ready, params string[] more)
     {
         var command = more is ["demo", ..] ? more : ["run", .. more];
         var (proxy, admin) = (Ports.Free(), Ports.Free());
@@ -34,14 +39,30 @@ internal sealed class ServerProcess : IDisposable
             Proxy = new Uri($"http://127.0.0.1:{proxy}"),
             Admin = new Uri($"http://127.0.0.1:{admin}"),
         };
+        try
+        {
+            await server.AwaitAsync(ready ? "/readyz" : "/healthz");
+            return server;
+        }
+        catch
+        {
+            server.Dispose();
+            throw;
+        }
+    }
+
+    public Task AwaitReadyAsync() => AwaitAsync("/readyz");
+
+    private async Task AwaitAsync(string path)
+    {
         using var client = new HttpClient();
         for (var i = 0; i < 600; i++)
         {
-            if (process.HasExited) throw new InvalidOperationException($"The server ended: {output}");
+            if (_process.HasExited) throw new InvalidOperationException($"The server ended: {Output}");
             try
             {
-                using var ready = await client.GetAsync(new Uri(server.Admin, "/readyz"));
-                if (ready.StatusCode == HttpStatusCode.OK) return server;
+                using var answer = await client.GetAsync(new Uri(Admin, path));
+                if (answer.StatusCode == HttpStatusCode.OK) return;
             }
             catch (HttpRequestException)
             {
@@ -51,8 +72,7 @@ internal sealed class ServerProcess : IDisposable
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
         }
 
-        server.Dispose();
-        throw new InvalidOperationException($"The server was not ready within 30 s: {output}");
+        throw new InvalidOperationException($"{path} was not answered with 200 within 30 s: {Output}");
     }
 
     /// <summary>Runs a command of the server to its end.</summary>

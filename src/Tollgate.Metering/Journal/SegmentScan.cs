@@ -10,10 +10,14 @@ internal sealed class SegmentScan
 {
     private const int ChunkBytes = 1 << 20;
 
-    private SegmentScan(string path, ulong first)
+    // Gets every whole record in its order; null when only the counts are asked for.
+    private readonly Action<JournalRecord>? sink;
+
+    private SegmentScan(string path, ulong first, Action<JournalRecord>? sink)
     {
         Path = path;
         First = first;
+        this.sink = sink;
     }
 
     internal string Path { get; }
@@ -43,9 +47,10 @@ internal sealed class SegmentScan
     /// <summary>Reads a file; the expected journal is null until it is learned from the first good header.</summary>
     /// <exception cref="InvalidDataException">The file is not this journal's, or of another format, or was
     /// renamed.</exception>
-    internal static SegmentScan Read(string path, ulong first, ref uint? expectedJournal, Findings findings)
+    internal static SegmentScan Read(
+        string path, ulong first, ref uint? expectedJournal, Findings findings, Action<JournalRecord>? sink = null)
     {
-        var scan = new SegmentScan(path, first);
+        var scan = new SegmentScan(path, first, sink);
         const FileShare others = FileShare.ReadWrite | FileShare.Delete;
         using SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, others);
         scan.ReadHeader(file, ref expectedJournal, findings);
@@ -121,6 +126,7 @@ internal sealed class SegmentScan
         if (state == SlotState.Committed)
         {
             Records++;
+            sink?.Invoke(record);
             Boot = Math.Max(Boot, record.Boot);
         }
         else if (state == SlotState.Corrupt)

@@ -33,6 +33,16 @@ public sealed unsafe partial class UsageJournal
         }
     }
 
+    /// <summary>The segments that nobody will write to again, oldest first: from the first sequence to one past the last
+    /// that is worth reading. Full ones, and those of earlier boots.</summary>
+    public IReadOnlyList<(ulong First, ulong End)> Sealed()
+    {
+        lock (maintenance)
+        {
+            return [.. segments.TakeWhile(s => !s.IsLive || s.IsComplete()).Select(s => (s.First, s.End))];
+        }
+    }
+
     /// <summary>Makes durable what was appended since the last time: msync and fsync. Cheap when nothing was.</summary>
     /// <exception cref="IOException">The disk does not take it. What was appended still survives the
     /// process.</exception>

@@ -92,6 +92,9 @@ public sealed unsafe partial class UsageJournal : IDisposable
     /// <summary>Which opening this is: unix seconds of machine time, or one more than the boot before.</summary>
     public uint Boot { get; }
 
+    /// <summary>The sequence of this boot's first record.</summary>
+    public ulong BootFirst => bootFirst;
+
     /// <summary>What opening found.</summary>
     public JournalRecovery Recovery { get; }
 
@@ -295,9 +298,9 @@ public sealed unsafe partial class UsageJournal : IDisposable
         for (; position < segment.End && count < into.Length; position++)
         {
             ulong* slot = slots + (position - segment.First) * Slot.Words;
-            SlotState state = Slot.Read(slot, position, Id, out JournalRecord record);
+            SlotState state = Slot.Read(slot, position, Id, out into[count]);
             if (state == SlotState.Committed)
-                into[count++] = record;
+                count++;
             else if (state == SlotState.Uncommitted && segment.IsLive)
                 break;
         }

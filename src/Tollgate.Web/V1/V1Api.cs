@@ -16,6 +16,7 @@ public static class V1Api
         PricePreviewApi.Map(routes);
         UsageApi.Map(routes);
         InvoicesApi.Map(routes);
+        CallsApi.Map(routes);
         LeftOver.Map(routes);
     }
 

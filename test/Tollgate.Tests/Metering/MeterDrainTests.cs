@@ -1,6 +1,5 @@
 using Dapper;
 using Microsoft.Extensions.Time.Testing;
-using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Metering;
 using Tollgate.Storage;
@@ -91,7 +90,8 @@ public sealed class MeterDrainTests : IAsyncLifetime
         await drain.CatchUpAsync();
         for (var day = 0; day < 35; day += 7)
         {
-            Assert.True(journal.TryAppendEvents([once with { OccurredAt = once.OccurredAt + day }, Event((UInt128)(100 + day), Tokens, 1)]));
+            Assert.True(journal.TryAppendEvents(
+                [once with { OccurredAt = once.OccurredAt + day }, Event((UInt128)(100 + day), Tokens, 1)]));
             await drain.CatchUpAsync();
             await ReopenAsync();
             business.Advance(TimeSpan.FromDays(7));

@@ -1,0 +1,56 @@
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace Tollgate.Metering;
+
+/// <summary>What a file of the archive says about itself.</summary>
+internal static class ArchiveReading
+{
+    /// <summary>Reads a whole file and describes it as it was when it was written.</summary>
+    public static ArchiveFile Describe(string folder, string name, uint journal, ulong first, ulong next)
+    {
+        var path = Path.Combine(folder, name);
+        using var db = DuckDb.Open(folder);
+        using var command = db.CreateCommand();
+        command.CommandText =
+            "select coalesce(max(boot), 0)::bigint, (count(*) filter (where admitted or kind <> 'call') + " +
+            "count(*) filter (where settled_after is not null))::bigint, (count(*) filter (where admitted))::bigint, " +
+            "coalesce(sum(quantity) filter (where kind = 'call' and billable), 0)::bigint, " +
+            "coalesce(min(epoch_us(admitted_at)), 0)::bigint, coalesce(max(epoch_us(admitted_at)), 0)::bigint " +
+            $"from read_parquet({DuckDb.Text(path)})";
+        using var reader = command.ExecuteReader();
+        reader.Read();
+        return new ArchiveFile
+        {
+            Journal = journal,
+            First = first,
+            Next = next,
+            Boot = (uint)reader.GetInt64(0),
+            Bytes = new FileInfo(path).Length,
+            Checksum = ChecksumOf(path),
+            Records = reader.GetInt64(1),
+            Holes = (long)(next - first) - reader.GetInt64(1),
+            Calls = reader.GetInt64(2),
+            Quantity = reader.GetInt64(3),
+            MinAt = reader.GetInt64(4),
+            MaxAt = reader.GetInt64(5),
+        };
+    }
+
+    public static string ChecksumOf(string path)
+    {
+        using var file = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(file));
+    }
+
+    /// <summary>What is wrong with a file; null when nothing is.</summary>
+    public static string? Fault(string folder, ArchiveFile file)
+    {
+        var path = Path.Combine(folder, file.Name);
+        if (!File.Exists(path))
+            return $"{path} is gone: sequences {file.First} to {file.Next - 1}, {file.Calls} calls";
+        if (ChecksumOf(path) == file.Checksum) return null;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{path} was changed: its checksum is not the one that was written down; {file.Calls} calls stand in it");
+    }
+}
