@@ -45,9 +45,6 @@ public sealed record BillingReport(int Issued, int ParkedCount, IReadOnlyList<Pr
 /// </summary>
 public sealed class BillingRun
 {
-    // no period is longer: a month, and an hour of summer time
-    private const long LongestPeriod = 32L * 86_400 * Micros.PerSecond;
-
     private readonly Database _database;
     private readonly InvoiceStore _invoices;
     private readonly Func<PlanVersionRow, PlanVersion> _readVersion;
@@ -72,7 +69,7 @@ public sealed class BillingRun
     public async Task<BillingReport> RunAsync(long now, CancellationToken cancel = default)
     {
         await _catchUp();
-        await _invoices.LookAgainAsync(now, now + LongestPeriod);
+        await _invoices.LookAgainAsync(now);
         var versions = new Dictionary<(string, int), PlanVersion>();
         var parked = new List<Problem>();
         // billed in part, so they are due further on in the walk once more
@@ -115,9 +112,9 @@ public sealed class BillingRun
             var until = Math.Min(to - 1, now);
             foreach (var billed in await InvoiceStore.OfCustomerAsync(db, customer.Key))
             {
-                var bills = billed.Bills()
-                    .TakeWhile(b => Micros.Of(b.Period.Start) <= until).Where(b => b.Period.Start >= period.Start);
                 var terms = await TermsAsync(db, billed.Subscription, []);
+                var bills = ToCome(terms, billed)
+                    .TakeWhile(b => Micros.Of(b.Period.Start) <= until).Where(b => b.Period.Start >= period.Start);
                 foreach (var bill in bills)
                 {
                     var draft = await DraftAsync(db, terms, bill);
@@ -130,6 +127,61 @@ public sealed class BillingRun
             }
 
             return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Document).ToArray();
+        });
+    }
+
+    /// <summary>Issues what is due of one subscription at once, as when its terms have just changed.</summary>
+    public async Task BillAsync(string subscriptionId, long now)
+    {
+        await _catchUp();
+        if (await _database.ReadAsync(db => InvoiceStore.OfSubscriptionAsync(db, subscriptionId)) is not { } billed)
+            return;
+        var result = await TryBillAsync(billed, now, []);
+        if (result.Empty is { } advance) await AdvanceAsync([advance]);
+    }
+
+    /// <summary>The bill of an instant as it would be issued, as JSON; null when nothing is billed then.</summary>
+    public async Task<Result<string?>> DraftAtAsync(DbConnection db, string subscriptionId, long at, long now)
+    {
+        var billed = await InvoiceStore.OfSubscriptionAsync(db, subscriptionId)
+            ?? throw new InvalidOperationException($"There is no subscription {subscriptionId}.");
+        var terms = await TermsAsync(db, billed.Subscription, []);
+        var bill = ToCome(terms, billed with { Sofar = billed.Sofar with { Next = at } })
+            .TakeWhile(b => b.BillAt <= at).LastOrDefault();
+        if (bill is null) return Result<string?>.Of(null);
+        var draft = await DraftAsync(db, terms, bill);
+        if (!draft.Ok) return Result<string?>.Refused(draft.Problems);
+        return draft.Value.Lines.Count == 0
+            ? Result<string?>.Of(null)
+            : (await DocumentAsync(db, draft.Value, now)).ToJson();
+    }
+
+    /// <summary>The end of the longest period that is paid in advance now, else of the billing period.</summary>
+    internal async Task<long> PaidPeriodEndAsync(DbConnection db, SubscriptionRow subscription, long now)
+    {
+        var terms = await TermsAsync(db, subscription, []);
+        var at = Micros.ToInstant(Math.Max(now, subscription.StartAt));
+        var era = Era.Of(terms).FirstOrDefault(e => e.Whole.Contains(at));
+        if (era is null) return Micros.Of(at);
+        var fees = terms.InForceAt(Micros.Of(at))?.Fees.Where(f => f.In == BillingTiming.Advance) ?? [];
+        return Micros.Of(fees.Select(f => f.Every).Prepend(era.Calendar.Interval)
+            .Select(every => era.FullAt(every, at).End).Max());
+    }
+
+    /// <summary>What the fees of these terms come to in a year: tells an upgrade from a downgrade.</summary>
+    internal async Task<decimal> YearlyAsync(
+        DbConnection db, SubscriptionRow subscription, Entitlement entitlement, StretchTerms own)
+    {
+        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey);
+        var stretch = await StretchAsync(
+            db, entitlement, own with { Phase = Phase.Active }, Currency.Of(customer!.Currency), []);
+        return stretch.Fees.Sum(f => f.UnitAmount * f.Quantity * f.Every switch
+        {
+            Interval.Day => 365,
+            Interval.Week => 52,
+            Interval.Month => 12,
+            Interval.Quarter => 4,
+            _ => 1,
         });
     }
 
@@ -155,9 +207,9 @@ public sealed class BillingRun
         BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
     {
         var terms = await _database.ReadAsync(db => TermsAsync(db, billed.Subscription, versions));
-        if (terms.Stretches.All(s => s.Prices.Prices.Count == 0))
-            return new Billed(0, Reached(billed, billed.Bills().FirstOrDefault(b => b.DueAt(_window) > now)));
-        var (due, next) = DueOf(billed, now);
+        if (terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0))
+            return new Billed(0, Reached(billed, ToCome(terms, billed).FirstOrDefault(b => b.DueAt(_window) > now)));
+        var (due, next) = DueOf(terms, billed, now);
         if (due.Count > _maxBills)
             return new Billed(0, Problem: new Problem("too_many_bills",
                 $"{billed.Subscription.Id}: more than {_maxBills} bills are due at once, the first at " +
@@ -169,21 +221,25 @@ public sealed class BillingRun
             var (draft, document) = await ProposeAsync(terms, due[i], now);
             if (!draft.Ok) return new Billed(issued, Problem: draft.Problems[0]);
             if (document is null) continue;
-            var (expected, proposal) = (billed, new Proposal(draft.Value, document, following?.BillAt));
+            var (expected, proposal) = (billed, new Proposal(draft.Value, document, following));
             if (!await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, expected, proposal, now)))
                 return new Billed(issued);
             issued++;
-            billed = billed with { NewestBillAt = due[i].BillAt, NextBillAt = following?.BillAt };
+            billed = billed with
+            {
+                Subscription = billed.Subscription with { Revision = billed.Subscription.Revision + 1 },
+                Sofar = billed.Sofar with { Next = following?.BillAt },
+            };
         }
 
         return new Billed(issued, Reached(billed, next));
     }
 
     /// <summary>The bills that are due, one more than the bound at most, and the first that is not.</summary>
-    private (List<Bill> Due, Bill? Next) DueOf(BilledSubscription billed, long now)
+    private (List<Bill> Due, Bill? Next) DueOf(SubscriptionTerms terms, BilledSubscription billed, long now)
     {
         var due = new List<Bill>();
-        foreach (var bill in billed.Bills())
+        foreach (var bill in ToCome(terms, billed))
         {
             // an opening bill is due before its period ends, and the end of a period is due after it
             if (bill.DueAt(_window) > now || due.Count > _maxBills) return (due, bill);
@@ -193,13 +249,18 @@ public sealed class BillingRun
         return (due, null);
     }
 
+    /// <summary>The bills that are still to come, in order of time. Endless while it runs on.</summary>
+    private static IEnumerable<Bill> ToCome(SubscriptionTerms terms, BilledSubscription billed) =>
+        billed.Sofar.Next is null ? [] : Bills.Of(terms, billed.Sofar);
+
     private static Advance? Reached(BilledSubscription billed, Bill? next) =>
-        billed.NextBillAt == next?.BillAt ? null : new Advance(billed, next?.BillAt);
+        billed.Sofar.Next == next?.BillAt ? null : new Advance(billed, next);
 
     /// <summary>Together, since there are many at once: most of those that owe nothing.</summary>
     private Task AdvanceAsync(List<Advance> empty) => _database.WriteAsync(async db =>
     {
-        foreach (var (expected, nextBillAt) in empty) await InvoiceStore.TryAdvanceAsync(db, expected, nextBillAt);
+        foreach (var (expected, next) in empty)
+            await InvoiceStore.TryAdvanceAsync(db, expected, next?.BillAt, next is not { Settles: null });
     });
 
     private Task<(Result<InvoiceDraft> Draft, InvoiceDocument? Document)> ProposeAsync(
@@ -217,34 +278,58 @@ public sealed class BillingRun
         var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey)
             ?? throw new InvalidOperationException($"{subscription.Id} has no customer.");
         var currency = Currency.Of(customer.Currency);
+        var own = await StretchStore.OfSubscriptionAsync(db, subscription.Id);
         var stretches = new List<Stretch>();
         foreach (var terms in await EntitlementStore.OfSubscriptionAsync(db, subscription.Id))
-        {
-            var key = (terms.PlanId, terms.PlanVersion);
-            if (!versions.TryGetValue(key, out var prices))
-            {
-                var row = await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion);
-                if (row is not null) versions[key] = prices = _readVersion(row);
-            }
+            stretches.Add(await StretchAsync(
+                db, terms, own.GetValueOrDefault(terms.Key, StretchTerms.Plain), currency, versions));
+        return new SubscriptionTerms(subscription, currency, stretches);
+    }
 
-            // a plan that was never priced has no version: it costs nothing
-            stretches.Add(new Stretch(terms, prices ?? new PlanVersion(terms.PlanId, terms.PlanVersion, currency, [])));
+    private async Task<Stretch> StretchAsync(
+        DbConnection db, Entitlement terms, StretchTerms own, Currency currency,
+        Dictionary<(string, int), PlanVersion> versions)
+    {
+        var key = (terms.PlanId, terms.PlanVersion);
+        if (!versions.TryGetValue(key, out var prices))
+        {
+            var row = await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion);
+            if (row is not null) versions[key] = prices = _readVersion(row);
         }
 
-        return new SubscriptionTerms(subscription, currency, stretches);
+        // a plan that was never priced has no version: it costs nothing
+        return new Stretch(terms, prices ?? new PlanVersion(terms.PlanId, terms.PlanVersion, currency, []))
+        {
+            Phase = own.Phase,
+            Quantity = own.Quantity,
+            AddOns = own.AddOns.Count == 0 ? [] : await AddOnsAsync(db, own.AddOns),
+        };
+    }
+
+    private async Task<IReadOnlyList<StretchAddOn>> AddOnsAsync(DbConnection db, IReadOnlyList<AddOnTerms> terms)
+    {
+        var addOns = new List<StretchAddOn>();
+        foreach (var (id, quantity) in terms)
+        {
+            var row = await AddOnStore.FindAsync(db, id)
+                ?? throw new InvalidOperationException($"There is no add-on {id}.");
+            var prices = _readVersion(new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, row.CreatedAt));
+            addOns.Add(new StretchAddOn(row.Id, row.Name, quantity, prices.Prices));
+        }
+
+        return addOns;
     }
 
     private static async Task<Result<InvoiceDraft>> DraftAsync(DbConnection db, SubscriptionTerms terms, Bill bill)
     {
         var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();
-        if (bill.Settles is { } period)
-        {
-            // all stretches: the stamp of a call decides, not whether its stretch touches the period
-            foreach (var (stretch, _) in terms.Stretches)
-                usage[stretch.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Key, period);
-        }
-
-        return Drafting.Draft(terms, bill, usage);
+        // all stretches: the stamp of a call decides, not whether its stretch touches the period
+        foreach (var (stretch, period) in Bills.Settled(terms, bill))
+            usage[stretch.Terms.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period);
+        var billed = Fees.Compares(terms, bill)
+            ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt)
+            : [];
+        return Drafting.Draft(terms, bill, usage, billed);
     }
 
     private static async Task<InvoiceDocument> DocumentAsync(DbConnection db, InvoiceDraft draft, long now)
@@ -252,13 +337,13 @@ public sealed class BillingRun
         var subscription = draft.Subscription;
         var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey)
             ?? throw new InvalidOperationException($"{subscription.Id} has no customer.");
-        var plan = await ConfigStore.FindAsync(db, ConfigKind.Plan, subscription.PlanId);
+        var plan = await ConfigStore.FindAsync(db, ConfigKind.Plan, draft.PlanId);
         return InvoiceDocument.Of(
-            draft, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? subscription.PlanId, now);
+            draft, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? draft.PlanId, now);
     }
 
     /// <param name="Empty">Up to where it owes nothing.</param>
     private sealed record Billed(int Issued, Advance? Empty = null, Problem? Problem = null);
 
-    private sealed record Advance(BilledSubscription Expected, long? NextBillAt);
+    private sealed record Advance(BilledSubscription Expected, Bill? Next);
 }

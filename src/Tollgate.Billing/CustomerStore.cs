@@ -32,6 +32,8 @@ public sealed class CustomerStore(Database database, TimeProvider clock)
     public static Task<CustomerRow?> FindAsync(DbConnection db, long key) =>
         db.QueryFirstOrDefaultAsync<CustomerRow?>($"select {Columns} from customers where key = @key", new { key });
 
+    public Task<CustomerRow?> OfKeyAsync(long key) => database.ReadAsync(db => FindAsync(db, key));
+
     public Task<IReadOnlyList<CustomerRow>> ListAsync(long after, int limit) => database.ReadAsync(
         async db => (IReadOnlyList<CustomerRow>)(await db.QueryAsync<CustomerRow>(
             $"select {Columns} from customers where key > @after order by key limit @limit",

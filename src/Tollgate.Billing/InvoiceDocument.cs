@@ -73,6 +73,24 @@ public sealed record InvoiceDocument
         JsonSerializer.Deserialize(json, InvoiceJson.Written.InvoiceDocument)
         ?? throw new JsonException("An invoice document is an object, not null.");
 
+    /// <summary>The fees that it charges in advance, and gives back.</summary>
+    internal IEnumerable<BilledFee> FeesInAdvance()
+    {
+        var currency = Catalog.Currency.Of(Currency);
+        return from line in Lines
+               where line.InAdvance
+               let period = new Period(At(line.PeriodStart), At(line.PeriodEnd))
+               select new BilledFee(line.Price, DecimalText.Read(line.UnitAmount!), DecimalText.Read(line.Quantity), period,
+                   Money.Round(DecimalText.Read(line.Amount), currency))
+               {
+                   OfUnits = line.Proration?.Of ?? 0,
+                   IsCredit = line.Kind == InvoiceLine.Credit,
+                   PlanVersion = line.PlanVersion,
+               };
+
+        static Instant At(string text) => InstantPattern.ExtendedIso.Parse(text).GetValueOrThrow();
+    }
+
     /// <summary>What stays open in a draft is filled in when it is issued.</summary>
     /// <param name="asOf">Microseconds UTC.</param>
     public static InvoiceDocument Of(InvoiceDraft draft, InvoiceCustomer customer, string plan, long asOf) => new()
@@ -91,7 +109,8 @@ public sealed record InvoiceDocument
         BillAt = Micros.ToText(draft.Bill.BillAt),
         AsOf = Micros.ToText(asOf),
         IssuedAt = null,
-        Lines = draft.Lines.Select(line => InvoiceLine.Of(line, draft.Subscription.Calendar.Zone)).ToArray(),
+        Lines = draft.Lines.Select(line => InvoiceLine.Of(
+            line, draft.Subscription.Calendar.Zone, draft.Subscription.ProratesBySecond)).ToArray(),
         Total = draft.Total.ToString(),
         UnpricedUsage = draft.Unpriced
             .Select(u => new UnpricedUsage(u.Operation, u.Endpoint, DecimalText.Of(u.Quantity))).ToArray(),
@@ -113,14 +132,52 @@ public sealed record InvoiceCustomer(string Id, string Name);
 /// <summary>Usage without a price, per operation.</summary>
 public sealed record UnpricedUsage(string Operation, string Endpoint, string Quantity);
 
-/// <summary>Days used of days in the period.</summary>
-public sealed record InvoiceProration(int Days, int OfDays);
+/// <summary>Days used of days in the period, or seconds of seconds.</summary>
+public sealed record InvoiceProration
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Days { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? OfDays { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Seconds { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? OfSeconds { get; init; }
+
+    /// <summary>The one by the other, to twelve digits; never above 1.</summary>
+    public required string Factor { get; init; }
+
+    [JsonIgnore]
+    public int Of => OfDays ?? OfSeconds ?? 0;
+
+    public static InvoiceProration? From(Proration part, bool bySecond)
+    {
+        if (part.IsWhole) return null;
+        // for the eye: the amount is computed from the whole numbers
+        var factor = DecimalText.Of(decimal.Round((decimal)part.Days / part.OfDays, 12, MidpointRounding.AwayFromZero));
+        return bySecond
+            ? new InvoiceProration { Seconds = part.Days, OfSeconds = part.OfDays, Factor = factor }
+            : new InvoiceProration { Days = part.Days, OfDays = part.OfDays, Factor = factor };
+    }
+}
 
 /// <summary>What one price asks for one operation, or for a period.</summary>
 public sealed record InvoiceLine
 {
+    public const string Usage = "usage", Fee = "fee", Credit = "credit", Maximum = "maximum", Minimum = "minimum";
+
     /// <summary>For people: <c>/api/v1/data, 1,234 calls</c>.</summary>
     public required string Description { get; init; }
+
+    /// <summary><see cref="Usage"/>, <see cref="Fee"/>, <see cref="Credit"/> of what was not used of a fee, or what keeps
+    /// the usage of a price between its <see cref="Maximum"/> and <see cref="Minimum"/>.</summary>
+    public string Kind { get; init; } = Usage;
+
+    /// <summary>A fee that is charged before its period, or a credit of one.</summary>
+    public bool InAdvance { get; init; }
 
     /// <summary>Name of the price in the plan.</summary>
     public required string Price { get; init; }
@@ -152,12 +209,14 @@ public sealed record InvoiceLine
 
     public required string PeriodEnd { get; init; }
 
-    public static InvoiceLine Of(DraftLine line, DateTimeZone zone)
+    public static InvoiceLine Of(DraftLine line, DateTimeZone zone, bool bySecond)
     {
         var rated = line.Rated;
         return new InvoiceLine
         {
-            Description = Describe(line, zone),
+            Description = Describe(line, zone, bySecond),
+            Kind = line.IsCredit ? Credit : rated.Kind.ToString().ToLowerInvariant(),
+            InAdvance = line.InAdvance,
             Price = rated.PriceName,
             PlanVersion = line.PlanVersion,
             Meter = line.Meter,
@@ -167,13 +226,13 @@ public sealed record InvoiceLine
             UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
-            Proration = rated.Factor.IsWhole ? null : new InvoiceProration(rated.Factor.Days, rated.Factor.OfDays),
+            Proration = InvoiceProration.From(rated.Factor, bySecond),
             PeriodStart = Micros.ToText(Micros.Of(line.Period.Start)),
             PeriodEnd = Micros.ToText(Micros.Of(line.Period.End)),
         };
     }
 
-    private static string Describe(DraftLine line, DateTimeZone zone)
+    private static string Describe(DraftLine line, DateTimeZone zone, bool bySecond)
     {
         var rated = line.Rated;
         if (rated.Kind is LineKind.Maximum or LineKind.Minimum)
@@ -184,9 +243,12 @@ public sealed record InvoiceLine
             return $"{rated.Endpoint ?? rated.PriceName}, {DecimalText.Counted(rated.Quantity, meter)}{included}";
         }
 
-        var advance = line.InAdvance ? $", in advance for {LocalDays.Of(line.Period, zone)}" : "";
-        var part = rated.Factor.IsWhole ? "" : $", {rated.Factor.Days} of {rated.Factor.OfDays} days";
-        return rated.PriceName + advance + part;
+        var count = rated.Quantity == 1 ? "" : $" × {DecimalText.Of(rated.Quantity)}";
+        var advance = line.IsCredit ? $", not used from {LocalDays.Of(line.Period, zone)}"
+            : line.InAdvance ? $", in advance for {LocalDays.Of(line.Period, zone)}" : "";
+        var part = rated.Factor.IsWhole ? ""
+            : $", {rated.Factor.Days} of {rated.Factor.OfDays} {(bySecond ? "seconds" : "days")}";
+        return rated.PriceName + count + advance + part;
     }
 }
 
@@ -208,6 +270,9 @@ internal static class DecimalText
     private const string Exact = "0.############################";
 
     public static string Of(decimal number) => number.ToString(Exact, CultureInfo.InvariantCulture);
+
+    public static decimal Read(string text) => decimal.Parse(
+        text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
 
     /// <summary>"1,234 calls", "1 call".</summary>
     public static string Counted(decimal quantity, string meter)

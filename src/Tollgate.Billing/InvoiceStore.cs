@@ -13,21 +13,11 @@ public sealed record InvoiceRow(
     long PeriodEnd, string Currency, long Total, string Document, long IssuedAt);
 
 /// <summary>A subscription, and up to when it has been billed.</summary>
-/// <param name="NewestBillAt">Of its newest invoice.</param>
-/// <param name="NextBillAt">What lies before is billed, or was found to be nothing; null: nothing more to come.</param>
-/// <param name="NewestTerms">Key of its newest entitlement: tells whether its terms have changed since.</param>
-public sealed record BilledSubscription(
-    SubscriptionRow Subscription, long? NewestBillAt, long? NextBillAt, long? NewestTerms)
-{
-    /// <summary>The bills that are still to come, in order of time. Endless while it runs on.</summary>
-    public IEnumerable<Bill> Bills() => NextBillAt is { } next
-        ? Drafting.Bills(Subscription, NewestBillAt).SkipWhile(b => b.BillAt < next)
-        : [];
-}
+public sealed record BilledSubscription(SubscriptionRow Subscription, BilledSoFar Sofar);
 
 /// <summary>An invoice as it would be issued.</summary>
-/// <param name="NextBillAt">Of the bill after it; null when it is the last one.</param>
-public sealed record Proposal(InvoiceDraft Draft, InvoiceDocument Document, long? NextBillAt);
+/// <param name="Next">The bill after it; null when it is the last one.</param>
+public sealed record Proposal(InvoiceDraft Draft, InvoiceDocument Document, Bill? Next);
 
 /// <summary>How far a walk over the subscriptions that are due has come.</summary>
 public readonly record struct DueCursor(long NextBillAt, long StartAt, long Key)
@@ -35,7 +25,7 @@ public readonly record struct DueCursor(long NextBillAt, long StartAt, long Key)
     public static DueCursor Start { get; } = new(long.MinValue, long.MinValue, 0);
 
     public static DueCursor After(BilledSubscription billed) =>
-        new(billed.NextBillAt ?? long.MinValue, billed.Subscription.StartAt, billed.Subscription.Key);
+        new(billed.Sofar.Next ?? long.MinValue, billed.Subscription.StartAt, billed.Subscription.Key);
 }
 
 /// <summary>The SQL of invoices.</summary>
@@ -71,51 +61,61 @@ public sealed class InvoiceStore(Database database)
     /// </summary>
     public Task<IReadOnlyList<BilledSubscription>> DueAsync(DueCursor after, long now, long window, int limit) =>
         database.ReadAsync(db => SubscriptionsAsync(db,
-            "s.next_bill_at <= @now and (s.next_bill_at <= @settled or s.next_bill_at = s.start_at) " +
+            "s.next_bill_at <= @now and (s.next_bill_at <= @settled or s.waits = 0) " +
             "and (s.next_bill_at, s.start_at, s.key) > (@NextBillAt, @StartAt, @Key) " +
             "order by s.next_bill_at, s.start_at, s.key limit @limit",
             new { now, settled = now - window, after.NextBillAt, after.StartAt, after.Key, limit }));
 
     /// <summary>
-    /// After the clock was set back by more than a month: subscriptions that wait for a bill further away than any
-    /// period is long, since the time in between was found empty, are looked at again from their start. What was
+    /// After the clock was set back by more than a period: subscriptions that wait for a bill further away than their
+    /// periods are long, since the time in between was found empty, are looked at again from their start. What was
     /// invoiced stays so.
     /// </summary>
-    /// <param name="beyond">The end of the longest period that may be running, microseconds.</param>
-    public async Task LookAgainAsync(long now, long beyond)
+    public async Task LookAgainAsync(long now)
     {
-        const string skipped = "from subscriptions where next_bill_at > @beyond and start_at <= @now and not exists " +
-            "(select 1 from invoices i where i.subscription_key = subscriptions.key and i.bill_at > @now)";
+        const string skipped = "from subscriptions where start_at <= @now and next_bill_at > @now + @day * " +
+            "case interval when 'day' then 3 when 'week' then 8 when 'month' then 32 when 'quarter' then 93 else 367 end " +
+            "and (billed_at is null or billed_at <= @now)";
+        const long day = 86_400 * Micros.PerSecond;
         if (!await database.ReadAsync(db =>
-            db.ExecuteScalarAsync<bool>($"select exists (select 1 {skipped})", new { now, beyond }))) return;
+            db.ExecuteScalarAsync<bool>($"select exists (select 1 {skipped})", new { now, day }))) return;
         await database.WriteAsync(db => db.ExecuteAsync(
-            $"update subscriptions set next_bill_at = start_at where key in (select key {skipped})", new { now, beyond }));
+            "update subscriptions set next_bill_at = start_at, waits = 0, revision = revision + 1 " +
+            $"where key in (select key {skipped})", new { now, day }));
+    }
+
+    /// <summary>The fees in advance on the invoices of a subscription, those of a year before an instant at least.
+    /// </summary>
+    public static async Task<IReadOnlyList<BilledFee>> FeesAsync(DbConnection db, long subscriptionKey, long at)
+    {
+        // no period is longer than a year
+        var since = at - 367L * 86_400 * Micros.PerSecond;
+        var documents = await db.QueryAsync<string>(
+            "select document from invoices where subscription_key = @subscriptionKey and bill_at >= @since order by key",
+            new { subscriptionKey, since });
+        return documents.SelectMany(d => InvoiceDocument.Read(d).FeesInAdvance()).ToArray();
     }
 
     public static Task<IReadOnlyList<BilledSubscription>> OfCustomerAsync(DbConnection db, long customerKey) =>
         SubscriptionsAsync(db, "s.customer_key = @customerKey order by s.key", new { customerKey });
 
     /// <summary>
-    /// Notes from when on a subscription is to be billed next, or does nothing when it was billed, ended or moved to
-    /// other terms since <paramref name="expected"/> was read.
+    /// Notes from when on a subscription is to be billed next, or does nothing when it was billed or changed since
+    /// <paramref name="expected"/> was read.
     /// </summary>
+    /// <param name="waits">Whether the next bill settles usage, and so waits for what comes late.</param>
     /// <returns>Whether it was noted.</returns>
-    public static async Task<bool> TryAdvanceAsync(DbConnection db, BilledSubscription expected, long? nextBillAt) =>
+    public static async Task<bool> TryAdvanceAsync(
+        DbConnection db, BilledSubscription expected, long? nextBillAt, bool waits = true) =>
         await db.ExecuteAsync(
-            "update subscriptions set next_bill_at = @nextBillAt where key = @Key " +
-            "and next_bill_at is not distinct from @before and end_at is not distinct from @EndAt " +
-            "and (select max(n.bill_at) from invoices n where n.subscription_key = subscriptions.key) " +
-            "is not distinct from @NewestBillAt " +
-            "and (select max(e.key) from entitlements e where e.subscription_id = subscriptions.id) " +
-            "is not distinct from @NewestTerms",
+            "update subscriptions set next_bill_at = @nextBillAt, waits = @waits, revision = revision + 1 " +
+            "where key = @Key and revision = @Revision",
             new
             {
                 nextBillAt,
+                waits = waits ? 1 : 0,
                 expected.Subscription.Key,
-                before = expected.NextBillAt,
-                expected.Subscription.EndAt,
-                expected.NewestBillAt,
-                expected.NewestTerms,
+                expected.Subscription.Revision,
             }) == 1;
 
     /// <summary>
@@ -128,7 +128,20 @@ public sealed class InvoiceStore(Database database)
         DbConnection db, BilledSubscription expected, Proposal proposal, long now)
     {
         var (draft, document) = (proposal.Draft, proposal.Document);
-        if (!await TryAdvanceAsync(db, expected, proposal.NextBillAt)) return false;
+        if (await db.ExecuteAsync(
+            "update subscriptions set next_bill_at = @next, waits = @waits, revision = revision + 1, " +
+            "billed_at = case when billed_at > @BillAt then billed_at else @BillAt end, " +
+            "settled_at = case when @settles = 0 or settled_at > @BillAt then settled_at else @BillAt end " +
+            "where key = @Key and revision = @Revision",
+            new
+            {
+                next = proposal.Next?.BillAt,
+                waits = proposal.Next is { Settles: null } ? 0 : 1,
+                draft.Bill.BillAt,
+                settles = draft.Bill.Settles is null ? 0 : 1,
+                expected.Subscription.Key,
+                expected.Subscription.Revision,
+            }) == 0) return false;
         var year = Micros.ToDateTimeOffset(now).Year;
         var last = await db.ExecuteScalarAsync<long>(
             "insert into number_series (year, last) values (@year, 1) " +
@@ -156,19 +169,18 @@ public sealed class InvoiceStore(Database database)
         return true;
     }
 
+    public static async Task<BilledSubscription?> OfSubscriptionAsync(DbConnection db, string id) =>
+        (await SubscriptionsAsync(db, "s.id = @id", new { id })).SingleOrDefault();
+
     private static async Task<IReadOnlyList<BilledSubscription>> SubscriptionsAsync(
         DbConnection db, string where, object parameters) =>
         (await db.QueryAsync<SubscriptionRow, Marks, BilledSubscription>(
             "select s.key, s.id, s.customer_key, s.plan_id, s.priority, s.anchor, s.timezone, s.start_at, s.end_at, " +
-            "s.managed_by, s.created_at, s.key as subscription, i.bill_at as newest_bill_at, s.next_bill_at, " +
-            "e.key as newest_terms from subscriptions s left join invoices i on i.subscription_key = s.key " +
-            "and i.bill_at = (select max(n.bill_at) from invoices n where n.subscription_key = s.key) " +
-            "left join entitlements e on e.key = " +
-            "(select max(t.key) from entitlements t where t.subscription_id = s.id) " +
-            $"where {where}",
-            (subscription, billed) => new BilledSubscription(
-                subscription, billed.NewestBillAt, billed.NextBillAt, billed.NewestTerms),
+            "s.managed_by, s.created_at, s.interval, s.alignment, s.proration, s.revision, s.key as subscription, " +
+            $"s.settled_at, s.billed_at, s.next_bill_at from subscriptions s where {where}",
+            (subscription, marks) => new BilledSubscription(
+                subscription, new BilledSoFar(marks.SettledAt, marks.BilledAt, marks.NextBillAt)),
             parameters, splitOn: "subscription")).AsList();
 
-    private sealed record Marks(long Subscription, long? NewestBillAt, long? NextBillAt, long? NewestTerms);
+    private sealed record Marks(long Subscription, long? SettledAt, long? BilledAt, long? NextBillAt);
 }

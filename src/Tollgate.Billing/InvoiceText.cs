@@ -70,7 +70,13 @@ public static class InvoiceText
         var rate = unit.ToString("#,##0." + new string('0', digits) + new string('#', 28 - digits),
             CultureInfo.InvariantCulture);
         if (line.Meter is { } meter) return $"{Counted(line.Quantity, meter)} × {rate}";
-        return line.Proration is { } part ? $"{part.Days} of {part.OfDays} days × {rate}" : "";
+        var each = line.Quantity == "1" ? rate : $"{line.Quantity} × {rate}";
+        return line.Proration switch
+        {
+            { Days: { } days } part => $"{days} of {part.OfDays} days × {each}",
+            { Seconds: { } seconds } part => $"{seconds} of {part.OfSeconds} seconds × {each}",
+            _ => line.Quantity == "1" ? "" : each,
+        };
     }
 
     /// <summary>Left, middle and amount in columns; a name too long for its column takes lines of its own.</summary>

@@ -6,18 +6,31 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
 using Tollgate.Storage;
+using Interval = Tollgate.Catalog.Interval;
 
 namespace Tollgate.Billing;
 
 /// <summary>A customer on a plan.</summary>
 /// <param name="Anchor">ISO local date from which billing periods are counted.</param>
 /// <param name="EndAt">None while it runs; half-open.</param>
+/// <param name="Interval">How long its periods are; fees may have longer or shorter ones.</param>
+/// <param name="Alignment"><c>calendar</c> or <c>anniversary</c>: where the periods of such fees begin.</param>
+/// <param name="Proration"><c>day</c> or <c>second</c>: how a part of a period is counted.</param>
+/// <param name="Revision">Grows with each change and each invoice: who compares it has seen everything.</param>
 public sealed record SubscriptionRow(
     long Key, string Id, long CustomerKey, string PlanId, long Priority, string Anchor, string Timezone, long StartAt,
-    long? EndAt, string ManagedBy, long CreatedAt)
+    long? EndAt, string ManagedBy, long CreatedAt, string Interval = "month",
+    string Alignment = SubscriptionRow.ByCalendar, string Proration = "day", long Revision = 0)
 {
-    public BillingCalendar Calendar =>
-        new(LocalDatePattern.Iso.Parse(Anchor).Value, DateTimeZoneProviders.Tzdb[Timezone]);
+    public const string ByCalendar = "calendar", ByAnniversary = "anniversary";
+
+    public bool IsAligned => Alignment == ByCalendar;
+
+    public bool ProratesBySecond => Proration == "second";
+
+    public BillingCalendar Calendar => new(
+        LocalDatePattern.Iso.Parse(Anchor).Value, DateTimeZoneProviders.Tzdb[Timezone],
+        Intervals.Find(Interval) ?? Catalog.Interval.Month);
 }
 
 /// <summary>A subscription to be started.</summary>
@@ -27,7 +40,31 @@ public sealed record NewSubscription(CustomerRow Customer, string Plan, ManagedB
     /// <summary>Microseconds; null for now.</summary>
     public long? StartAt { get; init; }
 
+    /// <summary>Microseconds, after the start; null while it runs.</summary>
+    public long? EndAt { get; init; }
+
+    /// <summary>Until when nothing is charged; after the start.</summary>
+    public long? TrialEnd { get; init; }
+
     public int Priority { get; init; }
+
+    /// <summary>Null for the shortest interval of the plan's fees, else the month.</summary>
+    public Interval? Interval { get; init; }
+
+    /// <summary>Periods begin on the day of the start, or of the end of the trial, and not with the calendar.</summary>
+    public bool Anniversary { get; init; }
+
+    /// <summary>A local date from which periods are counted, when it is neither.</summary>
+    public LocalDate? Anchor { get; init; }
+
+    /// <summary>IANA id; null for the customer's.</summary>
+    public string? Timezone { get; init; }
+
+    public bool ProrateBySecond { get; init; }
+
+    public int Quantity { get; init; } = 1;
+
+    public IReadOnlyList<AddOnTerms> AddOns { get; init; } = [];
 }
 
 /// <summary>A plan, and the newest version of its prices; 0 when it was never priced.</summary>
@@ -43,18 +80,45 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
     public const string AlreadySubscribed = "already_subscribed";
 
     private const string Columns =
-        "key, id, customer_key, plan_id, priority, anchor, timezone, start_at, end_at, managed_by, created_at";
+        "key, id, customer_key, plan_id, priority, anchor, timezone, start_at, end_at, managed_by, created_at, " +
+        "interval, alignment, proration, revision";
+
+    // on the plan now, or agreed to be later
+    private const string OnPlan = "(end_at is null or end_at > @now) and id in (select e.subscription_id " +
+        "from entitlements e where e.plan_id = @planId and (e.end_at is null or e.end_at > @now) " +
+        "and (e.end_at is null or e.end_at > e.start_at))";
 
     private static readonly string s_noPrices = PriceWriter.Write([]);
 
-    public Task<SubscriptionRow?> FindAsync(string id) => database.ReadAsync(
-        db => db.QueryFirstOrDefaultAsync<SubscriptionRow?>(
-            $"select {Columns} from subscriptions where id = @id", new { id }));
+    public Task<SubscriptionRow?> FindAsync(string id) => database.ReadAsync(db => FindAsync(db, id));
 
-    public Task<IReadOnlyList<SubscriptionRow>> ListAsync(long after, int limit) => database.ReadAsync(
-        async db => (IReadOnlyList<SubscriptionRow>)(await db.QueryAsync<SubscriptionRow>(
-            $"select {Columns} from subscriptions where key > @after order by key limit @limit",
-            new { after, limit })).AsList());
+    public static Task<SubscriptionRow?> FindAsync(DbConnection db, string id) =>
+        db.QueryFirstOrDefaultAsync<SubscriptionRow?>(
+            $"select {Columns} from subscriptions where id = @id", new { id });
+
+    /// <summary>Another subscription of the same customer that is or will be on this plan.</summary>
+    public static Task<SubscriptionRow?> FindOtherAsync(
+        DbConnection db, SubscriptionRow than, string planId, long now) =>
+        db.QueryFirstOrDefaultAsync<SubscriptionRow?>(
+            $"select {Columns} from subscriptions where customer_key = @CustomerKey and key <> @Key and {OnPlan} " +
+            "order by key limit 1", new { than.CustomerKey, than.Key, planId, now });
+
+    /// <summary>Of one customer, or of all, in the order of their creation.</summary>
+    public Task<IReadOnlyList<SubscriptionRow>> ListAsync(long after, int limit, long? customerKey = null) =>
+        database.ReadAsync(async db => (IReadOnlyList<SubscriptionRow>)(await db.QueryAsync<SubscriptionRow>(
+            $"select {Columns} from subscriptions where key > @after " +
+            (customerKey is null ? "" : "and customer_key = @customerKey ") + "order by key limit @limit",
+            new { after, limit, customerKey })).AsList());
+
+    /// <summary>The stretches of a subscription in order of time, without those that are empty.</summary>
+    public static async Task<IReadOnlyList<(Entitlement Terms, StretchTerms Own)>> StretchesAsync(
+        DbConnection db, string id)
+    {
+        var own = await StretchStore.OfSubscriptionAsync(db, id);
+        return (await EntitlementStore.OfSubscriptionAsync(db, id))
+            .Where(t => t.EndAt is null || t.EndAt > t.StartAt)
+            .Select(t => (t, own.GetValueOrDefault(t.Key, StretchTerms.Plain))).ToArray();
+    }
 
     public static async Task<IReadOnlyList<SubscriptionRow>> OfCustomerAsync(DbConnection db, long customerKey) =>
         (await db.QueryAsync<SubscriptionRow>(
@@ -64,15 +128,13 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
     /// <summary>The subscription of this customer to this plan that runs now or will, or null.</summary>
     public Task<SubscriptionRow?> FindRunningAsync(DbConnection db, long customerKey, string planId) =>
         db.QueryFirstOrDefaultAsync<SubscriptionRow?>(
-            $"select {Columns} from subscriptions where customer_key = @customerKey and plan_id = @planId " +
-            "and (end_at is null or end_at > @now) order by key limit 1",
+            $"select {Columns} from subscriptions where customer_key = @customerKey and {OnPlan} order by key limit 1",
             new { customerKey, planId, now = Micros.Now(clock) });
 
     /// <summary>All subscriptions to this plan that run now or will, in the order of their creation.</summary>
     public async Task<IReadOnlyList<SubscriptionRow>> RunningOnPlanAsync(DbConnection db, string planId) =>
         (await db.QueryAsync<SubscriptionRow>(
-            $"select {Columns} from subscriptions where plan_id = @planId " +
-            "and (end_at is null or end_at > @now) order by key",
+            $"select {Columns} from subscriptions where {OnPlan} order by key",
             new { planId, now = Micros.Now(clock) })).AsList();
 
     /// <summary>
@@ -107,11 +169,16 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
         if (await FindRunningAsync(db, customer.Key, offer.Value.PlanId) is { } running)
             return new Problem(AlreadySubscribed, $"The customer is on this plan already ({running.Id}).", "plan");
         var start = wanted.StartAt ?? Micros.Now(clock);
-        var zone = DateTimeZoneProviders.Tzdb[customer.Timezone];
+        var zone = DateTimeZoneProviders.Tzdb[wanted.Timezone ?? customer.Timezone];
+        var interval = wanted.Interval ?? Catalog.Interval.Month;
+        var first = Micros.ToInstant(start);
+        var anchor = wanted.Anchor ?? (wanted.Anniversary
+            ? BillingCalendar.Anniversary(Micros.ToInstant(wanted.TrialEnd ?? start), zone, interval)
+            : BillingCalendar.Aligned(first, zone, interval)).Anchor;
         var row = await db.QuerySingleAsync<SubscriptionRow>(
-            "insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, managed_by, " +
-            "created_at, next_bill_at) values (@id, @customer, @PlanId, @Priority, @anchor, @Timezone, @start, @by, " +
-            "@now, @start) " +
+            "insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, end_at, " +
+            "managed_by, created_at, next_bill_at, waits, interval, alignment, proration) values (@id, @customer, " +
+            "@PlanId, @Priority, @anchor, @Id, @start, @EndAt, @by, @now, @start, 0, @interval, @alignment, @proration) " +
             $"returning {Columns}",
             new
             {
@@ -119,14 +186,27 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
                 customer = customer.Key,
                 offer.Value.PlanId,
                 wanted.Priority,
-                anchor = LocalDatePattern.Iso.Format(
-                    BillingCalendar.CalendarMonths(Micros.ToInstant(start), zone).Anchor),
-                customer.Timezone,
+                anchor = LocalDatePattern.Iso.Format(anchor),
+                zone.Id,
                 start,
+                wanted.EndAt,
                 by = ConfigStore.NameOf(wanted.By),
                 now = Micros.Now(clock),
+                interval = interval.ToText(),
+                alignment = wanted.Anniversary || wanted.Anchor is not null
+                    ? SubscriptionRow.ByAnniversary
+                    : SubscriptionRow.ByCalendar,
+                proration = wanted.ProrateBySecond ? "second" : "day",
             });
-        await EntitlementStore.AddAsync(db, TermsOf(row, offer.Value.Version, start));
+        var terms = TermsOf(row, offer.Value.Version, start);
+        var own = new StretchTerms(Phase.Active, wanted.Quantity, wanted.AddOns);
+        if (wanted.TrialEnd is { } trialEnd)
+        {
+            await StretchStore.AddAsync(db, terms with { EndAt = trialEnd }, own with { Phase = Phase.Trial });
+            terms = terms with { StartAt = trialEnd };
+        }
+
+        await StretchStore.AddAsync(db, terms, own);
         return row;
     }
 
@@ -136,9 +216,11 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
         var end = Math.Max(endAt, subscription.StartAt);
         // an end that is moved to later begins to bill again where the earlier one left off
         await db.ExecuteAsync(
-            "update subscriptions set end_at = @end, next_bill_at = case when coalesce(next_bill_at, end_at) < @end " +
+            "update subscriptions set end_at = @end, revision = revision + 1, waits = 0, " +
+            "next_bill_at = case when coalesce(next_bill_at, end_at) < @end " +
             "then coalesce(next_bill_at, end_at) else @end end where key = @Key", new { end, subscription.Key });
-        await EntitlementStore.EndAsync(db, subscription.Id, end);
+        var cut = await StretchStore.CutAsync(db, subscription.Id, end);
+        if (cut == 0) await StretchStore.ExtendAsync(db, subscription.Id, end);
     }
 
     /// <summary>Moves every running subscription of a plan to a version of its prices, from an instant on.</summary>
@@ -146,23 +228,23 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
     public static async Task<IReadOnlyList<long>> MigrateAsync(DbConnection db, string planId, int version, long at)
     {
         var running = await db.QueryAsync<SubscriptionRow>(
-            $"select {Columns} from subscriptions where plan_id = @planId and (end_at is null or end_at > @at)",
-            new { planId, at });
+            $"select {Columns} from subscriptions where {OnPlan}", new { planId, now = at });
         var customers = new List<long>();
         foreach (var subscription in running)
         {
             var stretches = await EntitlementStore.OfSubscriptionAsync(db, subscription.Id);
-            if (stretches.Count > 0 && stretches[^1].PlanVersion == version) continue;
+            if (stretches.All(t => t.PlanId != planId || t.PlanVersion == version || t.EndAt <= at)) continue;
+            // what was agreed for later moves too: each stretch keeps everything but its version
             var from = Math.Max(at, subscription.StartAt);
-            await EntitlementStore.EndAsync(db, subscription.Id, from);
-            var terms = TermsOf(subscription, version, from);
-            // what was agreed with this customer goes on
-            if (stretches.Count > 0) terms = terms with { Overrides = stretches[^1].Overrides, Hold = stretches[^1].Hold };
-            await EntitlementStore.AddAsync(db, terms);
-            // its first instant may have been found without fees, and has some now
-            if (from == subscription.StartAt)
-                await db.ExecuteAsync(
-                    "update subscriptions set next_bill_at = start_at where key = @Key", new { subscription.Key });
+            var own = await StretchStore.OfSubscriptionAsync(db, subscription.Id);
+            await StretchStore.CutAsync(db, subscription.Id, from);
+            foreach (var t in stretches.Where(t => t.EndAt is null || t.EndAt > from))
+                await StretchStore.AddAsync(db, t with
+                {
+                    StartAt = Math.Max(t.StartAt, from),
+                    PlanVersion = t.PlanId == planId ? version : t.PlanVersion,
+                }, own.GetValueOrDefault(t.Key, StretchTerms.Plain));
+            await TouchAsync(db, subscription.Key, from);
             customers.Add(subscription.CustomerKey);
         }
 
@@ -173,8 +255,15 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
     public async Task<IReadOnlyList<string>> CurrenciesOfPlanAsync(DbConnection db, string planId) =>
         (await db.QueryAsync<string>(
             "select distinct c.currency from subscriptions s join customers c on c.key = s.customer_key " +
-            "where s.plan_id = @planId and (s.end_at is null or s.end_at > @now)",
+            "where s.id in (select subscription_id from entitlements where plan_id = @planId and end_at is null) " +
+            "or s.id in (select subscription_id from entitlements where plan_id = @planId and end_at > @now)",
             new { planId, now = Micros.Now(clock) })).AsList();
+
+    /// <summary>Terms change at an instant: the next run looks at it again.</summary>
+    public static Task TouchAsync(DbConnection db, long key, long at) => db.ExecuteAsync(
+        "update subscriptions set revision = revision + 1, waits = 0, next_bill_at = " +
+        "case when next_bill_at is null or next_bill_at > @at then @at else next_bill_at end where key = @key",
+        new { key, at });
 
     private static Entitlement TermsOf(SubscriptionRow subscription, int version, long startAt) => new()
     {
@@ -188,5 +277,6 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
         EndAt = subscription.EndAt,
         Anchor = subscription.Calendar.Anchor,
         Timezone = subscription.Timezone,
+        Interval = subscription.Calendar.Interval,
     };
 }

@@ -38,5 +38,8 @@ public sealed class Result<T>
 
     public static implicit operator Result<T>(Problem problem) => new(default, [problem]);
 
+    /// <summary>A value for which there is no conversion, as null.</summary>
+    public static Result<T> Of(T value) => new(value, []);
+
     public static Result<T> Refused(IReadOnlyList<Problem> problems) => new(default, problems);
 }

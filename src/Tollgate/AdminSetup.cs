@@ -27,6 +27,10 @@ internal static class AdminSetup
         .AddSingleton(node.Drain)
         .AddSingleton(node.Calls)
         .AddSingleton(new InvoiceStore(node.Database))
+        .AddSingleton(new AddOnStore(node.Database, node.Clocks.Business))
+        .AddSingleton(new SubscriptionChanges(node.Database, node.Clocks.Business, node.Billing))
+        .AddSingleton<SubscriptionViews>()
+        .AddSingleton<SubscriptionChangeAnswers>()
         .AddSingleton(new KeyMaking(node.Keys, node.Feed))
         .AddSingleton(new PlanPublishing(
             node.Publisher, node.Feed, node.Subscriptions, node.Currency, node.Clocks.Business));

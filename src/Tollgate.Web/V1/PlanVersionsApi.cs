@@ -55,7 +55,7 @@ internal static class PlanVersionsApi
         return Answers.Created($"/v1/plans/{found.Id}/versions", CatalogueApi.View(version!));
     }
 
-    private static IReadOnlyList<PriceComponent>? ReadPrices(Fields fields)
+    public static IReadOnlyList<PriceComponent>? ReadPrices(Fields fields)
     {
         if (fields.Raw("prices", required: true) is not { } raw) return null;
         var tree = JsonTree.Read(raw);
@@ -66,7 +66,7 @@ internal static class PlanVersionsApi
     }
 
     /// <summary>A price for an operation that does not exist would never bill anything: a typing error.</summary>
-    private static IEnumerable<Problem> UnknownOperations(
+    public static IEnumerable<Problem> UnknownOperations(
         IReadOnlyList<PriceComponent> prices, Published published)
     {
         var known = published.Apis.SelectMany(a => a.Operations).Select(o => o.Name).ToHashSet(StringComparer.Ordinal);

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using NodaTime;
+using NodaTime.Text;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
@@ -14,96 +16,141 @@ internal static class SubscriptionsApi
     /// <summary>How far back a subscription may begin: each month of it is an invoice at once.</summary>
     private const int MaxBackdatedMonths = 36;
 
+    private const int MaxTrialDays = 3_660;
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/subscriptions", ListAsync);
-        routes.MapGet("/v1/subscriptions/{id}", async (
-            string id, SubscriptionStore subscriptions, CustomerStore customers, Publisher p) =>
-            await subscriptions.FindAsync(id) is { } found
-                ? Answers.Ok(View(found, p.Current, await customers.NamesAsync([found.CustomerKey])))
-                : Answers.NotFound("subscription", id));
+        routes.MapGet("/v1/subscriptions/{id}", async (string id, SubscriptionViews views) =>
+            await views.FindAsync(id) is { } found ? Answers.Ok(found) : Answers.NotFound("subscription", id));
         routes.MapPost("/v1/subscriptions", CreateAsync);
-        routes.MapPost("/v1/subscriptions/{id}/cancel", CancelAsync);
     }
 
     private static async Task<IResult> ListAsync(
-        HttpRequest request, SubscriptionStore subscriptions, CustomerStore customers, Publisher publisher)
+        HttpRequest request, SubscriptionStore subscriptions, CustomerStore customers, SubscriptionViews views)
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-        var rows = await subscriptions.ListAsync(paging.After, paging.Limit + 1);
-        var names = await customers.NamesAsync(rows.Select(r => r.CustomerKey));
-        return Answers.Page(rows, paging.Limit, s => View(s, publisher.Current, names), s => s.Key);
+        CustomerRow? customer = null;
+        if (request.Query["customer"].ToString() is { Length: > 0 } name
+            && (customer = await customers.FindAsync(name)) is null)
+            return Answers.Invalid(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer"));
+        var rows = await subscriptions.ListAsync(paging.After, paging.Limit + 1, customer?.Key);
+        var shown = await views.OfAsync(rows);
+        return Answers.Page(rows, paging.Limit, s => shown[s.Key], s => s.Key);
     }
-
-    /// <summary>Ends a subscription now: the gate and the invoice at the same instant.</summary>
-    private static async Task<IResult> CancelAsync(
-        string id, HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing,
-        CustomerStore customers)
-    {
-        var fields = await Fields.ReadAsync(request);
-        if (fields.Faults() is { } faults) return faults;
-        var now = Micros.Now(publishing.Clock);
-        if (await subscriptions.FindAsync(id) is not { } found) return Answers.NotFound("subscription", id);
-        if (found.EndAt is { } end && end <= now)
-            return Answers.Conflict("already_ended", $"The subscription ended at {Micros.ToText(end)}.");
-        await database.WriteAsync(db => SubscriptionStore.EndAsync(db, found, now));
-        await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)found.CustomerKey));
-        var ended = (await subscriptions.FindAsync(id))!;
-        return Answers.Ok(View(ended, publishing.Publisher.Current, await customers.NamesAsync([found.CustomerKey])));
-    }
-
-    private static object View(
-        SubscriptionRow s, Published published, IReadOnlyDictionary<long, string> customers) => new
-    {
-        s.Id,
-        customer = customers.GetValueOrDefault(s.CustomerKey),
-        plan = published.FindPlan(s.PlanId)?.Name ?? s.PlanId,
-        s.PlanId,
-        s.Priority,
-        s.Anchor,
-        s.Timezone,
-        start_at = Micros.ToText(s.StartAt),
-        end_at = s.EndAt is { } end ? Micros.ToText(end) : null,
-        s.ManagedBy,
-        created_at = Micros.ToText(s.CreatedAt),
-    };
 
     private static async Task<IResult> CreateAsync(
         HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing,
-        CustomerStore customers)
+        BillingRun billing, SubscriptionViews views)
     {
-        var (publisher, feed) = (publishing.Publisher, publishing.Feed);
         var fields = await Fields.ReadAsync(request);
         var customerName = fields.Text("customer", required: true);
         var planName = fields.Text("plan", required: true);
-        var startAt = fields.Instant("start_at");
-        CheckStart(fields, startAt, publishing.Clock);
-        var priority = fields.Whole("priority", -1_000, 1_000) ?? 0;
+        var wanted = Read(fields, Micros.Now(publishing.Clock));
         // said here too, so that it stands in one answer with the other faults
-        if (planName is not null && publisher.Current.FindPlan(planName) is null)
+        if (planName is not null && publishing.Publisher.Current.FindPlan(planName) is null)
             fields.Add("unknown_plan", $"There is no plan '{planName}'.", "plan");
+        CheckStart(fields, wanted.StartAt, publishing.Clock);
+        var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
         if (fields.Faults() is { } faults) return faults;
         var started = await database.WriteAsync<Result<SubscriptionRow>>(async db =>
-            await CustomerStore.FindAsync(db, customerName!) is { } customer
-                ? await subscriptions.StartAsync(db, new NewSubscription(customer, planName!, ManagedBy.Api)
+            await CustomerStore.FindAsync(db, customerName!) is not { } customer
+                ? new Problem("unknown_customer", $"There is no customer '{customerName}'.", "customer")
+                : AddOnsField.InCurrency(addOns, customer.Currency) is { } differs ? differs
+                : await subscriptions.StartAsync(db, wanted with
                 {
-                    StartAt = startAt,
-                    Priority = priority,
-                })
-                : new Problem("unknown_customer", $"There is no customer '{customerName}'.", "customer"));
+                    Customer = customer,
+                    Plan = planName!,
+                    AddOns = AddOnsField.Terms(addOns),
+                }));
         if (!started.Ok)
             return started.Problems[0] is { Code: SubscriptionStore.AlreadySubscribed } taken
                 ? Answers.Conflict(taken.Code, taken.Detail, taken.Field)
                 : Answers.Invalid(started.Problems);
         var row = started.Value;
-        await feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
-        return Answers.Created($"/v1/subscriptions/{row.Id}", View(row, publisher.Current,
-            await customers.NamesAsync([row.CustomerKey])));
+        await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
+        await billing.BillAsync(row.Id, Micros.Now(publishing.Clock));
+        return Answers.Created($"/v1/subscriptions/{row.Id}", (await views.FindAsync(row.Id))!);
+    }
+
+    private static NewSubscription Read(Fields fields, long now)
+    {
+        var startAt = fields.Instant("start_at");
+        var start = startAt ?? now;
+        var endAt = fields.Instant("end_at");
+        if (endAt <= start) fields.Add("bad_value", "must be after the start", "end_at");
+        var timezone = fields.Text("timezone");
+        if (timezone is not null && BillingCalendar.FindZone(timezone) is null)
+            fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
+        var interval = IntervalField.Read(fields);
+        var (anniversary, anchor) = ReadAnchor(fields, timezone ?? "UTC");
+        var proration = fields.Text("proration");
+        if (proration is not (null or "day" or "second"))
+            fields.Add("bad_value", "must be day or second", "proration");
+        return new NewSubscription(null!, "", ManagedBy.Api)
+        {
+            StartAt = startAt,
+            EndAt = endAt,
+            TrialEnd = ReadTrial(fields, start, endAt),
+            Priority = fields.Whole("priority", -1_000, 1_000) ?? 0,
+            Interval = interval,
+            Anniversary = anniversary,
+            Anchor = anchor,
+            Timezone = timezone,
+            ProrateBySecond = proration == "second",
+            Quantity = fields.Whole("quantity", 1, 1_000_000) ?? 1,
+        };
+    }
+
+    private static long? ReadTrial(Fields fields, long start, long? endAt)
+    {
+        var days = fields.Whole("trial_days", 0, MaxTrialDays);
+        var end = fields.Instant("trial_end");
+        if (days is not null && end is not null)
+            fields.Add("bad_value", "stands beside trial_end: give one of them", "trial_days");
+        if (end <= start) fields.Add("bad_value", "must be after the start", "trial_end");
+        if (days > 0) end = start + days * 86_400 * Micros.PerSecond;
+        if (end >= endAt)
+            fields.Add("bad_value", "must be before the end of the subscription", days is null ? "trial_end" : "trial_days");
+        return end;
+    }
+
+    /// <summary><c>calendar</c>, <c>anniversary</c>, a local date, or an instant of that day.</summary>
+    private static (bool Anniversary, LocalDate? Anchor) ReadAnchor(Fields fields, string timezone)
+    {
+        switch (fields.Text("anchor"))
+        {
+            case null or SubscriptionRow.ByCalendar:
+                return (false, null);
+            case SubscriptionRow.ByAnniversary:
+                return (true, null);
+            case { } text when LocalDatePattern.Iso.Parse(text) is { Success: true, Value: var date }
+                && date.Year is >= 1970 and < 2200:
+                return (false, date);
+            case { } text when Micros.TryParse(text, out var at):
+                var zone = BillingCalendar.FindZone(timezone) ?? DateTimeZone.Utc;
+                return (false, Micros.ToInstant(at).InZone(zone).Date);
+            default:
+                fields.Add("bad_value", "must be calendar, anniversary, or a date such as 2026-01-31", "anchor");
+                return (false, null);
+        }
     }
 
     private static void CheckStart(Fields fields, long? startAt, TimeProvider clock)
     {
         if (startAt is { } start && start < Micros.Of(clock.GetUtcNow().AddMonths(-MaxBackdatedMonths)))
             fields.Add("bad_value", $"must not lie more than {MaxBackdatedMonths} months back", "start_at");
+    }
+}
+
+/// <summary>The field <c>interval</c>.</summary>
+internal static class IntervalField
+{
+    public static Catalog.Interval? Read(Fields fields)
+    {
+        if (fields.Text("interval") is not { } text) return null;
+        if (Intervals.Find(text) is { } interval) return interval;
+        fields.Add("bad_value", $"must be {Intervals.Names}", "interval");
+        return null;
     }
 }

@@ -12,6 +12,8 @@ public static class V1Api
         CustomersApi.Map(routes);
         ConsumersApi.Map(routes);
         SubscriptionsApi.Map(routes);
+        SubscriptionChangesApi.Map(routes);
+        AddOnsApi.Map(routes);
         PlanVersionsApi.Map(routes);
         PricePreviewApi.Map(routes);
         UsageApi.Map(routes);

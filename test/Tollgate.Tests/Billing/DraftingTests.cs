@@ -21,7 +21,7 @@ public sealed class DraftingTests
         (journal, changeDay, rate) =>
         {
             var terms = Terms(changeDay, rate);
-            var bill = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).First();
+            var bill = Settling(terms).First();
             var draft = Document(terms, bill, journal);
             Assert.Equal(draft, Document(terms, bill, journal));
             Assert.Equal(draft, Document(terms, bill, journal.Reverse()));
@@ -32,7 +32,7 @@ public sealed class DraftingTests
         Gen.Select(s_journal, Gen.Int[0, 30], s_rate).Sample((journal, changeDay, rate) =>
         {
             var terms = Terms(changeDay, rate);
-            var bill = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).First();
+            var bill = Settling(terms).First();
             var draft = Drafting.Draft(terms, bill, RolledUp(journal)).Value;
             Assert.Equal(draft.Total.MinorUnits, draft.Lines.Sum(l => l.Amount.MinorUnits));
             var billed = draft.Lines.Sum(l => l.Rated.Meter is null ? 0 : l.Rated.Quantity);
@@ -45,7 +45,12 @@ public sealed class DraftingTests
         Gen.Int[0, 400], Gen.Int[0, 400], Gen.Int[1, 28]).Sample((startDay, days, anchorDay) =>
         {
             var subscription = Subscription(Day(startDay), Day(startDay + days), anchorDay);
-            var bills = Drafting.Bills(subscription, null).ToArray();
+            var terms = new SubscriptionTerms(subscription, Currency.Usd,
+            [
+                new Stretch(Stretch(subscription, 1, subscription.StartAt, subscription.EndAt),
+                    new PlanVersion("plan_1", 1, Currency.Usd, [])),
+            ]);
+            var bills = Bills.Of(terms, new BilledSoFar(null, null, subscription.StartAt)).ToArray();
             var settling = bills.Where(b => b.Settles is not null).ToArray();
             Assert.Equal(days > 0, bills[0].Settles is null);
             Assert.Equal(subscription.StartAt, Micros.Of(settling[0].Period.Start));
@@ -60,14 +65,15 @@ public sealed class DraftingTests
 
             // going on after any of them gives the rest
             for (var i = 0; i < bills.Length; i++)
-                Assert.Equal(bills.Skip(i + 1), Drafting.Bills(subscription, bills[i].BillAt));
+                Assert.Equal(bills.Skip(i + 1), Bills.Of(terms,
+                    new BilledSoFar(bills[i].BillAt, bills[i].BillAt, bills[i].BillAt + 1)));
         });
 
     [Fact]
     public void A_late_call_stamped_with_an_ended_stretch_is_billed_at_its_prices()
     {
         var terms = Terms(10, 0.5m);
-        var february = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).Skip(1).First();
+        var february = Settling(terms).Skip(1).First();
         var draft = Drafting.Draft(terms, february, RolledUp([(0, 1, 2)])).Value;
         var line = draft.Lines.Single(l => l.Rated.Meter is not null);
         Assert.Equal((1, "1.00"), (line.PlanVersion, line.Amount.ToString()));
@@ -78,13 +84,16 @@ public sealed class DraftingTests
     public void Operations_of_one_name_in_two_apis_have_a_line_each()
     {
         var terms = Terms(0, 0.01m);
-        var bill = Drafting.Bills(terms.Subscription, terms.Subscription.StartAt).First();
+        var bill = Settling(terms).First();
         IReadOnlyList<OperationUsage> usage =
             [new("a", "data", "/a/data", 3, 3, 0), new("b", "data", "/b/data", 4, 4, 0)];
         var lines = Drafting.Draft(terms, bill, new Dictionary<int, IReadOnlyList<OperationUsage>> { [2] = usage })
             .Value.Lines.Where(l => l.Rated.Meter is not null);
         Assert.Equal(["/a/data", "/b/data"], lines.Select(l => l.Rated.Endpoint));
     }
+
+    private static IEnumerable<Bill> Settling(SubscriptionTerms terms) =>
+        Bills.Of(terms, new BilledSoFar(null, null, terms.Subscription.StartAt)).Where(b => b.Settles is not null);
 
     private static string Document(
         SubscriptionTerms terms, Bill bill, IEnumerable<(int Operation, int Stretch, int Calls)> journal) =>

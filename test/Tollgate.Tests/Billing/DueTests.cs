@@ -35,9 +35,9 @@ public sealed class DueTests
         await using var books = new Books();
         var plan = await books.ReadAsync(db => db.QueryAsync<(long, long, long, string Detail)>(
             "explain query plan select key from subscriptions s where s.next_bill_at <= 1 " +
-            "and (s.next_bill_at <= 0 or s.next_bill_at = s.start_at) " +
+            "and (s.next_bill_at <= 0 or s.waits = 0) " +
             "and (s.next_bill_at, s.start_at, s.key) > (0, 0, 0) order by s.next_bill_at, s.start_at, s.key limit 5"));
-        Assert.Contains("COVERING INDEX subscriptions_by_next_bill", Assert.Single(plan).Detail);
+        Assert.Contains("INDEX subscriptions_by_next_bill", Assert.Single(plan).Detail);
     }
 
     [Fact]

@@ -1,0 +1,266 @@
+using System.Data.Common;
+using Dapper;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Storage;
+
+namespace Tollgate.Billing;
+
+/// <summary>When a change takes effect.</summary>
+public enum ChangeWhen : byte { Now, PeriodEnd }
+
+/// <summary>What a subscription is to become; null leaves it as it is.</summary>
+public sealed record WantedChange
+{
+    /// <summary>Name or id; its newest version.</summary>
+    public string? Plan { get; init; }
+
+    /// <summary>1 or more.</summary>
+    public int? Quantity { get; init; }
+
+    /// <summary>All of them, none for an empty list.</summary>
+    public IReadOnlyList<AddOnTerms>? AddOns { get; init; }
+
+    public Interval? Interval { get; init; }
+
+    /// <summary>Null: what costs as much or more now, what costs less at the end of the period that is paid.</summary>
+    public ChangeWhen? When { get; init; }
+}
+
+/// <summary>A change, and what it costs.</summary>
+/// <param name="EffectiveAt">Microseconds UTC; access and money change at this instant.</param>
+/// <param name="Invoice">The draft of the bill of that instant, as JSON; null when nothing is charged.</param>
+public sealed record ChangeOutcome(SubscriptionRow Subscription, long EffectiveAt, string? Invoice);
+
+/// <summary>
+/// The life of a subscription: plan, quantity, add-ons, pause, end. Each change writes the entitlements that the gate
+/// reads and the terms that are billed, in one transaction. A preview is the change itself, rolled back: it cannot say
+/// anything else.
+/// </summary>
+public sealed class SubscriptionChanges(Database database, TimeProvider clock, BillingRun billing)
+{
+    /// <summary>A plan, a quantity or add-ons, now or at the end of the period.</summary>
+    public Task<Result<ChangeOutcome>> ChangeAsync(string id, WantedChange wanted, bool preview) =>
+        ApplyAsync(id, preview, async (db, life) =>
+        {
+            if (life.Refused() is { } refused) return refused;
+            if (life.InForce is not { } from) return life.NotRunning;
+            if (from.Own.Phase == Phase.Paused)
+                return new Problem("paused", "The subscription is paused: resume it first.");
+            var to = await WantedAsync(db, life, from, wanted);
+            if (!to.Ok) return Result<long>.Refused(to.Problems);
+            var paid = await billing.PaidPeriodEndAsync(db, life.Row, life.Now);
+            var cheaper = await billing.YearlyAsync(db, life.Row, to.Value.Terms, to.Value.Own)
+                < await billing.YearlyAsync(db, life.Row, from.Terms, from.Own);
+            var at = (wanted.When ?? (cheaper ? ChangeWhen.PeriodEnd : ChangeWhen.Now)) == ChangeWhen.Now
+                ? Math.Max(life.Now, life.Row.StartAt)
+                : paid;
+            if (life.Row.EndAt <= at)
+                return new Problem("ends_before", "The subscription ends before that: reactivate it first.", "when");
+            await RestateAsync(db, life, at, to.Value, wanted.Interval);
+            return at;
+        });
+
+    /// <summary>Ends it now, at the end of the period that is paid, or at an instant. What was paid for the time after
+    /// is given back.</summary>
+    public Task<Result<ChangeOutcome>> CancelAsync(string id, ChangeWhen when, long? endAt, bool preview) =>
+        ApplyAsync(id, preview, async (db, life) =>
+        {
+            if (life.Row.EndAt <= life.Now) return life.AlreadyEnded;
+            if (endAt < life.Now) return new Problem("bad_value", "must not lie in the past", "at");
+            var at = endAt ?? (when == ChangeWhen.Now
+                ? Math.Max(life.Now, life.Row.StartAt)
+                : await billing.PaidPeriodEndAsync(db, life.Row, life.Now));
+            await SubscriptionStore.EndAsync(db, life.Row, at);
+            return Math.Max(at, life.Row.StartAt);
+        });
+
+    /// <summary>No access and no charges from now on, until it is resumed.</summary>
+    /// <param name="resumeAt">Microseconds, after now; null for whenever somebody says so.</param>
+    public Task<Result<ChangeOutcome>> PauseAsync(string id, long? resumeAt, bool preview) =>
+        ApplyAsync(id, preview, async (db, life) =>
+        {
+            if (life.Refused() is { } refused) return refused;
+            if (life.InForce is not { } from) return life.NotRunning;
+            if (from.Own.Phase == Phase.Paused) return new Problem("paused", "The subscription is paused already.");
+            if (from.Own.Phase == Phase.Trial)
+                return new Problem("in_trial", "A trial cannot be paused: cancel it, or wait for its end.");
+            if (resumeAt <= life.Now) return new Problem("bad_value", "must be after now", "resume_at");
+            if (resumeAt is { } resume && life.Row.EndAt <= resume)
+                return new Problem("bad_value", "must be before the end of the subscription", "resume_at");
+            await StretchStore.CutAsync(db, id, life.Now);
+            await StretchStore.AddAsync(db,
+                from.Terms with { StartAt = life.Now, EndAt = resumeAt ?? life.Row.EndAt, Hold = Hold.Paused },
+                from.Own with { Phase = Phase.Paused });
+            if (resumeAt is { } again)
+                await StretchStore.AddAsync(db, from.Terms with { StartAt = again, EndAt = life.Row.EndAt }, from.Own);
+            await SubscriptionStore.TouchAsync(db, life.Row.Key, life.Now);
+            return life.Now;
+        });
+
+    /// <summary>Ends a pause now: the rest of the period is charged.</summary>
+    public Task<Result<ChangeOutcome>> ResumeAsync(string id, bool preview) =>
+        ApplyAsync(id, preview, async (db, life) =>
+        {
+            if (life.Refused() is { } refused) return refused;
+            if (life.InForce is not { Own.Phase: Phase.Paused } from)
+                return new Problem("not_paused", "The subscription is not paused.");
+            await GoOnAsync(db, life, from, life.Row.EndAt);
+            return life.Now;
+        });
+
+    /// <summary>Takes back an end that is to come, or lets a subscription that ended run again from now on.</summary>
+    public Task<Result<ChangeOutcome>> ReactivateAsync(string id, bool preview) =>
+        ApplyAsync(id, preview, async (db, life) =>
+        {
+            if (life.Row.EndAt is null) return new Problem("not_ended", "The subscription has no end.");
+            if (life.Stretches.Count == 0 || life.Row.StartAt > life.Now) return life.NotRunning;
+            var last = life.InForce ?? life.Stretches[^1];
+            if (await RunningAsync(db, life, last.Terms.PlanId) is { } other) return other;
+            await db.ExecuteAsync(
+                "update subscriptions set end_at = null, next_bill_at = coalesce(next_bill_at, @now) where key = @Key",
+                new { now = life.Now, life.Row.Key });
+            await GoOnAsync(db, life, last, null);
+            return life.Now;
+        });
+
+    private static async Task GoOnAsync(DbConnection db, Life life, Agreed from, long? endAt)
+    {
+        await StretchStore.CutAsync(db, life.Row.Id, life.Now);
+        var paused = from.Own.Phase == Phase.Paused;
+        await StretchStore.AddAsync(db,
+            from.Terms with { StartAt = life.Now, EndAt = endAt, Hold = paused ? Hold.None : from.Terms.Hold },
+            paused ? from.Own with { Phase = Phase.Active } : from.Own);
+        await SubscriptionStore.TouchAsync(db, life.Row.Key, life.Now);
+    }
+
+    /// <summary>From an instant on the new terms hold; what was agreed for later is replaced, but for the end of a trial.
+    /// </summary>
+    private static async Task RestateAsync(DbConnection db, Life life, long at, Agreed to, Interval? interval)
+    {
+        var row = life.Row;
+        var terms = to.Terms with { StartAt = at, EndAt = row.EndAt };
+        if (interval is { } every && every != terms.Interval)
+        {
+            var (zone, start) = (terms.Calendar.Zone, Micros.ToInstant(at));
+            var calendar = row.IsAligned
+                ? BillingCalendar.Aligned(start, zone, every)
+                : BillingCalendar.Anniversary(start, zone, every);
+            terms = terms with { Interval = every, Anchor = calendar.Anchor };
+        }
+
+        var trialEnd = life.Stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial)?.Terms.EndAt;
+        await StretchStore.CutAsync(db, row.Id, at);
+        if (trialEnd > at)
+        {
+            await StretchStore.AddAsync(db, terms with { EndAt = trialEnd }, to.Own with { Phase = Phase.Trial });
+            terms = terms with { StartAt = trialEnd.Value };
+        }
+
+        await StretchStore.AddAsync(db, terms, to.Own with { Phase = Phase.Active });
+        await db.ExecuteAsync(
+            "update subscriptions set plan_id = @PlanId, interval = @interval, anchor = @anchor where key = @Key",
+            new
+            {
+                terms.PlanId,
+                interval = terms.Interval.ToText(),
+                anchor = NodaTime.Text.LocalDatePattern.Iso.Format(terms.Anchor),
+                row.Key,
+            });
+        await SubscriptionStore.TouchAsync(db, row.Key, at);
+    }
+
+    private async Task<Result<Agreed>> WantedAsync(DbConnection db, Life life, Agreed from, WantedChange wanted)
+    {
+        var (terms, own) = (from.Terms, from.Own);
+        if (wanted.Plan is { } plan)
+        {
+            var customer = await CustomerStore.FindAsync(db, life.Row.CustomerKey);
+            var offer = await SubscriptionStore.OfferAsync(db, plan, customer!.Currency);
+            if (!offer.Ok) return Result<Agreed>.Refused(offer.Problems);
+            if (await RunningAsync(db, life, offer.Value.PlanId) is { } other) return other;
+            terms = terms with { PlanId = offer.Value.PlanId, PlanVersion = offer.Value.Version };
+        }
+
+        own = own with
+        {
+            Quantity = wanted.Quantity ?? own.Quantity,
+            AddOns = wanted.AddOns ?? own.AddOns,
+        };
+        var isSame = (terms.PlanId, terms.PlanVersion, own.Quantity) ==
+            (from.Terms.PlanId, from.Terms.PlanVersion, from.Own.Quantity)
+            && own.AddOns.SequenceEqual(from.Own.AddOns)
+            && (wanted.Interval is null || wanted.Interval == terms.Interval)
+            // what was agreed for later is taken back by asking for what is
+            && !life.Stretches.Any(s => s.Terms.StartAt > life.Now && s.Own.Phase == Phase.Active
+                && s.Terms.PlanId != terms.PlanId);
+        return isSame
+            ? new Problem("nothing_changes", "The subscription has these terms already.")
+            : new Agreed(terms, own);
+    }
+
+    private static async Task<Problem?> RunningAsync(DbConnection db, Life life, string planId)
+    {
+        var other = await SubscriptionStore.FindOtherAsync(db, life.Row, planId, life.Now);
+        return other is null ? null : new Problem(SubscriptionStore.AlreadySubscribed,
+            $"The customer is on this plan already ({other.Id}).", "plan");
+    }
+
+    private async Task<Result<ChangeOutcome>> ApplyAsync(
+        string id, bool preview, Func<DbConnection, Life, Task<Result<long>>> change)
+    {
+        // what was called until now is settled by what the change leaves behind, so it must be there
+        Result<ChangeOutcome>? answer = null;
+        try
+        {
+            await database.WriteAsync(async db =>
+            {
+                answer = await ApplyAsync(db, id, change);
+                if (preview || !answer.Ok) throw new RolledBackException();
+            });
+        }
+        catch (RolledBackException)
+        {
+            // nothing is written: a preview, or a change that was refused half way
+        }
+
+        if (answer!.Ok && !preview) await billing.BillAsync(id, Micros.Now(clock));
+        return answer;
+    }
+
+    private async Task<Result<ChangeOutcome>> ApplyAsync(
+        DbConnection db, string id, Func<DbConnection, Life, Task<Result<long>>> change)
+    {
+        if (await SubscriptionStore.FindAsync(db, id) is not { } row)
+            return new Problem("not_found", $"There is no subscription '{id}'.");
+        var stretches = (await SubscriptionStore.StretchesAsync(db, id))
+            .Select(s => new Agreed(s.Terms, s.Own)).ToArray();
+        var now = Micros.Now(clock);
+        var at = await change(db, new Life(row, stretches, now));
+        if (!at.Ok) return Result<ChangeOutcome>.Refused(at.Problems);
+        var after = (await SubscriptionStore.FindAsync(db, id))!;
+        var invoice = await billing.DraftAtAsync(db, id, at.Value, now);
+        return invoice.Ok
+            ? new ChangeOutcome(after, at.Value, invoice.Value)
+            : Result<ChangeOutcome>.Refused(invoice.Problems);
+    }
+
+    private sealed record Agreed(Entitlement Terms, StretchTerms Own);
+
+    /// <summary>A subscription as a change finds it.</summary>
+    private sealed record Life(SubscriptionRow Row, IReadOnlyList<Agreed> Stretches, long Now)
+    {
+        /// <summary>The terms that hold now, or with which it will begin.</summary>
+        public Agreed? InForce => Stretches.LastOrDefault(s => s.Terms.StartAt <= Now && !(s.Terms.EndAt <= Now))
+            ?? Stretches.FirstOrDefault(s => s.Terms.StartAt > Now);
+
+        public Problem AlreadyEnded =>
+            new("already_ended", $"The subscription ended at {Micros.ToText(Row.EndAt ?? Now)}.");
+
+        public Problem NotRunning => new("not_running", "The subscription does not run now.");
+
+        public Problem? Refused() => Row.EndAt <= Now ? AlreadyEnded : null;
+    }
+
+    private sealed class RolledBackException : Exception;
+}

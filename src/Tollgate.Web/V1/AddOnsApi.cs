@@ -1,0 +1,126 @@
+using System.Data.Common;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/add_ons</c>: prices that a subscription can have beside its plan's.</summary>
+internal static class AddOnsApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/add_ons", async (HttpRequest request, AddOnStore addOns) =>
+            Paging.TryRead(request, out var paging)
+            ?? Answers.Page(await addOns.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, a => a.Key));
+        routes.MapGet("/v1/add_ons/{name}", async (string name, AddOnStore addOns) =>
+            await addOns.FindAsync(name) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("add-on", name));
+        routes.MapPost("/v1/add_ons", CreateAsync);
+    }
+
+    private static async Task<IResult> CreateAsync(HttpRequest request, AddOnStore addOns, PlanPublishing publishing)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var name = fields.Text("name", required: true);
+        if (name is not null && name.Contains('/', StringComparison.Ordinal))
+            fields.Add("bad_value", "must not contain a slash", "name");
+        var prices = PlanVersionsApi.ReadPrices(fields);
+        var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
+        if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
+        if (prices is { Count: 0 }) fields.Add("bad_value", "must have a price at least", "prices");
+        if (prices is not null)
+            fields.AddAll(PlanVersionsApi.UnknownOperations(prices, publishing.Publisher.Current));
+        if (fields.Faults() is { } faults) return faults;
+        var added = await addOns.AddAsync(name!, Currency.Of(code), Config.File.PriceWriter.Write(prices!));
+        return added is null
+            ? Answers.Conflict("duplicate_name", $"There is an add-on '{name}' already.", "name")
+            : Answers.Created($"/v1/add_ons/{added.Id}", View(added));
+    }
+
+    private static object View(AddOnRow a) => new
+    {
+        a.Id,
+        a.Name,
+        a.Currency,
+        prices = JsonDocument.Parse(a.Prices).RootElement,
+        created_at = Micros.ToText(a.CreatedAt),
+    };
+}
+
+/// <summary>The field <c>add_ons</c>: <c>[{"add_on": name or id, "quantity": 1}]</c>.</summary>
+internal static class AddOnsField
+{
+    private const int Max = 50;
+
+    public static async Task<IReadOnlyList<(AddOnRow AddOn, int Quantity)>> ReadAsync(DbConnection db, Fields fields)
+    {
+        var read = new List<(AddOnRow, int)>();
+        if (fields.Raw("add_ons") is not { } raw) return read;
+        if (raw.ValueKind != JsonValueKind.Array || raw.GetArrayLength() > Max)
+        {
+            fields.Add("wrong_type", $"must be a list of at most {Max} such as [{{\"add_on\": \"support\"}}]", "add_ons");
+            return read;
+        }
+
+        foreach (var (item, at) in raw.EnumerateArray().Select((item, at) => (item, $"add_ons[{at}]")).ToArray())
+        {
+            var (name, quantity) = Item(fields, item, at);
+            if (name is null) continue;
+            if (await AddOnStore.FindAsync(db, name) is not { } found)
+                fields.Add("unknown_add_on", "There is no add-on of this name or id.", at + ".add_on");
+            else if (read.Any(r => r.Item1.Key == found.Key))
+                fields.Add("duplicate_name", "stands there twice: give it a quantity", at + ".add_on");
+            else
+                read.Add((found, quantity));
+        }
+
+        return read;
+    }
+
+    public static IReadOnlyList<AddOnTerms> Terms(IReadOnlyList<(AddOnRow AddOn, int Quantity)> addOns) =>
+        [.. addOns.Select(a => new AddOnTerms(a.AddOn.Id, a.Quantity))];
+
+    /// <summary>A problem when one of them is not in the customer's currency.</summary>
+    public static Problem? InCurrency(IReadOnlyList<(AddOnRow AddOn, int Quantity)> addOns, string currency) =>
+        addOns.Select(a => a.AddOn).FirstOrDefault(a => a.Currency != currency) is { } other
+            ? new Problem("currency_differs", $"The add-on '{other.Name}' is in {other.Currency}, the customer pays in " +
+                $"{currency}.", "add_ons")
+            : null;
+
+    private static (string? Name, int Quantity) Item(Fields fields, JsonElement item, string at)
+    {
+        string? name = null;
+        var quantity = 1;
+        if (item.ValueKind != JsonValueKind.Object)
+        {
+            fields.Add("wrong_type", "must be an object with add_on and quantity", at);
+            return (null, 1);
+        }
+
+        foreach (var property in item.EnumerateObject())
+            switch (property.Name)
+            {
+                case "add_on" when property.Value.ValueKind == JsonValueKind.String:
+                    name = property.Value.GetString();
+                    break;
+                case "quantity" when property.Value.ValueKind == JsonValueKind.Number
+                    && property.Value.TryGetInt32(out quantity) && quantity is >= 1 and <= 1_000_000:
+                    break;
+                case "add_on":
+                    fields.Add("wrong_type", "must be a text", at + ".add_on");
+                    return (null, 1);
+                case "quantity":
+                    fields.Add("bad_value", "must be a whole number from 1 to 1000000", at + ".quantity");
+                    return (null, 1);
+                default:
+                    fields.Add("unknown_field", "is not a field here; known are add_on, quantity", $"{at}.{property.Name}");
+                    break;
+            }
+
+        if (name is null) fields.Add("missing_field", "is required", at + ".add_on");
+        return (name, quantity);
+    }
+}

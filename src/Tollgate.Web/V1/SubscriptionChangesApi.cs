@@ -1,0 +1,139 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary>
+/// <c>POST /v1/subscriptions/{id}/change</c>, <c>/cancel</c>, <c>/pause</c>, <c>/resume</c>, <c>/reactivate</c>. Each
+/// takes <c>preview: true</c>, changes nothing then, and answers what it would have.
+/// </summary>
+internal static class SubscriptionChangesApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/subscriptions/{id}/change", ChangeAsync);
+        routes.MapPost("/v1/subscriptions/{id}/cancel", CancelAsync);
+        routes.MapPost("/v1/subscriptions/{id}/pause", PauseAsync);
+        routes.MapPost("/v1/subscriptions/{id}/resume", ResumeAsync);
+        routes.MapPost("/v1/subscriptions/{id}/reactivate", ReactivateAsync);
+    }
+
+    private static async Task<IResult> ChangeAsync(
+        string id, HttpRequest request, Database database, SubscriptionChanges changes, SubscriptionChangeAnswers answers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var wanted = new WantedChange
+        {
+            Plan = fields.Text("plan"),
+            Quantity = fields.Whole("quantity", 1, 1_000_000),
+            Interval = IntervalField.Read(fields),
+            When = When(fields),
+        };
+        var hasAddOns = fields.Has("add_ons");
+        var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
+        var preview = fields.Flag("preview") ?? false;
+        if (wanted is { Plan: null, Quantity: null, Interval: null } && !hasAddOns)
+            fields.Add("missing_field", "is required, or quantity, add_ons or interval", "plan");
+        if (wanted.Plan is { } plan && answers.Publishing.Publisher.Current.FindPlan(plan) is null)
+            fields.Add("unknown_plan", $"There is no plan '{plan}'.", "plan");
+        if (addOns.Count > 0 && await answers.CurrencyAsync(id) is { } currency
+            && AddOnsField.InCurrency(addOns, currency) is { } differs)
+            fields.AddAll([differs]);
+        return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.ChangeAsync(
+            id, hasAddOns ? wanted with { AddOns = AddOnsField.Terms(addOns) } : wanted, preview));
+    }
+
+    private static async Task<IResult> CancelAsync(
+        string id, HttpRequest request, SubscriptionChanges changes, SubscriptionChangeAnswers answers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var at = fields.Instant("at");
+        var when = When(fields);
+        if (at is not null && when is not null) fields.Add("bad_value", "stands beside at: give one of them", "when");
+        var preview = fields.Flag("preview") ?? false;
+        return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.CancelAsync(
+            id, when ?? ChangeWhen.Now, at, preview));
+    }
+
+    private static async Task<IResult> PauseAsync(
+        string id, HttpRequest request, SubscriptionChanges changes, SubscriptionChangeAnswers answers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var resumeAt = fields.Instant("resume_at");
+        var preview = fields.Flag("preview") ?? false;
+        return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.PauseAsync(id, resumeAt, preview));
+    }
+
+    private static async Task<IResult> ResumeAsync(
+        string id, HttpRequest request, SubscriptionChanges changes, SubscriptionChangeAnswers answers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var preview = fields.Flag("preview") ?? false;
+        return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.ResumeAsync(id, preview));
+    }
+
+    private static async Task<IResult> ReactivateAsync(
+        string id, HttpRequest request, SubscriptionChanges changes, SubscriptionChangeAnswers answers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var preview = fields.Flag("preview") ?? false;
+        return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.ReactivateAsync(id, preview));
+    }
+
+    private static ChangeWhen? When(Fields fields)
+    {
+        switch (fields.Text("when"))
+        {
+            case null:
+                return null;
+            case "now":
+                return ChangeWhen.Now;
+            case "period_end":
+                return ChangeWhen.PeriodEnd;
+            default:
+                fields.Add("bad_value", "must be now or period_end", "when");
+                return null;
+        }
+    }
+}
+
+/// <summary>What a change is answered with: the subscription as it is, the instant and the bill of the change.</summary>
+public sealed record SubscriptionChangeAnswers(
+    PlanPublishing Publishing, SubscriptionViews Views, CustomerStore Customers)
+{
+    private static readonly HashSet<string> s_conflicts =
+        ["already_ended", "already_subscribed", "not_running", "paused", "not_paused", "in_trial", "not_ended",
+            "nothing_changes", "ends_before"];
+
+    public async Task<IResult> OfAsync(string id, bool preview, Result<ChangeOutcome> outcome)
+    {
+        if (!outcome.Ok)
+        {
+            var problem = outcome.Problems[0];
+            return problem.Code == "not_found" ? Answers.NotFound("subscription", id)
+                : Answers.Refused(s_conflicts.Contains(problem.Code)
+                    ? StatusCodes.Status409Conflict
+                    : StatusCodes.Status400BadRequest, outcome.Problems);
+        }
+
+        var (row, at, invoice) = outcome.Value;
+        if (!preview) await Publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
+        var view = (await Views.FindAsync(id))!;
+        return Answers.Ok(view with
+        {
+            EffectiveAt = Micros.ToText(at),
+            Preview = preview,
+            Invoice = invoice is null ? null : JsonDocument.Parse(invoice).RootElement,
+        });
+    }
+
+    /// <summary>Of the customer of a subscription; null when there is none.</summary>
+    public async Task<string?> CurrencyAsync(string id) =>
+        await Publishing.Subscriptions.FindAsync(id) is { } row
+        && (await Customers.OfKeyAsync(row.CustomerKey)) is { } customer ? customer.Currency : null;
+}
