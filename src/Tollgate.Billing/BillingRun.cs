@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.File;
 using Tollgate.Metering;
 using Tollgate.Storage;
 
@@ -260,7 +261,7 @@ public sealed class BillingRun
     private Task AdvanceAsync(List<Advance> empty) => _database.WriteAsync(async db =>
     {
         foreach (var (expected, next) in empty)
-            await InvoiceStore.TryAdvanceAsync(db, expected, next?.BillAt, next is not { Settles: null });
+            await InvoiceStore.TryAdvanceAsync(db, expected, next?.BillAt, next is not { Waits: false });
     });
 
     private Task<(Result<InvoiceDraft> Draft, InvoiceDocument? Document)> ProposeAsync(
@@ -313,7 +314,8 @@ public sealed class BillingRun
         {
             var row = await AddOnStore.FindAsync(db, id)
                 ?? throw new InvalidOperationException($"There is no add-on {id}.");
-            var prices = _readVersion(new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, row.CreatedAt));
+            var prices = _readVersion(
+                new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, QuotaWriter.None, row.CreatedAt));
             addOns.Add(new StretchAddOn(row.Id, row.Name, quantity, prices.Prices));
         }
 

@@ -14,7 +14,10 @@ namespace Tollgate.Billing;
 public sealed record Bill(long BillAt, Period Period, int? Settles, int? Opens)
 {
     /// <summary>From when on it may be issued: usage is waited for, a fee in advance is not.</summary>
-    public long DueAt(long collectionWindow) => Settles is null ? BillAt : BillAt + collectionWindow;
+    public long DueAt(long collectionWindow) => Waits ? BillAt + collectionWindow : BillAt;
+
+    /// <summary>It settles usage that may still come late: not that of a trial, which costs nothing.</summary>
+    public bool Waits { get; init; } = Settles is not null;
 
     /// <summary>The instant has an invoice already: only what changed since is billed.</summary>
     public bool IsRepeated { get; init; }
@@ -183,6 +186,8 @@ public static class Bills
             begins ? opens!.Calendar.IndexAt(at) : null)
         {
             IsRepeated = again,
+            Waits = ended is { } over && before!.Stretches.Any(s => s.Phase == Phase.Active
+                && s.Terms.StartAt < billAt && !(s.Terms.EndAt <= Micros.Of(over.Part.Start))),
         };
     }
 }

@@ -136,7 +136,7 @@ public sealed class InvoiceStore(Database database)
             new
             {
                 next = proposal.Next?.BillAt,
-                waits = proposal.Next is { Settles: null } ? 0 : 1,
+                waits = proposal.Next is { Waits: false } ? 0 : 1,
                 draft.Bill.BillAt,
                 settles = draft.Bill.Settles is null ? 0 : 1,
                 expected.Subscription.Key,

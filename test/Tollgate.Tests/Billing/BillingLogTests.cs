@@ -18,7 +18,9 @@ public sealed class BillingLogTests
         await node.Database.WriteAsync(db => db.ExecuteAsync("""
             insert into customers values (1, 'cus_1', 'acme', 'USD', 'UTC', 'api', 0);
             insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, managed_by,
-                created_at, next_bill_at) values ('sub_1', 1, 'plan_1', 0, '2026-01-01', 'Atlantis', 1000, 'api', 0, 1000)
+                created_at, next_bill_at) values ('sub_1', 1, 'plan_1', 0, '2026-01-01', 'Atlantis', 1000, 'api', 0, 1000);
+            insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone,
+                start_at) values ('sub_1', 1, 'plan_1', 1, 0, '2026-01-01', 'Atlantis', 1000);
             """));
         ((TestClock)node.Clocks.Business).Set(TestServer.Start.AddMonths(1));
         for (var i = 0; i < 3; i++) await node.WorkAsync();

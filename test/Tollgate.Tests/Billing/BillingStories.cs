@@ -52,13 +52,15 @@ public sealed class BillingStories
         """);
 
     [Fact]
-    public Task A_fee_in_advance_is_neither_given_back_nor_charged_again_within_its_month() => TellAsync("""
+    public Task What_is_left_of_a_fee_in_advance_is_given_back_when_a_new_version_or_the_end_comes() => TellAsync("""
         2026-04-01        start   base flat 30.00 advance
         2026-04-01        invoice 2026-04-01..2026-05-01 base 30.00 = 30.00
         2026-04-11        version base flat 60.00 advance
+        2026-04-11        invoice 2026-04-01..2026-05-01 base 20/30 -20.00, base 20/30 40.00 = 20.00
         2026-05-01T01:00  invoice 2026-04-01..2026-05-01 base 60.00 = 60.00
         2026-05-10        end
-        2026-05-10T01:00  quiet
+        2026-05-10T01:00  invoice 2026-05-01..2026-05-10 base 22/31 -42.58 = -42.58
+        2026-07-01        quiet
         """);
 
     [Fact]
@@ -98,7 +100,7 @@ public sealed class BillingStories
         2026-02-10        use     data 100
         2026-02-15        end
         2026-02-15T01:00  invoice 2026-02-01..2026-02-15 base 14/28 15.50, data 1.00 = 16.50
-        2026-02-16        end
+        2026-02-16        move-end
         2026-02-17        quiet
         2026-04-01        quiet
         """);

@@ -31,6 +31,10 @@ public sealed class Books : IAsyncDisposable
     public Task<BillingReport> BillAsync(long now, BillingOptions? options = null) =>
         Run(options).RunAsync(now, TestContext.Current.CancellationToken);
 
+    public SubscriptionChanges Changes(long now) => new(Database, new Clock(now), Run());
+
+    public AddOnStore AddOns => new(Database, new Clock(0));
+
     public Task<CustomerRow> CustomerAsync(string name, string currency = "USD", string zone = "UTC", long at = 0) =>
         Database.WriteAsync(async db => (await new CustomerStore(Database, new Clock(at))
             .AddAsync(db, name, Currency.Of(currency), zone, ManagedBy.Api))!);
@@ -61,6 +65,10 @@ public sealed class Books : IAsyncDisposable
         Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at))
             .StartAsync(db, new NewSubscription(customer, plan.Id, ManagedBy.Api) { StartAt = at })).Value);
 
+    public Task<SubscriptionRow> SubscribeAsync(NewSubscription wanted, long at) =>
+        Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at))
+            .StartAsync(db, wanted)).Value);
+
     public Task MigrateAsync(PublishedPlan plan, long at) =>
         Database.WriteAsync(db => SubscriptionStore.MigrateAsync(db, plan.Id, plan.Version, at));
 
@@ -74,7 +82,8 @@ public sealed class Books : IAsyncDisposable
     public Task UseAsync(string subscription, string operation, long calls, long at) => Database.WriteAsync(async db =>
     {
         var terms = (await EntitlementStore.OfSubscriptionAsync(db, subscription))
-            .Last(t => t.StartAt <= at && (t.EndAt is null || t.EndAt > at));
+            .LastOrDefault(t => t.StartAt <= at && (t.EndAt is null || t.EndAt > at));
+        Assert.True(terms is { Hold: not Hold.Paused }, "The gate would have refused this call.");
         var period = terms.Calendar.IndexAt(Micros.ToInstant(at));
         await RollUpAsync(terms.Key, period, operation, calls, at);
 
