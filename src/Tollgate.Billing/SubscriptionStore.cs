@@ -74,7 +74,10 @@ public sealed record PlanOffer(string PlanId, int Version);
 /// The SQL of subscriptions. Each write changes the subscription and its entitlements in one transaction, so that
 /// what the gate enforces and what is billed change at the same instant.
 /// </summary>
-public sealed class SubscriptionStore(Database database, TimeProvider clock)
+/// <param name="readVersion">Reads the prices of a published version; null for those that a file or the API wrote.
+/// </param>
+public sealed class SubscriptionStore(
+    Database database, TimeProvider clock, Func<PlanVersionRow, PlanVersion>? readVersion = null)
 {
     /// <summary>The code of a second subscription to a plan that the customer is on.</summary>
     public const string AlreadySubscribed = "already_subscribed";
@@ -170,7 +173,7 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
             return new Problem(AlreadySubscribed, $"The customer is on this plan already ({running.Id}).", "plan");
         var start = wanted.StartAt ?? Micros.Now(clock);
         var zone = DateTimeZoneProviders.Tzdb[wanted.Timezone ?? customer.Timezone];
-        var interval = wanted.Interval ?? Catalog.Interval.Month;
+        var interval = wanted.Interval ?? await ShortestAsync(db, offer.Value);
         var first = Micros.ToInstant(start);
         var anchor = wanted.Anchor ?? (wanted.Anniversary
             ? BillingCalendar.Anniversary(Micros.ToInstant(wanted.TrialEnd ?? start), zone, interval)
@@ -208,6 +211,16 @@ public sealed class SubscriptionStore(Database database, TimeProvider clock)
 
         await StretchStore.AddAsync(db, terms, own);
         return row;
+    }
+
+    /// <summary>The shortest interval of the plan's fees: usage is billed with it. The month when it has none.</summary>
+    private async Task<Interval> ShortestAsync(DbConnection db, PlanOffer offer)
+    {
+        if (await ConfigStore.FindVersionAsync(db, offer.PlanId, offer.Version) is not { } row)
+            return Catalog.Interval.Month;
+        var prices = readVersion is null ? row.ToPlanVersion() : readVersion(row);
+        return prices.Prices.Select(p => (p.Price as Price.Flat)?.Every).Where(e => e is not null).Min()
+            ?? Catalog.Interval.Month;
     }
 
     /// <summary>Ends a subscription at an instant; what was used until then is billed.</summary>

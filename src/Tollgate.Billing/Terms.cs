@@ -47,7 +47,7 @@ public sealed record Stretch(Entitlement Terms, PlanVersion Prices)
         select new Fee(prefix + p.Name, flat.Amount, quantity, Prices.Currency)
         {
             In = flat.In,
-            Every = Terms.Interval,
+            Every = flat.Every ?? Terms.Interval,
             PlanVersion = Prices.Version,
         };
 }

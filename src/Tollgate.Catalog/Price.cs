@@ -40,7 +40,11 @@ public abstract record Price
 
     /// <summary>A base fee for each period, whatever is used.</summary>
     /// <param name="Amount">Major units; at most 12 digits after the point.</param>
-    public sealed record Flat(decimal Amount, BillingTiming In) : Price;
+    public sealed record Flat(decimal Amount, BillingTiming In) : Price
+    {
+        /// <summary>How long its periods are; null for those of the subscription.</summary>
+        public Interval? Every { get; init; }
+    }
 
     /// <summary>The same for each unit.</summary>
     /// <param name="UnitAmount">Major units; at most 12 digits after the point.</param>

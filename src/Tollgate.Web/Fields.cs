@@ -44,10 +44,6 @@ public sealed class Fields
         return fields;
     }
 
-    /// <summary>Whether it stands there, and is not null.</summary>
-    public bool Has(string name) =>
-        _fields.TryGetValue(name, out var value) && value.ValueKind != JsonValueKind.Null;
-
     public string? Text(string name, bool required = false, int max = 256)
     {
         if (Take(name, required) is not { } value) return null;

@@ -58,11 +58,15 @@ internal sealed class PriceModelReader
     {
         var amount = _findings.Amount(fields.Need("amount", "\"49.00\""), "49.00");
         var node = standsAlone ? fields.Take("every") : fields.Need("every", "month");
-        var every = node is null && standsAlone ? "month" : _findings.Choice(node, "month");
+        var every = node is null && standsAlone ? "month"
+            : _findings.Choice(node, "day", "week", "month", "quarter", "year");
         var due = fields.Take("in");
         var timing = due is null ? "arrears" : _findings.Choice(due, "arrears", "advance");
         if (amount is not { } value || every is null || timing is null) return null;
-        return new Price.Flat(value, timing == "advance" ? BillingTiming.Advance : BillingTiming.Arrears);
+        return new Price.Flat(value, timing == "advance" ? BillingTiming.Advance : BillingTiming.Arrears)
+        {
+            Every = Intervals.Find(every),
+        };
     }
 
     private Price.PerUnit? ReadPerUnit(MapReader fields, bool standsAlone) =>

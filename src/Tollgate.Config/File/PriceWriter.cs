@@ -47,7 +47,7 @@ public static class PriceWriter
             case Price.Flat flat:
                 json.WriteString("model", "flat");
                 json.WriteString("amount", Text(flat.Amount));
-                json.WriteString("every", "month");
+                json.WriteString("every", (flat.Every ?? Interval.Month).ToText());
                 json.WriteString("in", flat.In == BillingTiming.Advance ? "advance" : "arrears");
                 break;
             case Price.PerUnit perUnit:

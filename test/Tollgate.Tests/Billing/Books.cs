@@ -62,11 +62,11 @@ public sealed class Books : IAsyncDisposable
         });
 
     public Task<SubscriptionRow> SubscribeAsync(CustomerRow customer, PublishedPlan plan, long at) =>
-        Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at))
+        Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at), ReadVersion)
             .StartAsync(db, new NewSubscription(customer, plan.Id, ManagedBy.Api) { StartAt = at })).Value);
 
     public Task<SubscriptionRow> SubscribeAsync(NewSubscription wanted, long at) =>
-        Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at))
+        Database.WriteAsync(async db => (await new SubscriptionStore(Database, new Clock(at), ReadVersion)
             .StartAsync(db, wanted)).Value);
 
     public Task MigrateAsync(PublishedPlan plan, long at) =>
@@ -74,7 +74,7 @@ public sealed class Books : IAsyncDisposable
 
     public async Task EndAsync(string subscription, long at)
     {
-        var row = await new SubscriptionStore(Database, new Clock(at)).FindAsync(subscription);
+        var row = await new SubscriptionStore(Database, new Clock(at), ReadVersion).FindAsync(subscription);
         await Database.WriteAsync(db => SubscriptionStore.EndAsync(db, row!, at));
     }
 
@@ -126,7 +126,10 @@ public sealed class Books : IAsyncDisposable
             return words[1] switch
             {
                 "flat" => new PriceComponent(words[0], null, null, new Price.Flat(decimal.Parse(words[2]),
-                    words[3] == "advance" ? BillingTiming.Advance : BillingTiming.Arrears)),
+                    words[3] == "advance" ? BillingTiming.Advance : BillingTiming.Arrears)
+                {
+                    Every = words.Length > 4 ? Intervals.Find(words[4]) : null,
+                }),
                 _ => new PriceComponent(words[0], UsageStore.Calls, words[3] == "*" ? null : words[3].Split(','),
                     new Price.PerUnit(decimal.Parse(words[2]))),
             };

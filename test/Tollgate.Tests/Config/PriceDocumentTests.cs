@@ -76,7 +76,7 @@ public sealed class PriceDocumentTests
     [Fact]
     public void A_request_with_wrong_prices_is_told_the_paths()
     {
-        var problems = Read("""{ "a": { "model": "flat", "amount": "1e5", "every": "week" }, "b": 5 }""").Problems;
+        var problems = Read("""{ "a": { "model": "flat", "amount": "1e5", "every": "decade" }, "b": 5 }""").Problems;
         Assert.Equal(["a.amount", "a.every", "b"], problems.Select(p => p.Field));
         Assert.All(problems, p => Assert.Null(p.Place));
     }
