@@ -1,7 +1,6 @@
 using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
-using Tollgate.Config;
 using Tollgate.Storage;
 
 namespace Tollgate.Billing;
@@ -44,7 +43,7 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         ApplyAsync(id, preview, async (db, life) =>
         {
             if (life.Refused() is { } refused) return refused;
-            if (life.InForce is not { } from) return life.NotRunning;
+            if (life.InForce is not { } from) return Life.NotRunning;
             if (from.Own.Phase == Phase.Paused)
                 return new Problem("paused", "The subscription is paused: resume it first.");
             var to = await WantedAsync(db, life, from, wanted);
@@ -81,7 +80,7 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         ApplyAsync(id, preview, async (db, life) =>
         {
             if (life.Refused() is { } refused) return refused;
-            if (life.InForce is not { } from) return life.NotRunning;
+            if (life.InForce is not { } from) return Life.NotRunning;
             if (from.Own.Phase == Phase.Paused) return new Problem("paused", "The subscription is paused already.");
             if (from.Own.Phase == Phase.Trial)
                 return new Problem("in_trial", "A trial cannot be paused: cancel it, or wait for its end.");
@@ -114,7 +113,7 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         ApplyAsync(id, preview, async (db, life) =>
         {
             if (life.Row.EndAt is null) return new Problem("not_ended", "The subscription has no end.");
-            if (life.Stretches.Count == 0 || life.Row.StartAt > life.Now) return life.NotRunning;
+            if (life.Stretches.Count == 0 || life.Row.StartAt > life.Now) return Life.NotRunning;
             var last = life.InForce ?? life.Stretches[^1];
             if (await RunningAsync(db, life, last.Terms.PlanId) is { } other) return other;
             await db.ExecuteAsync(
@@ -170,7 +169,7 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         await SubscriptionStore.TouchAsync(db, row.Key, at);
     }
 
-    private async Task<Result<Agreed>> WantedAsync(DbConnection db, Life life, Agreed from, WantedChange wanted)
+    private static async Task<Result<Agreed>> WantedAsync(DbConnection db, Life life, Agreed from, WantedChange wanted)
     {
         var (terms, own) = (from.Terms, from.Own);
         if (wanted.Plan is { } plan)
@@ -257,7 +256,7 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         public Problem AlreadyEnded =>
             new("already_ended", $"The subscription ended at {Micros.ToText(Row.EndAt ?? Now)}.");
 
-        public Problem NotRunning => new("not_running", "The subscription does not run now.");
+        public static Problem NotRunning => new("not_running", "The subscription does not run now.");
 
         public Problem? Refused() => Row.EndAt <= Now ? AlreadyEnded : null;
     }

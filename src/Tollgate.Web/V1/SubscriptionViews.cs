@@ -94,7 +94,7 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
         var current = stretches.LastOrDefault(s => s.Terms.StartAt <= now && !(s.Terms.EndAt <= now));
         var (terms, own) = current.Terms is not null ? current
             : stretches.FirstOrDefault(s => s.Terms.StartAt > now) is { Terms: not null } next ? next
-            : stretches.LastOrDefault();
+            : stretches.Count > 0 ? stretches[^1] : default;
         var calendar = terms?.Calendar ?? row.Calendar;
         var period = current.Terms is null ? (Period?)null : calendar.PeriodOf(calendar.IndexAt(Micros.ToInstant(now)));
         var planId = terms?.PlanId ?? row.PlanId;

@@ -130,7 +130,7 @@ public sealed class Books : IAsyncDisposable
                 {
                     Every = words.Length > 4 ? Intervals.Find(words[4]) : null,
                 }),
-                _ => new PriceComponent(words[0], UsageStore.Calls, words[3] == "*" ? null : words[3].Split(','),
+                _ => new PriceComponent(words[0], UsageStore.Calls, words.Length < 4 || words[3] == "*" ? null : words[3].Split(','),
                     new Price.PerUnit(decimal.Parse(words[2]))),
             };
         }).ToArray();

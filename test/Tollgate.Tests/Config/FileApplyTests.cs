@@ -64,7 +64,9 @@ public sealed class FileApplyTests : IAsyncLifetime
             rows.Single(r => r.Kind == ConfigKind.Api).Document);
         Assert.Equal("""{"name":"Pro","operations":["*"],"limits":[]}""", rows.Single(r => r.Name == "pro").Document);
         var version = (await VersionsOf("pro")).Single();
-        Assert.Equal(new Price.Flat(49m, BillingTiming.Arrears) { Every = Tollgate.Catalog.Interval.Month }, version.ToPlanVersion().Prices.Single().Price);
+        Assert.Equal(
+            new Price.Flat(49m, BillingTiming.Arrears) { Every = Tollgate.Catalog.Interval.Month },
+            version.ToPlanVersion().Prices.Single().Price);
     }
 
     [Fact]
