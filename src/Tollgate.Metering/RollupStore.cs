@@ -20,9 +20,6 @@ internal static class RollupStore
     /// <summary>So many rows change more pages than SQLite keeps in memory by itself.</summary>
     private const int ManyRows = 8_192;
 
-    /// <summary>Rows of one statement. SQLite takes 32,766 parameters, PostgreSQL 65,535.</summary>
-    private const int RowsAtOnce = 64;
-
     private static readonly string s_insert = $"insert into rollups ({string.Join(", ", s_columns)}) values ";
 
     private const string OnConflict =
@@ -63,18 +60,18 @@ internal static class RollupStore
     private static string Pick(string condition) =>
         $"case when {condition} then excluded.quantity else rollups.quantity end";
 
-    /// <summary>In the order of the primary key, so that neighbours change the same pages; many rows to a statement.
-    /// </summary>
+    /// <summary>In the order of the primary key, so that neighbours change the same pages.</summary>
     private static async Task UpsertAsync(DbConnection db, string quantity, KeyValuePair<RollupKey, RollupSum>[] sums)
     {
         Array.Sort(sums, static (a, b) => a.Key.CompareTo(b.Key));
-        var rest = sums.Length % RowsAtOnce;
+        var atOnce = Sql.RowsAtOnce(db);
+        var rest = sums.Length % atOnce;
         if (sums.Length > rest)
         {
-            await using var command = Command(db, Statement(RowsAtOnce, quantity), RowsAtOnce * s_columns.Length);
+            await using var command = Command(db, Statement(atOnce, quantity), atOnce * s_columns.Length);
             await command.PrepareAsync();
-            for (var at = 0; at + RowsAtOnce <= sums.Length; at += RowsAtOnce)
-                await UpsertAsync(command, sums, at, RowsAtOnce);
+            for (var at = 0; at + atOnce <= sums.Length; at += atOnce)
+                await UpsertAsync(command, sums, at, atOnce);
         }
 
         if (rest == 0) return;
