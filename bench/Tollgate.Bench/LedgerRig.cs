@@ -163,12 +163,15 @@ internal sealed class LedgerRig : IAsyncDisposable
 
     private async Task<bool> IsReadyAsync(CancellationToken stop)
     {
+        // whoever else may have taken the port in the meantime need not answer at all
+        using var soon = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        soon.CancelAfter(TimeSpan.FromSeconds(5));
         try
         {
-            using var answer = await _client.GetAsync(new Uri(Admin, "/readyz"), stop);
+            using var answer = await _client.GetAsync(new Uri(Admin, "/readyz"), soon.Token);
             return answer.StatusCode == HttpStatusCode.OK;
         }
-        catch (HttpRequestException)
+        catch (Exception e) when (e is HttpRequestException || !stop.IsCancellationRequested)
         {
             return false;
         }

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using Dapper;
+using Microsoft.Data.Sqlite;
 using Tollgate.Catalog;
 using Tollgate.Storage;
 
@@ -19,6 +20,10 @@ internal static class RollupStore
 
     /// <summary>So many rows change more pages than SQLite keeps in memory by itself.</summary>
     private const int ManyRows = 8_192;
+
+    /// <summary>Rows of one statement for a server, which answers once for all of them; PostgreSQL takes 65,535
+    /// parameters.</summary>
+    private const int RowsAtOnce = 64;
 
     private static readonly string s_insert = $"insert into rollups ({string.Join(", ", s_columns)}) values ";
 
@@ -64,14 +69,20 @@ internal static class RollupStore
     private static async Task UpsertAsync(DbConnection db, string quantity, KeyValuePair<RollupKey, RollupSum>[] sums)
     {
         Array.Sort(sums, static (a, b) => a.Key.CompareTo(b.Key));
-        var atOnce = Sql.RowsAtOnce(db);
-        var rest = sums.Length % atOnce;
+        if (db is SqliteConnection sqlite)
+        {
+            SqliteRollups.Run(sqlite, Statement(1, quantity), sums.Length,
+                (row, values) => Fill(sums[row], values), s_columns.Length);
+            return;
+        }
+
+        var rest = sums.Length % RowsAtOnce;
         if (sums.Length > rest)
         {
-            await using var command = Command(db, Statement(atOnce, quantity), atOnce * s_columns.Length);
+            await using var command = Command(db, Statement(RowsAtOnce, quantity), RowsAtOnce * s_columns.Length);
             await command.PrepareAsync();
-            for (var at = 0; at + atOnce <= sums.Length; at += atOnce)
-                await UpsertAsync(command, sums, at, atOnce);
+            for (var at = 0; at + RowsAtOnce <= sums.Length; at += RowsAtOnce)
+                await UpsertAsync(command, sums, at, RowsAtOnce);
         }
 
         if (rest == 0) return;
@@ -81,17 +92,26 @@ internal static class RollupStore
 
     private static Task UpsertAsync(DbCommand command, KeyValuePair<RollupKey, RollupSum>[] sums, int at, int rows)
     {
+        var values = new long[s_columns.Length];
         for (var row = 0; row < rows; row++)
         {
-            var (key, sum) = sums[at + row];
-            Fill(command, row * s_columns.Length,
-            [
-                key.Entitlement, key.Period, key.Consumer, key.Meter, key.Operation, key.Method, key.Dimensions,
-                key.Bucket, sum.Admitted, sum.Quantity, sum.Unknown, sum.Items, sum.LatestAt,
-            ]);
+            Fill(sums[at + row], values);
+            Fill(command, row * values.Length, values);
         }
 
         return command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>A row, in the order of the columns.</summary>
+    private static void Fill(in KeyValuePair<RollupKey, RollupSum> row, Span<long> values)
+    {
+        var (key, sum) = row;
+        ReadOnlySpan<long> all =
+        [
+            key.Entitlement, key.Period, key.Consumer, key.Meter, key.Operation, key.Method, key.Dimensions,
+            key.Bucket, sum.Admitted, sum.Quantity, sum.Unknown, sum.Items, sum.LatestAt,
+        ];
+        all.CopyTo(values);
     }
 
     private static string Statement(int rows, string quantity) => s_insert + string.Join(", ", Enumerable.Range(0, rows)

@@ -10,11 +10,6 @@ public static class Sql
     /// the key itself instead of beside it.</summary>
     public static string Clustered(DbConnection db) => db is SqliteConnection ? " without rowid" : "";
 
-    /// <summary>How many rows of a dozen columns one statement takes best. A server answers once for all of them; SQLite is
-    /// in this process, and looks each parameter up among all of its statement's, by name: one row is fastest there.
-    /// </summary>
-    public static int RowsAtOnce(DbConnection db) => db is SqliteConnection ? 1 : 64;
-
     /// <summary>For a transaction that changes very many rows: SQLite then keeps up to 128 MiB of pages in memory for this
     /// connection, instead of 2, and writes each of them once.</summary>
     public static async Task WidenAsync(DbConnection db)

@@ -51,6 +51,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
             new BillingOptions { CollectionWindow = options.CollectionWindow });
         Registry = Metrics.NewCustomRegistry();
         GateMetrics = new GateMetrics(Registry);
+        LedgerMetrics.Register(Registry, Journal, Drain, Archive);
     }
 
     public TollgateOptions Options { get; }

@@ -1,0 +1,28 @@
+using Prometheus;
+using Tollgate.Metering;
+
+namespace Tollgate;
+
+/// <summary>How far the ledger is behind the calls, for operations: read when they are scraped.</summary>
+internal static class LedgerMetrics
+{
+    public static void Register(CollectorRegistry registry, UsageJournal journal, UsageDrain drain, UsageArchive archive)
+    {
+        var metrics = Metrics.WithCustomRegistry(registry);
+        var records = metrics.CreateGauge("tollgate_journal_records",
+            "Sequence of the next record; it grows by two for each call, and jumps at a start.");
+        var behind = metrics.CreateGauge("tollgate_drain_lag_records", "Records that are not in the sums yet.");
+        var unarchived = metrics.CreateGauge("tollgate_archive_lag_segments",
+            "Full or old segments of the journal that are not in the archive yet.");
+        var refusing = metrics.CreateGauge("tollgate_journal_trouble",
+            "1 while calls are refused, or soon will be, because they cannot be written down; /readyz says why.");
+        registry.AddBeforeCollectCallback(() =>
+        {
+            var next = journal.NextSequence;
+            records.Set(next);
+            behind.Set(next - Math.Min(next, Math.Max(drain.Position, journal.BootFirst)));
+            unarchived.Set(journal.Sealed().Count(s => s.End > archive.Archived && s.End > s.First));
+            refusing.Set(journal.Trouble is null ? 0 : 1);
+        });
+    }
+}
