@@ -153,7 +153,7 @@ public sealed class UsageDrain : IDisposable
     /// <summary>Deletes segments of the journal that nothing needs any more: drained for two minutes, and archived.
     /// </summary>
     /// <param name="archived">Everything before it stands in the archive.</param>
-    public void Truncate(ulong archived = ulong.MaxValue)
+    public void Truncate(ulong archived)
     {
         var horizon = Catalog.Micros.Now(_clocks.Business) - KeepMicros;
         lock (_marks)

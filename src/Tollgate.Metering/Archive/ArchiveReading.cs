@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using DuckDB.NET.Data;
 
 namespace Tollgate.Metering;
 
@@ -7,7 +8,22 @@ namespace Tollgate.Metering;
 internal static class ArchiveReading
 {
     /// <summary>Reads a whole file and describes it as it was when it was written.</summary>
+    /// <exception cref="InvalidDataException">The file cannot be read.</exception>
     public static ArchiveFile Describe(string folder, string name, uint journal, ulong first, ulong next)
+    {
+        try
+        {
+            return Read(folder, name, journal, first, next);
+        }
+        catch (DuckDBException e)
+        {
+            throw new InvalidDataException(
+                $"{Path.Combine(folder, name)} cannot be read, and the database does not know its calls: {e.Message} " +
+                "Restore the file; or move it away, and its calls are not counted.", e);
+        }
+    }
+
+    private static ArchiveFile Read(string folder, string name, uint journal, ulong first, ulong next)
     {
         var path = Path.Combine(folder, name);
         using var db = DuckDb.Open(folder);

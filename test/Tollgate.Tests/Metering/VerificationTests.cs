@@ -132,6 +132,21 @@ public sealed class VerificationTests
         }
     }
 
+    [Fact]
+    public async Task A_file_that_only_the_archive_knows_and_cannot_be_read_is_named_at_the_start()
+    {
+        await using var ledger = new LedgerFolder();
+        await ledger.OpenAsync();
+        ledger.Call(3 * LedgerFolder.CallsInSegment);
+        await ledger.ArchiveAsync();
+        var file = Directory.GetFiles(ledger.ArchiveFolder).Order().First();
+        await ledger.SqlAsync("delete from archive_files");
+        await ledger.CloseAsync();
+        await File.WriteAllTextAsync(file, "no parquet", TestContext.Current.CancellationToken);
+        var refused = await Assert.ThrowsAsync<InvalidDataException>(() => ledger.OpenAsync());
+        Assert.Contains(file, refused.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Three boots, one of them killed with a call under way; most of it in the archive.</summary>
     private static async Task<LedgerFolder> FilledAsync()
     {
