@@ -13,7 +13,11 @@ public enum Migration : byte
 }
 
 /// <summary>A configuration file that was read and checked: everything in it may be applied as it is.</summary>
-public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, IReadOnlyList<FilePlan> Plans);
+public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, IReadOnlyList<FilePlan> Plans)
+{
+    /// <summary>What is counted; <c>calls</c> is there without being named.</summary>
+    public IReadOnlyList<File.FileMeter> Meters { get; init; } = [];
+}
 
 /// <summary>An API of the file.</summary>
 /// <param name="Operations">Name → <c>GET /path/{parameter}</c>; names are unique over all APIs of the file.</param>

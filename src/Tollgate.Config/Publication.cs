@@ -16,6 +16,7 @@ public sealed class Publication
     private readonly IReadOnlyList<ConfigRow> _rows;
     private readonly KongCompiler _kong;
     private readonly List<PublishedApi> _apis;
+    private readonly List<PublishedMeter> _meters;
 
     public Publication(IReadOnlyList<ConfigRow> rows)
     {
@@ -23,21 +24,36 @@ public sealed class Publication
         _kong = new KongCompiler(rows);
         var native = rows.Where(r => r.Kind == ConfigKind.Api).Select(ReadApi).ToArray();
         _apis = [.. native, .. WithoutThose(native, _kong.Apis())];
+        var meters = rows.Where(r => r.Kind == ConfigKind.Meter).Select(PublishedMeter.Read).ToArray();
+        _meters =
+        [
+            meters.FirstOrDefault(m => m.Name == Meter.CallsName) ?? PublishedMeter.Calls,
+            .. meters.Where(m => m.Name != Meter.CallsName),
+        ];
     }
 
     /// <summary>All operations by name, so that the store can give a key to those without one.</summary>
     public IEnumerable<(string Api, string Operation, string Endpoint)> Operations =>
         from api in _apis from o in api.Operations select (api.Name, o.Name, o.Endpoint);
 
+    /// <summary>All meters by what never changes about them, so that the store can give a key to those without one.
+    /// </summary>
+    public IEnumerable<Meter> Meters => _meters.Select(m => m.Meter);
+
+    /// <param name="meters">By name, with their keys.</param>
     public Published Publish(
-        IReadOnlyDictionary<(string Api, string Operation), int> keys, IReadOnlyDictionary<string, int> versions)
+        IReadOnlyDictionary<(string Api, string Operation), int> keys, IReadOnlyDictionary<string, Meter> meters,
+        IReadOnlyDictionary<string, int> versions)
     {
         var apis = _apis.Select(api => api with
         {
             Operations = [.. api.Operations.Select(o => o with { Key = keys[(api.Name, o.Name)] })],
         }).ToArray();
         var plans = _rows.Where(r => r.Kind == ConfigKind.Plan).Select(r => PlanOf(r, apis, keys, versions)).ToArray();
-        return new Published(apis, plans);
+        return new Published(apis, plans)
+        {
+            Meters = [.. _meters.Select(m => m with { Meter = meters[m.Name] })],
+        };
     }
 
     private PublishedPlan PlanOf(

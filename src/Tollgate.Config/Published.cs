@@ -10,6 +10,11 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
 {
     public static Published Nothing { get; } = new([], []);
 
+    /// <summary>What is counted, <c>calls</c> first.</summary>
+    public IReadOnlyList<PublishedMeter> Meters { get; init; } = [PublishedMeter.Calls];
+
+    public PublishedMeter? FindMeter(string name) => Meters.FirstOrDefault(m => m.Name == name);
+
     /// <summary>The plan with this id or name, or null.</summary>
     public PublishedPlan? FindPlan(string idOrName) =>
         Plans.FirstOrDefault(p => p.Name == idOrName)

@@ -23,7 +23,8 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
             {
                 var publication = new Publication(await ConfigStore.AllAsync(db));
                 var keys = await ConfigStore.OperationKeysAsync(db, publication.Operations);
-                return publication.Publish(keys, await ConfigStore.LatestVersionsAsync(db));
+                var meters = await MeterKeys.GiveAsync(db, publication.Meters);
+                return publication.Publish(keys, meters, await ConfigStore.LatestVersionsAsync(db));
             });
             await feed.AnnounceAsync(new Change.Publication());
         }

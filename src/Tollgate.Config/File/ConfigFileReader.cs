@@ -34,10 +34,12 @@ public sealed class ConfigFileReader
         var currency = ReadCurrency(fields.Need("currency", "USD"));
         var apis = new ApiReader(_findings);
         apis.Read(fields.Take("apis"));
-        ReadMeters(fields.Take("meters"));
+        var meters = new MeterReader(_findings, apis.OperationNames);
+        meters.Read(fields.Take("meters"));
+        _findings.Meters = meters.Names;
         var plans = ReadPlans(fields.Take("plans"), apis.OperationNames);
         fields.Close();
-        return currency is null ? null : new ConfigFile(currency, apis.Apis, plans);
+        return currency is null ? null : new ConfigFile(currency, apis.Apis, plans) { Meters = meters.Meters };
     }
 
     /// <summary>A file of another format is not read further: each of its differences would look like an error. One
@@ -58,26 +60,6 @@ public sealed class ConfigFileReader
         _findings.Add(Code.UnknownCurrency, node!,
             $"{Quote.Of(text)} is not a currency code of ISO 4217, as USD, EUR or JPY.{near}");
         return null;
-    }
-
-    /// <summary>There is one meter so far, which always exists; naming it is allowed.</summary>
-    private void ReadMeters(Node? node)
-    {
-        if (node is null || MapReader.Open(node, _findings, "calls: { aggregation: count }") is null) return;
-        foreach (var field in ((MapNode)node).Fields)
-        {
-            if (field.Name != PriceReader.Calls)
-            {
-                _findings.Add(new(Code.UnknownMeter, $"There is no meter {Quote.Of(field.Name)} in this version: " +
-                    $"the only meter is '{PriceReader.Calls}', which counts each billable call.",
-                    field.Value.Path, field.Place));
-            }
-            else if (MapReader.Open(field.Value, _findings, "{ aggregation: count }") is { } meter)
-            {
-                _findings.Choice(meter.Need("aggregation", "count"), "count");
-                meter.Close();
-            }
-        }
     }
 
     private List<FilePlan> ReadPlans(Node? node, IReadOnlyCollection<string> operations)

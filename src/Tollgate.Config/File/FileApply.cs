@@ -32,14 +32,19 @@ public sealed class FileApply(Database database, ConfigStore store, TimeProvider
     /// <summary>Applies the file in one transaction. The second time it changes nothing. The caller then publishes and
     /// moves subscriptions.</summary>
     /// <returns>Problems, and nothing applied, when a name is held by another side (<c>managed_elsewhere</c>) or a
-    /// plan that is gone from the file has running subscriptions (<c>plan_in_use</c>).</returns>
+    /// plan that is gone from the file has running subscriptions (<c>plan_in_use</c>), or a meter would mean something
+    /// else (<c>meter_changed</c>).</returns>
     public Task<Result<AppliedFile>> ApplyAsync(ConfigFile file) => database.WriteAsync(db => ApplyAsync(db, file));
 
     private async Task<Result<AppliedFile>> ApplyAsync(DbConnection db, ConfigFile file)
     {
         var changes = FileChanges.Between(await ConfigStore.AllAsync(db), file);
         var running = await EntitlementStore.RunningPlansAsync(db, Micros.Now(clock));
-        Problem[] problems = [.. changes.Clashes, .. changes.Removed.SelectMany(r => InUse(r, running))];
+        Problem[] problems =
+        [
+            .. changes.Clashes, .. changes.Removed.SelectMany(r => InUse(r, running)),
+            .. await MeterKeys.ClashesAsync(db, file.Meters),
+        ];
         if (problems.Length > 0) return Result<AppliedFile>.Refused(problems);
 
         foreach (var row in changes.Removed) await ConfigStore.DeleteAsync(db, row);

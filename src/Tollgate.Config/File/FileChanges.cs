@@ -17,7 +17,8 @@ internal sealed record FileChanges(
 
     public static FileChanges Between(IReadOnlyList<ConfigRow> stored, ConfigFile file)
     {
-        var wanted = file.Apis.Select(Document).Concat(file.Plans.Select(Document)).ToArray();
+        var wanted = file.Apis.Select(Document).Concat(file.Meters.Select(Document))
+            .Concat(file.Plans.Select(Document)).ToArray();
         var byName = stored.ToDictionary(r => (r.Kind, r.Name));
         var known = wanted.Where(w => byName.ContainsKey((w.Kind, w.Name)))
             .Select(w => (Row: byName[(w.Kind, w.Name)], Wanted: w));
@@ -34,6 +35,8 @@ internal sealed record FileChanges(
         var document = new ApiDocument(api.Upstream.AbsoluteUri.TrimEnd('/'), api.Operations);
         return new Wanted(ConfigKind.Api, api.Name, JsonSerializer.Serialize(document, PlanDocument.Json));
     }
+
+    private static Wanted Document(FileMeter meter) => new(ConfigKind.Meter, meter.Name, meter.Document.Write());
 
     private static Wanted Document(FilePlan plan) => new(ConfigKind.Plan, plan.Name,
         new PlanDocument(plan.DisplayName, plan.Operations, [.. plan.Limits.Select(l => l.ToString())]).Write());

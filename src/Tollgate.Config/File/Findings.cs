@@ -17,6 +17,10 @@ internal sealed class Findings
     // letters compared: enough for dozens of slips in a file of ten thousand names, and well under a second
     private long _patience = 20_000_000;
 
+    /// <summary>The meters that prices and quotas of this document may name; null where they are not known, as in a
+    /// price that stands for itself: any name is right then.</summary>
+    public IReadOnlyCollection<string>? Meters { get; set; }
+
     public bool Any => _problems.Count > 0;
 
     /// <summary>Nothing that is added now will be shown, so a costly detail is not worth making.</summary>
@@ -68,5 +72,6 @@ internal static class Code
         ExtendsTooDeep = "extends_too_deep", PriceOutsidePlan = "price_outside_plan";
 
     // what is stored already
-    public const string ManagedElsewhere = "managed_elsewhere", PlanInUse = "plan_in_use";
+    public const string ManagedElsewhere = "managed_elsewhere", PlanInUse = "plan_in_use",
+        MeterChanged = "meter_changed";
 }

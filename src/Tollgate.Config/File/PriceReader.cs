@@ -57,7 +57,7 @@ public sealed class PriceReader
         if (MapReader.Open(node, findings, Example) is { } fields)
         {
             price = reader._models.Read(fields, standsAlone: true);
-            reader.ReadMeter(fields.Take("meter"));
+            findings.Meter(fields.Take("meter"));
             reader.ReadWhere(fields.Take("where"), out _);
             if (reader._models.IsKnown(fields)) fields.Close();
         }
@@ -81,7 +81,7 @@ public sealed class PriceReader
 
     private PriceDraft? ReadMetered(string name, MapReader fields, Price? price)
     {
-        var meter = ReadMeter(fields.Need("meter", Calls));
+        var meter = _findings.Meter(fields.Need("meter", Calls));
         var operations = ReadWhere(fields.Take("where"), out var whereIsRight);
         if (price is null || meter is null || !whereIsRight) return null;
         if (price is Price.Percentage { LooksAtEvents: true })
@@ -94,15 +94,6 @@ public sealed class PriceReader
         // in one order, so that equal prices are equal text
         var names = operations?.Select(o => o.Operation).Order(StringComparer.Ordinal).ToArray();
         return new PriceDraft(new PriceComponent(name, meter, names, price), fields.Node, operations ?? []);
-    }
-
-    private string? ReadMeter(Node? node)
-    {
-        if (_findings.Text(node, Calls) is not { } meter) return null;
-        if (meter == Calls) return meter;
-        _findings.Add(Code.UnknownMeter, node!, $"There is no meter {Quote.Of(meter)}." +
-            $"{_findings.DidYouMean(meter, [Calls])} Known is: {Calls}.");
-        return null;
     }
 
     /// <summary>The usage that a price is for; null for all of it.</summary>

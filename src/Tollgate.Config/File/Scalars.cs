@@ -54,6 +54,18 @@ internal static class Scalars
         return null;
     }
 
+    /// <summary>The name of a meter that the document may name.</summary>
+    public static string? Meter(this Findings findings, Node? node)
+    {
+        if (findings.Text(node, Catalog.Meter.CallsName) is not { } meter) return null;
+        var known = findings.Meters;
+        if (known is null ? Names.IsName(meter) : known.Contains(meter)) return meter;
+        known ??= [Catalog.Meter.CallsName];
+        findings.Add(Code.UnknownMeter, node!, $"There is no meter {Quote.Of(meter)}.{findings.DidYouMean(meter, known)} " +
+            $"Known {(known.Count == 1 ? "is" : "are")}: {Names.List(known)}. Others are declared under 'meters'.");
+        return null;
+    }
+
     /// <summary>A decimal of zero or more, below 10^12, with at most 12 digits after the point.</summary>
     public static decimal? Amount(this Findings findings, Node? node, string example)
     {

@@ -18,7 +18,9 @@ internal static class CatalogueApi
             p.Current.Apis.FirstOrDefault(a => a.Name == api || a.Id == api) is { } found
                 ? Answers.Ok(View(found))
                 : Answers.NotFound("API", api));
-        routes.MapGet("/v1/meters", () => List([new { name = "calls", aggregation = "count" }]));
+        routes.MapGet("/v1/meters", (Publisher p) => List(p.Current.Meters.Select(View)));
+        routes.MapGet("/v1/meters/{meter}", (string meter, Publisher p) =>
+            p.Current.FindMeter(meter) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("meter", meter));
         routes.MapGet("/v1/plans", (Publisher p) => List(p.Current.Plans.Select(plan => View(plan, p.Current))));
         routes.MapGet("/v1/plans/{plan}", (string plan, Publisher p) =>
             p.Current.FindPlan(plan) is { } found
@@ -38,6 +40,29 @@ internal static class CatalogueApi
             .Select(o => o.Name).Distinct(),
         limits = plan.Limits.Select(l => l.ToString()),
         created_at = Micros.ToText(plan.CreatedAt),
+    };
+
+    private static object View(PublishedMeter meter) => new
+    {
+        meter.Name,
+        aggregation = Meter.NameOf(meter.Meter.Aggregation),
+        scale = meter.Meter.Scale,
+        source = meter.Source switch
+        {
+            UnitSource.Call => "call",
+            UnitSource.Header => "response.header",
+            UnitSource.ResponseBody => "response.body",
+            UnitSource.ResponseBytes => "response.bytes",
+            UnitSource.RequestBytes => "request.bytes",
+            _ => "event",
+        },
+        value = meter.Value?.Text,
+        event_type = meter.EventType,
+        operations = meter.Operations,
+        methods = meter.Methods,
+        dimensions = meter.Dimensions.ToDictionary(d => d.Name, d => d.Path.Text),
+        where = meter.Where.ToDictionary(w => w.Path.Text, w => w.Values),
+        managed_by = ConfigStore.NameOf(meter.ManagedBy),
     };
 
     public static object View(PlanVersionRow version) => new

@@ -145,6 +145,7 @@ public sealed class ConfigFileTests
             foreach (var (name, pattern) in api.Operations) text.Append($"    {name} = {pattern}\n");
         }
 
+        foreach (var meter in file.Meters) text.Append($"meter {meter.Name} = {meter.Document.Write()}\n");
         foreach (var plan in file.Plans)
         {
             text.Append($"plan {plan.Name}{(plan.DisplayName is null ? "" : $" \"{plan.DisplayName}\"")}\n");

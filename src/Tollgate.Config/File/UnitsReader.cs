@@ -1,0 +1,64 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Config.File;
+
+/// <summary>Reads what calls count for: the weight of an operation, the header that tells units, and which answers a
+/// plan bills.</summary>
+internal sealed class UnitsReader(Findings findings)
+{
+    private const int MostHeaders = 8, MostStatuses = 100;
+
+    /// <summary>The units of an operation; null when it counts as one.</summary>
+    public OperationUnits? Read(MapReader fields)
+    {
+        var weight = ReadUnits(fields.Take("weight"), "5");
+        var reserve = ReadUnits(fields.Take("reserve"), "1000");
+        return weight is null && reserve is null ? null : new OperationUnits(weight ?? 1, reserve);
+    }
+
+    /// <summary>One name of a header or a list of them; null when it is left out.</summary>
+    public IReadOnlyList<string>? ReadHeaders(Node? node)
+    {
+        if (node is null) return null;
+        var items = node is ListNode list ? list.Items : [node];
+        if (items.Count is 0 or > MostHeaders)
+            findings.Add(Code.BadValue, node, $"These are {items.Count} headers; 1 to {MostHeaders} are read.");
+        var names = new List<string>();
+        foreach (var item in items.Take(MostHeaders))
+        {
+            if (findings.Text(item, "Tollgate-Units") is not { } name) continue;
+            if (name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')) names.Add(name);
+            else findings.Add(Code.BadValue, item, $"{Quote.Of(name)} is not the name of a header: 1 to 64 letters, " +
+                "digits, '-' and '_', as 'Tollgate-Units'.");
+        }
+
+        return names;
+    }
+
+    /// <summary>The statuses that a plan bills; null when it is left out.</summary>
+    public IReadOnlyList<string>? ReadBillable(Node? node)
+    {
+        if (findings.Items(node, "[2xx, 3xx, 404]") is not { } items) return null;
+        if (items.Count > MostStatuses)
+            findings.Add(Code.TooMany, node!, $"These are {items.Count} statuses; at most {MostStatuses} are read.");
+        var texts = new List<string>();
+        foreach (var item in items.Take(MostStatuses))
+        {
+            if (findings.Text(item, "2xx") is not { } text) continue;
+            if (StatusSet.TryParse(text) is not null) texts.Add(text);
+            else findings.Add(Code.BadValue, item, $"{Quote.Of(text)} is not {StatusSet.Forms}.");
+        }
+
+        return texts;
+    }
+
+    private long? ReadUnits(Node? node, string example)
+    {
+        if (findings.Text(node, example) is not { } text) return null;
+        if (text == "0") return 0;
+        if (Scalars.ParseCount(text) is { } count && count <= OperationUnits.Most) return count;
+        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not a number of units: a whole number from 0 to " +
+            $"{OperationUnits.Most}, as '{example}'.");
+        return null;
+    }
+}

@@ -1,0 +1,162 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Tollgate.Gateway.Cost;
+
+/// <summary>
+/// The answer's body on its way to the caller: counts its bytes, lets the scanner see them, and keeps none. When the
+/// length is known, the call is settled before the last byte goes on; else whoever ends the answer does.
+/// </summary>
+internal sealed class MeteredBody : Stream
+{
+    private readonly Stream _inner;
+    private readonly CallCost _cost;
+    private readonly Action _whole, _part;
+    private readonly JsonScanner? _json;
+    private readonly EventLines? _events;
+    private readonly UnitFault? _unreadable;
+    private long _left;
+
+    /// <param name="response">Whose headers are set already.</param>
+    /// <param name="cost">Of the call.</param>
+    /// <param name="whole">Called before the last byte of a body of known length.</param>
+    /// <param name="part">Called after each piece; whoever settles in parts decides when.</param>
+    public MeteredBody(HttpResponse response, CallCost cost, Action whole, Action part)
+    {
+        _inner = response.Body;
+        _cost = cost;
+        _whole = whole;
+        _part = part;
+        _left = response.ContentLength ?? long.MaxValue;
+        if (!cost.Operation.ReadsBody) return;
+        var kind = KindOf(response.ContentType);
+        _unreadable = IsEncoded(response) ? UnitFault.Compressed : kind == Kind.Other ? UnitFault.ContentType : null;
+        if (_unreadable is not null) return;
+        _json = cost.Scanner();
+        if (kind == Kind.Events) _events = new EventLines(_json);
+    }
+
+    private enum Kind { Json, Events, Other }
+
+    /// <summary>The body has ended, or will not go on.</summary>
+    public void End()
+    {
+        _json?.End();
+        _cost.EndBody(_unreadable);
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (buffer.IsEmpty) return;
+        See(buffer.Span);
+        _cost.ResponseBytes += buffer.Length;
+        _left -= buffer.Length;
+        if (_left == 0) _whole();
+        try
+        {
+            await _inner.WriteAsync(buffer, cancellationToken);
+        }
+        catch
+        {
+            // what did not go out was not delivered; if it was the last piece, it is settled already
+            _cost.ResponseBytes -= buffer.Length;
+            throw;
+        }
+
+        _part();
+    }
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override void Write(byte[] buffer, int offset, int count) =>
+        throw new NotSupportedException("An answer is written asynchronously.");
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => _inner.FlushAsync(cancellationToken);
+
+    public override void Flush() => _inner.Flush();
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    private void See(ReadOnlySpan<byte> piece)
+    {
+        if (_events is not null) _events.Scan(piece);
+        else _json?.Scan(piece);
+    }
+
+    private static bool IsEncoded(HttpResponse response)
+    {
+        var encoding = response.Headers.ContentEncoding;
+        return encoding.Count > 0 && !string.Equals(encoding.ToString().Trim(), "identity", StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static Kind KindOf(string? contentType)
+    {
+        var type = contentType.AsSpan();
+        var semicolon = type.IndexOf(';');
+        if (semicolon >= 0) type = type[..semicolon];
+        type = type.Trim();
+        if (Is(type, "text/event-stream")) return Kind.Events;
+        return Is(type, "application/json") || Is(type, "text/json") || Is(type, "application/x-ndjson")
+            || Is(type, "application/jsonl") || Is(type, "application/json-seq")
+            || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase) ? Kind.Json : Kind.Other;
+
+        static bool Is(ReadOnlySpan<char> a, string b) => a.Equals(b, StringComparison.OrdinalIgnoreCase);
+    }
+}
+
+/// <summary>The request's body on its way to the upstream: its bytes are counted.</summary>
+internal sealed class CountedBody(Stream inner, CallCost cost) : Stream
+{
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = await inner.ReadAsync(buffer, cancellationToken);
+        cost.RequestBytes += read;
+        return read;
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override int Read(byte[] buffer, int offset, int count) =>
+        throw new NotSupportedException("A request is read asynchronously.");
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override void Flush() => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+}

@@ -1,0 +1,66 @@
+using Tollgate.Catalog;
+using Tollgate.Config;
+
+namespace Tollgate.Gateway.Cost;
+
+/// <summary>A meter on the hot path.</summary>
+public sealed class CostMeter(PublishedMeter meter)
+{
+    public int Key { get; } = meter.Meter.Key;
+
+    public string Name { get; } = meter.Name;
+
+    public int Scale { get; } = meter.Meter.Scale;
+
+    public Aggregation Aggregation { get; } = meter.Meter.Aggregation;
+
+    public UnitSource Source { get; } = meter.Source;
+
+    public JsonPath? Path { get; } = meter.Value;
+
+    /// <summary>Whether a call may settle in parts: what it used later is added to what it used before.</summary>
+    public bool IsAdditive { get; } = meter.Meter.IsAdditive;
+
+    /// <summary>Whether it measures values to tell apart instead of numbers.</summary>
+    public bool IsUnique => Aggregation == Aggregation.UniqueCount;
+}
+
+/// <summary>What a call of an operation costs, as far as it is known before: its weight, and which meters count it.
+/// </summary>
+public sealed class OperationCost
+{
+    public static OperationCost One { get; } = new(1, []);
+
+    public OperationCost(long weight, CostMeter[] meters)
+    {
+        Weight = weight;
+        Meters = meters;
+        ReadsBody = meters.Any(m => m.Source == UnitSource.ResponseBody);
+        CountsRequest = meters.Any(m => m.Source == UnitSource.RequestBytes);
+        NeedsEnd = ReadsBody || CountsRequest || meters.Any(m => m.Source == UnitSource.ResponseBytes);
+    }
+
+    /// <summary>Units of <c>calls</c> unless the upstream says another number.</summary>
+    public long Weight { get; }
+
+    /// <summary>The meters that count its calls beside <c>calls</c>; each may need a record of its own.</summary>
+    public CostMeter[] Meters { get; }
+
+    public bool ReadsBody { get; }
+
+    public bool CountsRequest { get; }
+
+    /// <summary>Whether the cost is known only when the answer ends.</summary>
+    public bool NeedsEnd { get; }
+
+    /// <summary>The cost of a published operation.</summary>
+    public static OperationCost Of(PublishedOperation operation, IReadOnlyList<PublishedMeter> meters)
+    {
+        // an operation of any method is counted by whatever the caller's method is
+        var counting = meters.Where(m => m.Meter.Key != Meter.CallsKey && m.Source != UnitSource.Event
+            && m.Operations?.Contains(operation.Name) != false
+            && (m.Methods is null || operation.Methods?.All(m.Methods.Contains) == true))
+            .Select(m => new CostMeter(m)).ToArray();
+        return counting.Length == 0 && operation.Weight == 1 ? One : new OperationCost(operation.Weight, counting);
+    }
+}
