@@ -21,7 +21,14 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
 
 /// <summary>An API of the file.</summary>
 /// <param name="Operations">Name → <c>GET /path/{parameter}</c>; names are unique over all APIs of the file.</param>
-public sealed record FileApi(string Name, Uri Upstream, IReadOnlyDictionary<string, string> Operations);
+public sealed record FileApi(string Name, Uri Upstream, IReadOnlyDictionary<string, string> Operations)
+{
+    /// <summary>By name of the operation; those that count as one are absent.</summary>
+    public IReadOnlyDictionary<string, OperationUnits> Units { get; init; } = new Dictionary<string, OperationUnits>();
+
+    /// <summary>Null for the default.</summary>
+    public IReadOnlyList<string>? UnitsHeaders { get; init; }
+}
 
 /// <summary>A plan of the file, with what it inherits by <c>extends</c> filled in.</summary>
 /// <param name="DisplayName">For people; the plan's own name when null.</param>
@@ -35,4 +42,7 @@ public sealed record FilePlan(
     public IReadOnlyList<Quota> Quotas { get; init; } = [];
 
     public Migration Migrate { get; init; } = Migration.Never;
+
+    /// <summary>Statuses of answers that are billed; null for the default.</summary>
+    public IReadOnlyList<string>? Billable { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Tollgate.Catalog;
 using Tollgate.Config.Kong;
 
@@ -77,6 +78,7 @@ public sealed class Publication
             ManagedBy = row.Manager,
             Operations = native.Concat(kong).ToHashSet(),
             Limits = [.. document.Limits.Select(l => Limit.TryParse(l)!), .. _kong.LimitsOf(row.Id)],
+            Billable = document.Billable is { } billable ? StatusSet.Of(billable) : StatusSet.Below500,
             Version = versions.GetValueOrDefault(id),
             CreatedAt = row.CreatedAt,
         };
@@ -118,6 +120,7 @@ public sealed class Publication
             RequiresKey = true,
             Gated = true,
             KeyHeaders = DefaultKeyHeaders,
+            UnitsHeaders = document.UnitsHeaders ?? PublishedApi.DefaultUnitsHeaders,
             Operations = document.Operations.Select(o =>
             {
                 var space = o.Value.IndexOf(' ');
@@ -128,6 +131,8 @@ public sealed class Publication
                     Endpoint = template,
                     Methods = space < 0 ? null : [o.Value[..space]],
                     Template = template,
+                    Weight = document.Units?.GetValueOrDefault(o.Key)?.Weight ?? 1,
+                    Reserve = document.Units?.GetValueOrDefault(o.Key)?.Reserve,
                 };
             }).ToArray(),
         };
@@ -136,7 +141,25 @@ public sealed class Publication
 
 /// <summary>An API as the store keeps it.</summary>
 /// <param name="Operations">Name → <c>GET /path/{parameter}</c>, or a path alone for any method.</param>
-public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, string> Operations);
+public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, string> Operations)
+{
+    /// <summary>Operations whose calls do not count as one, by name; null for none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, OperationUnits>? Units { get; init; }
+
+    /// <summary>Headers in which the upstream tells units; null for the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? UnitsHeaders { get; init; }
+}
+
+/// <summary>What a call of an operation counts for.</summary>
+/// <param name="Weight">Units of <c>calls</c>, 0 to <see cref="Most"/>, unless the upstream says another number.</param>
+/// <param name="Reserve">The most that a call may cost where that is known only afterwards, in units of <c>calls</c>;
+/// what a balance must cover before the call. Null: its weight.</param>
+public sealed record OperationUnits(long Weight, long? Reserve)
+{
+    public const long Most = 1_000_000_000;
+}
 
 /// <summary>The live part of a plan as the store keeps it: access settings, no prices.</summary>
 /// <param name="Name">For people; the plan's own name when null.</param>
@@ -144,6 +167,10 @@ public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, st
 /// <param name="Limits">As <c>100/minute</c>.</param>
 public sealed record PlanDocument(string? Name, IReadOnlyList<string> Operations, IReadOnlyList<string> Limits)
 {
+    /// <summary>As <see cref="StatusSet"/> reads them; null for the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Billable { get; init; }
+
     public static PlanDocument Empty { get; } = new(null, [], []);
 
     public static JsonSerializerOptions Json { get; } = new()

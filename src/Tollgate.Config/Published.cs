@@ -49,6 +49,12 @@ public sealed record PublishedApi
     /// <summary>Request headers in which a key is looked for.</summary>
     public required IReadOnlyList<string> KeyHeaders { get; init; }
 
+    /// <summary>Headers of an answer in which the upstream tells units of meters; none of them reaches the caller.
+    /// </summary>
+    public IReadOnlyList<string> UnitsHeaders { get; init; } = DefaultUnitsHeaders;
+
+    public static IReadOnlyList<string> DefaultUnitsHeaders { get; } = ["Tollgate-Units", "X-Kong-Limit"];
+
     public required IReadOnlyList<PublishedOperation> Operations { get; init; }
 }
 
@@ -72,6 +78,12 @@ public sealed record PublishedOperation
     /// <summary>True: the template and everything below it (a Kong route).</summary>
     public bool IsPrefix { get; init; }
 
+    /// <summary>Units of <c>calls</c> that a call counts for unless the upstream says another number.</summary>
+    public long Weight { get; init; } = 1;
+
+    /// <summary>The most units of <c>calls</c> that a call may cost; null: its weight.</summary>
+    public long? Reserve { get; init; }
+
     /// <summary>What is taken off the front of the path before it is forwarded; empty for nothing.</summary>
     public string StripPrefix { get; init; } = "";
 }
@@ -92,6 +104,9 @@ public sealed record PublishedPlan
 
     /// <summary>All of them hold at once.</summary>
     public required IReadOnlyList<Limit> Limits { get; init; }
+
+    /// <summary>Statuses of answers that are billed.</summary>
+    public StatusSet Billable { get; init; } = StatusSet.Below500;
 
     /// <summary>The newest version of its prices; subscriptions may run on older ones.</summary>
     public required int Version { get; init; }

@@ -9,6 +9,7 @@ internal sealed class ApiReader(Findings findings)
     private const string OperationsExample = $"{{ quote: \"{OperationPattern.Example}\" }}";
 
     private readonly List<FileApi> _apis = [];
+    private readonly UnitsReader _units = new(findings);
     private readonly Dictionary<string, Field> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Name, Node Node)> _byShape = new(StringComparer.Ordinal);
 
@@ -32,9 +33,12 @@ internal sealed class ApiReader(Findings findings)
         var named = Names.Check(api, "an API", findings);
         if (MapReader.Open(api.Value, findings, "{ upstream: …, operations: { … } }") is not { } fields) return;
         var upstream = ReadUpstream(fields.Need("upstream", "http://127.0.0.1:5000"));
-        var operations = ReadOperations(fields.Need("operations", OperationsExample));
+        var units = new OrderedDictionary<string, OperationUnits>(StringComparer.Ordinal);
+        var operations = ReadOperations(fields.Need("operations", OperationsExample), units);
+        var headers = _units.ReadHeaders(fields.Take("units_header"));
         fields.Close();
-        if (named && upstream is not null) _apis.Add(new FileApi(api.Name, upstream, operations));
+        if (named && upstream is not null)
+            _apis.Add(new FileApi(api.Name, upstream, operations) { Units = units, UnitsHeaders = headers });
     }
 
     private Uri? ReadUpstream(Node? node)
@@ -67,7 +71,8 @@ internal sealed class ApiReader(Findings findings)
         return slash < 0 ? rest : rest[..slash];
     }
 
-    private OrderedDictionary<string, string> ReadOperations(Node? node)
+    private OrderedDictionary<string, string> ReadOperations(
+        Node? node, OrderedDictionary<string, OperationUnits> units)
     {
         var operations = new OrderedDictionary<string, string>(StringComparer.Ordinal);
         if (node is null || MapReader.Open(node, findings, OperationsExample) is null)
@@ -81,7 +86,7 @@ internal sealed class ApiReader(Findings findings)
             }
 
             var named = Names.Check(field, "an operation", findings) && IsFree(field);
-            if (ReadPattern(field) is { } pattern && named) operations.Add(field.Name, pattern.ToString());
+            if (ReadPattern(field, units) is { } pattern && named) operations.Add(field.Name, pattern.ToString());
         }
 
         return operations;
@@ -97,12 +102,13 @@ internal sealed class ApiReader(Findings findings)
         return false;
     }
 
-    private OperationPattern? ReadPattern(Field field)
+    private OperationPattern? ReadPattern(Field field, OrderedDictionary<string, OperationUnits> units)
     {
         var match = field.Value;
         if (match is MapNode && MapReader.Open(match, findings, "") is { } fields)
         {
             var inner = fields.Need("match", $"\"{OperationPattern.Example}\"");
+            if (_units.Read(fields) is { } counted) units.TryAdd(field.Name, counted);
             fields.Close();
             if (inner is null) return null;
             match = inner;

@@ -32,14 +32,21 @@ internal sealed record FileChanges(
 
     private static Wanted Document(FileApi api)
     {
-        var document = new ApiDocument(api.Upstream.AbsoluteUri.TrimEnd('/'), api.Operations);
+        var document = new ApiDocument(api.Upstream.AbsoluteUri.TrimEnd('/'), api.Operations)
+        {
+            Units = api.Units.Count > 0 ? api.Units : null,
+            UnitsHeaders = api.UnitsHeaders,
+        };
         return new Wanted(ConfigKind.Api, api.Name, JsonSerializer.Serialize(document, PlanDocument.Json));
     }
 
     private static Wanted Document(FileMeter meter) => new(ConfigKind.Meter, meter.Name, meter.Document.Write());
 
     private static Wanted Document(FilePlan plan) => new(ConfigKind.Plan, plan.Name,
-        new PlanDocument(plan.DisplayName, plan.Operations, [.. plan.Limits.Select(l => l.ToString())]).Write());
+        new PlanDocument(plan.DisplayName, plan.Operations, [.. plan.Limits.Select(l => l.ToString())])
+        {
+            Billable = plan.Billable,
+        }.Write());
 
     private static IEnumerable<Problem> NameClashes(
         Wanted wanted, Dictionary<(string Kind, string Name), ConfigRow> stored)

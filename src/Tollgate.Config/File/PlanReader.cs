@@ -24,6 +24,8 @@ internal sealed record PlanDraft
     public IReadOnlyList<Quota>? Quotas { get; init; }
 
     public Migration? Migrate { get; init; }
+
+    public IReadOnlyList<string>? Billable { get; init; }
 }
 
 /// <summary>The operations of a plan, as its own line says them.</summary>
@@ -57,6 +59,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             Limits = ReadLimits(fields.Take("limits")),
             Quotas = ReadQuotas(fields.Take("quotas")),
             Prices = ReadPrices(fields.Take("prices")),
+            Billable = new UnitsReader(findings).ReadBillable(fields.Take("billable")),
             Migrate = findings.Choice(fields.Take("migrate"), "never", "now") switch
             {
                 "never" => Migration.Never,
