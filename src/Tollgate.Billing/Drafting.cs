@@ -87,8 +87,10 @@ public static class Drafting
             foreach (var price in metered.Prices.Where(p => p.Price is not Price.Flat))
             {
                 if (done.Contains((i, price.Name))) continue;
+                // what does not add up is one number for each stretch
+                var adds = settled.SelectMany(s => Of(usage, s.Terms)).All(u => u.Meter != price.Meter || u.Adds);
                 var with = Enumerable.Range(i, settled.Length - i)
-                    .Where(j => j == i || settled[j].Metered.Prices.Any(p => IsSame(p, price))
+                    .Where(j => j == i || adds && settled[j].Metered.Prices.Any(p => IsSame(p, price))
                         && settled[j].Prices.Currency == settled[i].Prices.Currency).ToArray();
                 foreach (var j in with) done.Add((j, price.Name));
                 var used = Summed(with.SelectMany(j => Of(usage, settled[j].Terms))).Select(UsageOf).ToArray();
@@ -121,20 +123,21 @@ public static class Drafting
     private static OperationUsage[] Unpriced(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage) =>
         Summed(Bills.Settled(terms, bill).Select(s => s.Stretch)
-            .SelectMany(s => Of(usage, s.Terms).Where(u => u.Quantity != 0 && !IsPriced(s.Metered, u.Operation))))
+            .SelectMany(s => Of(usage, s.Terms).Where(
+                u => u.Meter == UsageStore.Calls && u.Quantity != 0 && !IsPriced(s.Metered, u.Operation))))
             .OrderBy(u => u.Operation, StringComparer.Ordinal).ThenBy(u => u.Endpoint, StringComparer.Ordinal)
             .ToArray();
 
     private static IEnumerable<OperationUsage> Summed(IEnumerable<OperationUsage> usage) =>
-        usage.GroupBy(u => (u.Operation, u.Api, u.Endpoint))
+        usage.GroupBy(u => (u.Meter, u.Operation, u.Api, u.Endpoint))
             .Select(g => new OperationUsage(g.Key.Api, g.Key.Operation, g.Key.Endpoint,
-                g.Sum(u => u.Admitted), g.Sum(u => u.Quantity), g.Sum(u => u.Unknown)));
+                g.Sum(u => u.Admitted), g.Sum(u => u.Quantity), g.Sum(u => u.Unknown)) { Meter = g.Key.Meter });
 
     private static bool IsPriced(PlanVersion prices, string operation) =>
         prices.Prices.Any(p => p.Meter == UsageStore.Calls && p.Covers(operation));
 
     private static Usage UsageOf(OperationUsage used) =>
-        new(UsageStore.Calls, used.Operation, used.Quantity) { Endpoint = used.Endpoint };
+        new(used.Meter, used.Operation, used.Quantity) { Endpoint = used.Endpoint };
 
     private static IReadOnlyList<OperationUsage> Of(
         IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage, Entitlement stretch) =>

@@ -17,6 +17,9 @@ public struct Decision
     /// <summary>Index of the billing period of the entitlement.</summary>
     public int Period;
 
+    /// <summary>How many records its meters may need beside its own two; set by the caller of the gate.</summary>
+    public int Measures;
+
     /// <summary>Which of the limits refused; −1 for none.</summary>
     public int Violated;
 
@@ -58,7 +61,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     {
         decision.Consumer = ConsumerEntry.Anonymous;
         decision.Violated = -1;
-        decision.Verdict = journal.TryReserve() ? Verdict.Admit : Verdict.MeteringUnavailable;
+        decision.Verdict = journal.TryReserve(decision.Measures) ? Verdict.Admit : Verdict.MeteringUnavailable;
     }
 
     /// <summary>Whose subscription it is: the first running one that includes the operation.</summary>
@@ -82,7 +85,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
 
     private void Take(long now, ref Decision decision)
     {
-        var reserved = journal.TryReserve();
+        var reserved = journal.TryReserve(decision.Measures);
         decision.Violated = -1;
         if (decision.Entitlement is { } entitlement)
         {
@@ -92,7 +95,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         }
 
         if (decision.Violated < 0 && reserved) return;
-        if (reserved) journal.Release();
+        if (reserved) journal.Release(decision.Measures);
         decision.Verdict = decision.Violated >= 0 ? Verdict.RateExceeded : Verdict.MeteringUnavailable;
     }
 }

@@ -1,6 +1,10 @@
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
+using Tollgate.Gateway.Cost;
 using Tollgate.Gateway.Routing;
 using Tollgate.Metering;
+
+[assembly: InternalsVisibleTo("Tollgate.Tests")]
 
 namespace Tollgate.Gateway;
 
@@ -28,6 +32,9 @@ public sealed class GateCall
     public Admission Admission { get; set; }
 
     public ref Decision Decision => ref _decision;
+
+    /// <summary>What it used so far; none where one call is one unit, or its weight.</summary>
+    internal CallCost? Cost { get; set; }
 
     /// <summary>The status with which the upstream answered; 0 until it has, or when its answer is none that may be
     /// passed on.</summary>

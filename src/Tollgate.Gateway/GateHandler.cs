@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Gateway.Cost;
 using Tollgate.Gateway.Extensions;
 using Tollgate.Gateway.Forwarding;
 using Tollgate.Gateway.Routing;
@@ -26,6 +27,7 @@ public sealed class GateHandler : IDisposable
     private readonly UsageJournal _journal;
     private readonly GateMetrics _metrics;
     private readonly Clocks _clocks;
+    private readonly CostSettling _costs;
     private readonly UpstreamProxy _proxy;
     private readonly ApplicationForwarder? _application;
     private readonly GateExtensions? _extensions;
@@ -40,11 +42,12 @@ public sealed class GateHandler : IDisposable
         _journal = journal;
         _metrics = metrics;
         _clocks = clocks;
-        _proxy = new UpstreamProxy(forwarder, Settle);
+        _costs = new CostSettling(journal, metrics, clocks.Machine);
+        _proxy = new UpstreamProxy(forwarder, _costs, Settle);
     }
 
     /// <summary>What serves the APIs whose upstream is the application itself.</summary>
-    public RequestDelegate Application { init => _application = new ApplicationForwarder(value, Settle); }
+    public RequestDelegate Application { init => _application = new ApplicationForwarder(value, _costs, Settle); }
 
     public GateExtensions Extensions { init => _extensions = value.Any ? value : null; }
 
@@ -64,16 +67,21 @@ public sealed class GateHandler : IDisposable
         if (_journal.IsStrict) context.Response.OnStarting(s_commit, _journal);
         try
         {
+            _costs.Begin(context, call);
             if (await ForwardAsync(context, call) is { } failure)
             {
                 call.Decision.Verdict = failure;
                 await RefuseAsync(context, call);
             }
+
+            // what had to be read to its end has its last byte left
+            if (_journal.IsStrict && call.Cost?.Body is not null) await _journal.CommitAsync();
         }
         finally
         {
             // whatever went wrong on the way: what was admitted is settled, or its place in the journal is lost
-            Settle(call, StatusCodes.Status500InternalServerError, answered: false);
+            var begun = call.UpstreamStatus != 0 && context.Response.HasStarted;
+            Settle(call, begun ? call.UpstreamStatus : StatusCodes.Status500InternalServerError, answered: begun);
             _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
         }
     }
@@ -110,6 +118,7 @@ public sealed class GateHandler : IDisposable
         var call = new GateCall { Target = target, Operation = operation, StartedAt = startedAt, Now = now };
         context.Features.Set(call);
         ref var decision = ref call.Decision;
+        decision.Measures = operation?.Cost.Meters.Length ?? 0;
         if (operation is null)
             decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
         else if (!operation.Api.RequiresKey)
@@ -152,21 +161,24 @@ public sealed class GateHandler : IDisposable
         call.RequestId = call.Record.ToString();
     }
 
-    /// <summary>Writes how the call ended, once. Billed is what the upstream answered below 500 (the default of every
-    /// plan); its 5xx, a call that never got an answer, and everything refused cost nothing.</summary>
+    /// <summary>Writes how the call ended, once. Billed is what the upstream answered with a status that the plan bills
+    /// (below 500 unless it says otherwise); a call that never got an answer, and everything refused, costs nothing.
+    /// </summary>
     private void Settle(GateCall call, int status, bool answered)
     {
         if (!call.TrySettle()) return;
+        var billable = answered && CostSettling.IsBillable(call, status);
+        var (units, unused) = _costs.Settle(call, billable);
         var latency = _clocks.Machine.GetElapsedTime(call.StartedAt).TotalMicroseconds;
         _journal.AppendSettled(new Settlement
         {
             AdmissionSequence = call.Record.Sequence,
             Admission = call.Admission,
             Status = (ushort)status,
-            Billable = answered && status < 500,
-            Quantity = 1,
+            Billable = billable,
+            Quantity = units,
             LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
-        });
+        }, unused);
     }
 
     private Task RefuseAsync(HttpContext context, GateCall call)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Prometheus;
 using Tollgate.Catalog;
+using Tollgate.Gateway.Cost;
 
 namespace Tollgate.Gateway;
 
@@ -21,6 +22,7 @@ public sealed class GateMetrics
     private readonly Counter _requests;
     private readonly Histogram _durations;
     private readonly Counter.Child[] _refusals;
+    private readonly Counter.Child[] _unitFaults;
     private volatile int _namedCount;
 
     public GateMetrics(CollectorRegistry registry)
@@ -33,8 +35,15 @@ public sealed class GateMetrics
             new HistogramConfiguration { Buckets = [.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30] });
         var refused = metrics.CreateCounter(
             "tollgate_refusals_total", "Calls that were not forwarded or not answered, by verdict.", "verdict");
+        var faults = metrics.CreateCounter(
+            "tollgate_units_not_counted_total", "Units of meters that an upstream told wrongly or not at all, by reason.",
+            "reason");
+        _unitFaults = Enum.GetValues<UnitFault>().Select(f => faults.WithLabels(NameOf(f))).ToArray();
         _refusals = Enum.GetValues<Verdict>().Select(v => refused.WithLabels(VerdictForm.Of(v).Code)).ToArray();
     }
+
+    /// <summary>Units that an upstream told, or should have, and that were not counted.</summary>
+    public void UnitFault(UnitFault fault) => _unitFaults[(int)fault].Inc();
 
     public void Refused(Verdict verdict) => _refusals[(int)verdict].Inc();
 
@@ -48,6 +57,13 @@ public sealed class GateMetrics
         series.Requests.Inc();
         series.Durations.Observe(duration.TotalSeconds);
     }
+
+    private static string NameOf(UnitFault fault) => fault switch
+    {
+        Cost.UnitFault.UnknownMeter => "unknown_meter",
+        Cost.UnitFault.ContentType => "content_type",
+        _ => fault.ToString().ToLowerInvariant(),
+    };
 
     /// <summary>A place among the named, while there are any; once given it is kept.</summary>
     private bool IsNamed(ConsumerEntry consumer)

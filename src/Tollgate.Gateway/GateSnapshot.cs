@@ -3,6 +3,7 @@ using System.Collections.Frozen;
 using System.Globalization;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Gateway.Cost;
 using Tollgate.Gateway.Routing;
 
 namespace Tollgate.Gateway;
@@ -34,7 +35,8 @@ public sealed class GateSnapshot
             var compiledApi = new CompiledApi(api, credentialHeaders);
             foreach (var operation in api.Operations)
             {
-                var compiled = new CompiledOperation(compiledApi, operation);
+                var compiled = new CompiledOperation(
+                    compiledApi, operation, OperationCost.Of(operation, published.Meters));
                 foreach (var method in operation.Methods ?? [null!])
                     patterns.Add(new OperationPattern<CompiledOperation>(
                         method, operation.Template, operation.IsPrefix, compiled));
@@ -76,6 +78,9 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
         return false;
     }
 
+    /// <summary>Where its upstream tells units of meters; none of these reaches a caller.</summary>
+    public string[] UnitsHeaders { get; } = [.. api.UnitsHeaders];
+
     /// <summary>Scheme, host and port.</summary>
     public string Authority { get; } = api.Upstream.GetLeftPart(UriPartial.Authority);
 
@@ -84,7 +89,7 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
 }
 
 /// <summary>An operation on the hot path.</summary>
-public sealed class CompiledOperation(CompiledApi api, PublishedOperation operation)
+public sealed class CompiledOperation(CompiledApi api, PublishedOperation operation, OperationCost cost)
 {
     public CompiledApi Api { get; } = api;
 
@@ -95,6 +100,9 @@ public sealed class CompiledOperation(CompiledApi api, PublishedOperation operat
     public string Endpoint { get; } = operation.Endpoint;
 
     public string StripPrefix { get; } = operation.StripPrefix;
+
+    /// <summary>What a call counts for.</summary>
+    public OperationCost Cost { get; } = cost;
 }
 
 /// <summary>A plan on the hot path: which operations, how often.</summary>
@@ -106,6 +114,7 @@ public sealed class CompiledPlan
     {
         Id = plan.Id;
         Name = plan.Name;
+        Billable = plan.Billable;
         _operations = new BitArray(plan.Operations.Count == 0 ? 0 : plan.Operations.Max() + 1);
         foreach (var key in plan.Operations) _operations[key] = true;
 
@@ -119,6 +128,9 @@ public sealed class CompiledPlan
     public string Name { get; }
 
     public CompiledLimit[] Limits { get; }
+
+    /// <summary>Statuses of answers that are billed.</summary>
+    public StatusSet Billable { get; }
 
     public bool Includes(int operation) => operation < _operations.Length && _operations[operation];
 }

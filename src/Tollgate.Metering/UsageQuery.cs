@@ -1,5 +1,3 @@
-using Tollgate.Catalog;
-
 namespace Tollgate.Metering;
 
 /// <summary>What was used of an operation under one stretch of terms within one billing period.</summary>
@@ -14,6 +12,9 @@ public sealed record OperationUsage(
 {
     /// <summary>Name of the meter.</summary>
     public string Meter { get; init; } = UsageStore.Calls;
+
+    /// <summary>Whether quantities of several of these add up; else each is one number over all of its usage.</summary>
+    public bool Adds { get; init; } = true;
 
     /// <summary>What events told it apart by; empty for none.</summary>
     public IReadOnlyDictionary<string, string> Dimensions { get; init; } = DimensionSets.None;

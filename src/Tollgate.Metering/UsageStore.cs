@@ -117,6 +117,6 @@ public static class UsageStore
             : await db.ExecuteScalarAsync<long>(
                 "select count(distinct value_hash) from unique_values " +
                 "where entitlement = @entitlement and period = @period and meter = @Key", new { entitlement, period, meter.Key });
-        return new OperationUsage("", "", "", 0, value, 0) { Meter = meter.Name };
+        return new OperationUsage("", "", "", 0, value, 0) { Meter = meter.Name, Adds = false };
     }
 }

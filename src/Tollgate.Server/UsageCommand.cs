@@ -5,12 +5,13 @@ namespace Tollgate.Server;
 /// <summary><c>tollgate usage</c>: what was called, from the ledger.</summary>
 internal static class UsageCommand
 {
-    private static readonly string[] s_filters = ["customer", "consumer", "operation", "from", "to", "window", "timezone"];
+    private static readonly string[] s_filters = ["meter", "customer", "consumer", "operation", "from", "to", "window", "timezone"];
 
     public static Command Build()
     {
         var filters = s_filters.Select(name => new Option<string>("--" + name) { Description = name switch
         {
+            "meter" => "What was counted; calls unless said.",
             "from" or "to" => "An RFC 3339 instant on a quarter of an hour.",
             "window" => "hour, day or month: a row for each.",
             "timezone" => "IANA zone of the windows.",
@@ -18,7 +19,7 @@ internal static class UsageCommand
         } }).ToArray();
         var groupBy = new Option<string>("--group-by")
         {
-            Description = "Any of customer, consumer, operation, method; by comma.",
+            Description = "Any of customer, consumer, operation, method and dimensions of the meter; by comma.",
             DefaultValueFactory = _ => "consumer,operation,method",
         };
         var (admin, json) = (AdminClient.Address(), AdminClient.Json());
@@ -27,7 +28,7 @@ internal static class UsageCommand
         command.Subcommands.Add(Export());
         command.SetAction((parsed, _) =>
         {
-            var query = "?meter=calls&group_by=" + Uri.EscapeDataString(parsed.GetValue(groupBy)!);
+            var query = "?group_by=" + Uri.EscapeDataString(parsed.GetValue(groupBy)!);
             foreach (var (name, option) in s_filters.Zip(filters))
                 if (parsed.GetValue(option) is { Length: > 0 } value)
                     query += $"&{name}={Uri.EscapeDataString(value)}";

@@ -26,6 +26,7 @@ internal static class AdminSetup
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
         .AddSingleton(node.Calls)
+        .AddSingleton(node.Intake)
         .AddSingleton(new InvoiceStore(node.Database))
         .AddSingleton(new AddOnStore(node.Database, node.Clocks.Business))
         .AddSingleton(new SubscriptionChanges(node.Database, node.Clocks.Business, node.Billing))

@@ -43,6 +43,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Archive = new UsageArchive(
             Journal, Database, clocks, Path.Combine(options.Data, DataFolder.Archive), options.Archive);
         Calls = new CallSearch(Archive, Journal, Database);
+        Intake = new EventIntake(Journal, Database, clocks.Business, new EventOptions());
         Config = new ConfigStore(Database, clocks.Business);
         Consumers = new ConsumerStore(Database, clocks.Business);
         Customers = new CustomerStore(Database, clocks.Business);
@@ -75,6 +76,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
     public UsageArchive Archive { get; }
 
     public CallSearch Calls { get; }
+
+    public EventIntake Intake { get; }
 
     public ConfigStore Config { get; }
 
@@ -180,7 +183,13 @@ public sealed partial class TollgateNode : IAsyncDisposable
         var limited = Publisher.Current.Plans.SelectMany(p => p.Limits).Select(l => l.Per).ToHashSet();
         Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business, limited));
         Feed.Listen(Table.OnChangeAsync);
-        Feed.Listen(_ => { Drain.Reattribute(); return Task.CompletedTask; });
+        Intake.Types = EventTypesOf.Published(Publisher.Current);
+        Feed.Listen(change =>
+        {
+            Drain.Reattribute();
+            if (change is Change.Publication) Intake.Types = EventTypesOf.Published(Publisher.Current);
+            return Task.CompletedTask;
+        });
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
         _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position)));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));

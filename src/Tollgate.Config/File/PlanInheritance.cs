@@ -42,6 +42,7 @@ internal sealed class PlanInheritance(
             [.. prices.Select(p => p.Price.Component)])
         {
             Quotas = chain.FirstOfAll(p => p.Quotas) ?? [],
+            Billable = chain.FirstOfAll(p => p.Billable),
             Migrate = chain.Plans.Select(p => p.Migrate).FirstOrDefault(m => m is not null) ?? Migration.Never,
         };
     }

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
 using Microsoft.Extensions.Primitives;
 using Tollgate.Catalog;
 using Tollgate.Config;
@@ -42,6 +40,12 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
 
     /// <summary>Units of <c>calls</c>.</summary>
     public long Calls { get; private set; } = operation.Weight;
+
+    /// <summary>Machine time of the last part that was settled.</summary>
+    public long PartAt { get; set; }
+
+    /// <summary>Where the answer passes, if somebody must look.</summary>
+    public MeteredBody? Body { get; set; }
 
     public long ResponseBytes { get; set; }
 
@@ -126,7 +130,8 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
             return;
         }
 
-        var (name, value) = (item[..equals].Trim(), item[(equals + 1)..].Trim());
+        var name = item[..equals].Trim();
+        var value = item[(equals + 1)..].Trim();
         if (name.SequenceEqual(Meter.CallsName))
         {
             if (ScaledNumber.TryParse(value, 0, out var calls) && calls >= 0) Calls = calls;
@@ -153,18 +158,10 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
         ref var used = ref _used[_ofPath[path]];
         var meter = operation.Meters[_ofPath[path]];
         if (used.FromHeader || (!isText && value.SequenceEqual("null"u8))) return;
-        if (meter.IsUnique && !value.IsEmpty) (used.Known, used.Units) = (true, HashOf(value));
+        if (meter.IsUnique && !value.IsEmpty) (used.Known, used.Units) = (true, EventHash.Value(value));
         else if (!meter.IsUnique && ScaledNumber.TryParse(value, meter.Scale, out var units) && units >= 0)
             (used.Known, used.Units) = (true, units);
         else fault(UnitFault.Number);
-    }
-
-    /// <summary>The same value has the same hash, wherever it comes from.</summary>
-    internal static long HashOf(ReadOnlySpan<byte> value)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(value, hash);
-        return BinaryPrimitives.ReadInt64LittleEndian(hash);
     }
 
     private struct Used

@@ -10,29 +10,26 @@ internal sealed class MeteredBody : Stream
 {
     private readonly Stream _inner;
     private readonly CallCost _cost;
-    private readonly Action _whole, _part;
-    private readonly JsonScanner? _json;
-    private readonly EventLines? _events;
-    private readonly UnitFault? _unreadable;
+    private readonly HttpResponse _response;
+    private readonly Func<Task> _whole;
+    private readonly Action _part;
+    private JsonScanner? _json;
+    private EventLines? _events;
+    private UnitFault? _unreadable;
+    private bool _begun;
     private long _left;
 
-    /// <param name="response">Whose headers are set already.</param>
+    /// <param name="response">Whose headers are set when the first byte is written.</param>
     /// <param name="cost">Of the call.</param>
     /// <param name="whole">Called before the last byte of a body of known length.</param>
     /// <param name="part">Called after each piece; whoever settles in parts decides when.</param>
-    public MeteredBody(HttpResponse response, CallCost cost, Action whole, Action part)
+    public MeteredBody(HttpResponse response, CallCost cost, Func<Task> whole, Action part)
     {
+        _response = response;
         _inner = response.Body;
         _cost = cost;
         _whole = whole;
         _part = part;
-        _left = response.ContentLength ?? long.MaxValue;
-        if (!cost.Operation.ReadsBody) return;
-        var kind = KindOf(response.ContentType);
-        _unreadable = IsEncoded(response) ? UnitFault.Compressed : kind == Kind.Other ? UnitFault.ContentType : null;
-        if (_unreadable is not null) return;
-        _json = cost.Scanner();
-        if (kind == Kind.Events) _events = new EventLines(_json);
     }
 
     private enum Kind { Json, Events, Other }
@@ -47,10 +44,11 @@ internal sealed class MeteredBody : Stream
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty) return;
+        if (!_begun) Begin();
         See(buffer.Span);
         _cost.ResponseBytes += buffer.Length;
         _left -= buffer.Length;
-        if (_left == 0) _whole();
+        if (_left == 0) await _whole();
         try
         {
             await _inner.WriteAsync(buffer, cancellationToken);
@@ -94,6 +92,18 @@ internal sealed class MeteredBody : Stream
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
     public override void SetLength(long value) => throw new NotSupportedException();
+
+    private void Begin()
+    {
+        _begun = true;
+        _left = _response.ContentLength ?? long.MaxValue;
+        if (!_cost.Operation.ReadsBody) return;
+        var kind = KindOf(_response.ContentType);
+        _unreadable = IsEncoded(_response) ? UnitFault.Compressed : kind == Kind.Other ? UnitFault.ContentType : null;
+        if (_unreadable is not null) return;
+        _json = _cost.Scanner();
+        if (kind == Kind.Events) _events = new EventLines(_json);
+    }
 
     private void See(ReadOnlySpan<byte> piece)
     {

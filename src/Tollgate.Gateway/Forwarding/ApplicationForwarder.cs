@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Tollgate.Gateway.Cost;
 
 namespace Tollgate.Gateway.Forwarding;
 
@@ -9,17 +10,19 @@ namespace Tollgate.Gateway.Forwarding;
 internal sealed class ApplicationForwarder
 {
     private readonly RequestDelegate _next;
+    private readonly CostSettling _costs;
     private readonly UpstreamProxy.SettleCall _settle;
     private readonly Func<object, Task> _atStart;
 
-    public ApplicationForwarder(RequestDelegate next, UpstreamProxy.SettleCall settle)
+    public ApplicationForwarder(RequestDelegate next, CostSettling costs, UpstreamProxy.SettleCall settle)
     {
-        (_next, _settle) = (next, settle);
+        (_next, _costs, _settle) = (next, costs, settle);
         _atStart = state =>
         {
             var context = (HttpContext)state;
             var call = GateCall.Of(context)!;
-            settle(call, context.Response.StatusCode, answered: true);
+            call.UpstreamStatus = context.Response.StatusCode;
+            if (costs.Headers(context, call)) settle(call, call.UpstreamStatus, answered: true);
             RateHeaders.Write(context.Response.Headers, call);
             return Task.CompletedTask;
         };
@@ -31,6 +34,7 @@ internal sealed class ApplicationForwarder
     {
         Present(context.Request, call);
         context.Response.OnStarting(_atStart, context);
+        _costs.Watch(context, call, _settle);
         await _next(context);
         // an answer without a body has not started yet
         if (context.Response.HasStarted || !context.RequestAborted.IsCancellationRequested)

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Tollgate.Gateway.Cost;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway.Forwarding;
@@ -10,10 +11,12 @@ namespace Tollgate.Gateway.Forwarding;
 /// </summary>
 internal sealed class CallTransformer : HttpTransformer
 {
+    private readonly CostSettling _costs;
     private readonly Func<object, Task> _settleAtStart;
 
-    public CallTransformer(UpstreamProxy.SettleCall settle)
+    public CallTransformer(CostSettling costs, UpstreamProxy.SettleCall settle)
     {
+        _costs = costs;
         Settle = settle;
         _settleAtStart = state =>
         {
@@ -44,9 +47,8 @@ internal sealed class CallTransformer : HttpTransformer
         var call = GateCall.Of(httpContext)!;
         call.UpstreamStatus = status;
 
-        // the place of whoever reads the body on its way: httpContext.Response.Body may be wrapped from here on, and the
-        // last byte held back until what was read is settled
-        httpContext.Response.OnStarting(_settleAtStart, call);
+        if (_costs.Headers(httpContext, call)) httpContext.Response.OnStarting(_settleAtStart, call);
+        else _costs.Watch(httpContext, call, Settle);
         RateHeaders.Write(httpContext.Response.Headers, call);
         return new(true);
     }

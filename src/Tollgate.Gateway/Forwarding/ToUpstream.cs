@@ -26,6 +26,14 @@ internal static class ToUpstream
             AddEmpty(request, "Content-Length", "0");
         CopyHeaders(incoming, request, api);
         var headers = request.Headers;
+
+        // what must be read on its way must be readable
+        if (call.Operation.Cost.ReadsBody)
+        {
+            headers.Remove("Accept-Encoding");
+            headers.TryAddWithoutValidation("Accept-Encoding", "identity");
+        }
+
         headers.TryAddWithoutValidation("X-Request-Id", call.RequestId);
         headers.TryAddWithoutValidation("X-Forwarded-For", context.Connection.RemoteIpAddress?.ToString());
         headers.TryAddWithoutValidation("X-Forwarded-Proto", incoming.Scheme);

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Tollgate.Gateway.Cost;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway.Forwarding;
@@ -20,10 +21,10 @@ internal sealed class UpstreamProxy : IDisposable
     private readonly HttpMessageInvoker _client = UpstreamClient.Create();
     private readonly CallTransformer _transformer;
 
-    public UpstreamProxy(IHttpForwarder forwarder, SettleCall settle)
+    public UpstreamProxy(IHttpForwarder forwarder, CostSettling costs, SettleCall settle)
     {
         _forwarder = forwarder;
-        _transformer = new CallTransformer(settle);
+        _transformer = new CallTransformer(costs, settle);
     }
 
     /// <summary>How a call ended; called once for each admitted call.</summary>
@@ -39,13 +40,18 @@ internal sealed class UpstreamProxy : IDisposable
             context, call.Operation!.Api.Authority, _client, s_config, _transformer);
         if (error == ForwarderError.None && call.UpstreamStatus != 0)
         {
-            // an answer without a body has not started yet
+            // an answer without a body has not started yet; one that had to be read to its end has its last byte left
             _transformer.Settle(call, call.UpstreamStatus, answered: true);
             return null;
         }
 
-        // what the caller has seen the beginning of was settled when it began
-        if (context.Response.HasStarted) return null;
+        // what the caller has seen the beginning of was settled when it began, or costs what was delivered of it
+        if (context.Response.HasStarted)
+        {
+            if (call.UpstreamStatus != 0) _transformer.Settle(call, call.UpstreamStatus, answered: true);
+            return null;
+        }
+
         Verdict? verdict = error switch
         {
             ForwarderError.RequestTimedOut => Verdict.UpstreamTimeout,

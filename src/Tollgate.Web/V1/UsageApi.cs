@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -16,18 +14,21 @@ namespace Tollgate.Web.V1;
 internal static class UsageApi
 {
     private static readonly string[] s_known =
-        ["meter", "customer", "consumer", "operation", "from", "to", "window", "timezone", "group_by"];
+        ["meter", "customer", "consumer", "operation", "from", "to", "window", "timezone", "group_by", "compare"];
+
+    /// <summary>Before the name of a dimension: only usage with this value.</summary>
+    private const string Where = "where.";
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapGet("/v1/usage", ReadAsync);
 
     private static async Task<IResult> ReadAsync(
         HttpRequest request, Database database, CustomerStore customers, ConsumerStore consumers, UsageDrain drain,
-        TimeProvider clock)
+        Publisher publisher, TimeProvider clock)
     {
         var problems = new List<Problem>();
-        foreach (var name in request.Query.Keys.Except(s_known))
+        foreach (var name in request.Query.Keys.Except(s_known).Where(n => !n.StartsWith(Where, StringComparison.Ordinal)))
             problems.Add(new("unknown_field", $"is not a parameter here; known are {string.Join(", ", s_known)}", name));
-        var query = Read(request.Query, problems);
+        var query = Read(request.Query, DimensionsOf(publisher, request.Query), problems);
         var customer = Text("customer") is { } c ? await customers.FindAsync(c) : null;
         var consumer = Text("consumer") is { } o ? await consumers.FindAsync(o) : null;
         if (Text("customer") is { } noCustomer && customer is null)
@@ -37,14 +38,18 @@ internal static class UsageApi
         if (problems.Count > 0) return Answers.Invalid(problems);
         var asOf = Micros.ToText(Micros.Now(clock));
         await drain.CatchUpAsync();
-        var answer = await database.ReadAsync(db => UsageStore.QueryAsync(
-            db, query with { CustomerKey = customer?.Key, ConsumerKey = consumer?.Key }));
+        query = query with { CustomerKey = customer?.Key, ConsumerKey = consumer?.Key };
+        var answer = await database.ReadAsync(db => UsageStore.QueryAsync(db, query));
         if (!answer.Ok) return Answers.Invalid(answer.Problems);
+        var before = Text("compare") is null ? null
+            : await database.ReadAsync(db => UsageStore.QueryAsync(db, UsageComparison.Before(query)));
+        if (before is { Ok: false }) return Answers.Invalid(before.Problems);
         return InvoicesApi.WantsText(request)
-            ? Results.Text(Table(answer.Value, query))
+            ? Results.Text(UsageTable.Of(answer.Value, query))
             : Answers.Ok(new
             {
-                data = answer.Value.Select(r => View(r, query.GroupBy)),
+                data = answer.Value.Select(r => View(r, query)),
+                compared_with = before is null ? null : before.Value.Select(r => View(r, UsageComparison.Before(query))),
 
                 // every call that this node answered before the question is in the answer
                 as_of = new[] { new { journal = drain.Journal, at = asOf } },
@@ -53,16 +58,27 @@ internal static class UsageApi
         string? Text(string name) => request.Query[name].ToString() is { Length: > 0 } text ? text : null;
     }
 
-    private static UsageQuery Read(IQueryCollection query, List<Problem> problems)
+    /// <summary>The dimensions that the meter has now, and those that are asked for with a value.</summary>
+    private static HashSet<string> DimensionsOf(Publisher publisher, IQueryCollection query)
+    {
+        var meter = query["meter"].ToString() is { Length: > 0 } m ? m : UsageStore.Calls;
+        return [.. publisher.Current.FindMeter(meter)?.Dimensions.Select(d => d.Name) ?? []];
+    }
+
+    private static UsageQuery Read(IQueryCollection query, HashSet<string> known, List<Problem> problems)
     {
         var groups = UsageGroups.None;
+        var dimensions = new List<string>();
         foreach (var name in query["group_by"].ToString().Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
             if (Enum.TryParse<UsageGroups>(name, ignoreCase: true, out var group) && name.All(char.IsAsciiLetter)
                 && group != UsageGroups.None)
                 groups |= group;
+            else if (known.Contains(name) && dimensions.Count < 16)
+                dimensions.Add(name);
             else
-                problems.Add(new("bad_value", "must be any of consumer, customer, operation, method, by comma", "group_by"));
+                problems.Add(new("bad_value", $"must be any of {string.Join(", ",
+                    new[] { "consumer", "customer", "operation", "method" }.Concat(known))}, by comma", "group_by"));
         }
 
         UsageWindow? window = null;
@@ -72,8 +88,18 @@ internal static class UsageApi
             else problems.Add(new("bad_value", "must be hour, day or month", "window"));
         }
 
+        if (query["compare"].ToString() is { Length: > 0 } compare)
+        {
+            if (compare != "previous") problems.Add(new("bad_value", "must be previous", "compare"));
+            if (query["from"].Count == 0 || query["to"].Count == 0)
+                problems.Add(new("missing_field", "from and to are needed to compare with what was before", "compare"));
+        }
+
         return new UsageQuery
         {
+            GroupByDimensions = dimensions,
+            Where = query.Where(q => q.Key.StartsWith(Where, StringComparison.Ordinal))
+                .ToDictionary(q => q.Key[Where.Length..], q => q.Value.ToString()),
             Meter = query["meter"].ToString() is { Length: > 0 } meter ? meter : UsageStore.Calls,
             Operation = query["operation"].ToString() is { Length: > 0 } operation ? operation : null,
             From = Instant(query, "from", problems),
@@ -93,11 +119,12 @@ internal static class UsageApi
     }
 
     /// <summary>Only the groups that were asked for are fields of the answer.</summary>
-    private static Dictionary<string, object?> View(UsageRow row, UsageGroups groups)
+    private static Dictionary<string, object?> View(UsageRow row, UsageQuery query)
     {
+        var groups = query.GroupBy;
         var view = new Dictionary<string, object?>
         {
-            ["value"] = row.Value.ToString(CultureInfo.InvariantCulture),
+            ["value"] = UsageTable.Exact(row.Value),
             ["admitted"] = row.Admitted,
             ["window_start"] = row.WindowStart is { } start ? Micros.ToText(start) : null,
             ["window_end"] = row.WindowEnd is { } end ? Micros.ToText(end) : null,
@@ -106,42 +133,9 @@ internal static class UsageApi
         if (groups.HasFlag(UsageGroups.Consumer)) view["consumer"] = row.Consumer;
         if (groups.HasFlag(UsageGroups.Operation))
             (view["api"], view["operation"], view["endpoint"]) = (row.Api, row.Operation, row.Endpoint);
-        if (groups.HasFlag(UsageGroups.Method)) view["method"] = MethodOf(row);
+        if (groups.HasFlag(UsageGroups.Method)) view["method"] = UsageTable.MethodOf(row);
+        if (query.GroupByDimensions.Count > 0)
+            view["dimensions"] = query.GroupByDimensions.Zip(row.Dimensions).ToDictionary(d => d.First, d => d.Second);
         return view;
     }
-
-    private static string Table(IReadOnlyList<UsageRow> rows, UsageQuery query)
-    {
-        var lines = rows.Where(r => r.Value != 0).Select(r => new[]
-        {
-            r.WindowStart is { } start && query.Window is not null ? Micros.ToText(start) : null,
-            query.GroupBy.HasFlag(UsageGroups.Customer) ? r.Customer ?? "(nobody)" : null,
-            query.GroupBy.HasFlag(UsageGroups.Consumer) ? r.Consumer ?? "(anonymous)" : null,
-            query.GroupBy.HasFlag(UsageGroups.Operation) ? r.Operation : null,
-            query.GroupBy.HasFlag(UsageGroups.Method) ? MethodOf(r) : null,
-        }.OfType<string>().Append(r.Value.ToString("N0", CultureInfo.InvariantCulture)).ToArray()).Prepend(Titles(query)).ToArray();
-        if (rows.Count == 0) return "No usage.\n";
-        var widths = Enumerable.Range(0, lines[0].Length).Select(i => lines.Max(l => l[i].Length)).ToArray();
-        var text = new StringBuilder();
-        foreach (var line in lines)
-        {
-            for (var i = 0; i < line.Length - 1; i++) text.Append(line[i].PadRight(widths[i] + 2));
-            text.Append(line[^1].PadLeft(widths[^1])).Append('\n');
-        }
-
-        return text.Append(CultureInfo.InvariantCulture, $"{rows.Sum(r => r.Value):N0} billable calls\n").ToString();
-    }
-
-    private static string[] Titles(UsageQuery query)
-    {
-        var titles = new List<string>();
-        if (query.Window is not null) titles.Add("FROM");
-        if (query.GroupBy.HasFlag(UsageGroups.Customer)) titles.Add("CUSTOMER");
-        if (query.GroupBy.HasFlag(UsageGroups.Consumer)) titles.Add("CONSUMER");
-        if (query.GroupBy.HasFlag(UsageGroups.Operation)) titles.Add("OPERATION");
-        if (query.GroupBy.HasFlag(UsageGroups.Method)) titles.Add("METHOD");
-        return [.. titles, "CALLS"];
-    }
-
-    private static string? MethodOf(UsageRow row) => row.Method is { } code ? MethodCode.NameOf((byte)code) : null;
 }

@@ -17,6 +17,7 @@ public static class V1Api
         PlanVersionsApi.Map(routes);
         PricePreviewApi.Map(routes);
         UsageApi.Map(routes);
+        EventsApi.Map(routes);
         InvoicesApi.Map(routes);
         CallsApi.Map(routes);
         LeftOver.Map(routes);

@@ -1,0 +1,86 @@
+using Microsoft.AspNetCore.Http;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Gateway.Forwarding;
+using Tollgate.Metering;
+
+namespace Tollgate.Gateway.Cost;
+
+/// <summary>
+/// Finds out what calls cost while they pass, and writes it down. A call whose status and headers say all is settled
+/// when its answer begins; one that must be read to its end, when it ends, and in parts if that takes long.
+/// </summary>
+internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, TimeProvider machine)
+{
+    /// <summary>How long a call is under way before a part of it is settled, machine time.</summary>
+    public static readonly TimeSpan PartEvery = TimeSpan.FromMinutes(1);
+
+    private readonly Action<UnitFault> _fault = metrics.UnitFault;
+
+    /// <summary>Before the call is forwarded. Costs nothing where one call is one unit.</summary>
+    public void Begin(HttpContext context, GateCall call)
+    {
+        var operation = call.Operation!.Cost;
+        if (operation.Meters.Length == 0) return;
+        call.Cost = new CallCost(operation, _fault) { PartAt = machine.GetTimestamp() };
+        if (operation.CountsRequest) context.Request.Body = new CountedBody(context.Request.Body, call.Cost);
+    }
+
+    /// <summary>Looks at the body of the answer where a meter wants it.</summary>
+    public void Watch(HttpContext context, GateCall call, UpstreamProxy.SettleCall settle)
+    {
+        if (call.Cost is not { Operation.NeedsEnd: true } cost) return;
+        cost.Body = new MeteredBody(context.Response, cost, WholeAsync, () => Part(call));
+        context.Response.Body = cost.Body;
+
+        Task WholeAsync()
+        {
+            settle(call, call.UpstreamStatus, answered: true);
+            return journal.IsStrict ? journal.CommitAsync() : Task.CompletedTask;
+        }
+    }
+
+    /// <summary>When status and headers of the answer are set: takes the upstream's word off.</summary>
+    /// <returns>Whether the call can be settled when the answer begins.</returns>
+    public bool Headers(HttpContext context, GateCall call)
+    {
+        var response = context.Response;
+        foreach (var name in call.Operation!.Api.UnitsHeaders)
+        {
+            if (!response.Headers.Remove(name, out var lines)) continue;
+            call.Cost ??= new CallCost(call.Operation.Cost, _fault);
+            call.Cost.ReadHeader(lines);
+        }
+
+        return !call.Operation.Cost.NeedsEnd || !HasBody(context);
+    }
+
+    /// <summary>Writes what a call used on meters beside <c>calls</c>; called once, just before its settlement.</summary>
+    /// <returns>Its units of <c>calls</c>, and how many reserved records it did not need.</returns>
+    public (long Calls, int Unused) Settle(GateCall call, bool billable)
+    {
+        if (call.Cost is not { } cost) return (call.Operation!.Cost.Weight, 0);
+        if (!billable) return (cost.Calls, cost.Operation.Meters.Length);
+
+        // an upstream that says no has nothing to measure
+        if (call.UpstreamStatus < StatusCodes.Status400BadRequest) cost.Body?.End();
+        return (cost.Calls, cost.Settle(journal, call.Record.Sequence, call.Admission));
+    }
+
+    /// <summary>Whether the plan of a call bills an answer of this status.</summary>
+    public static bool IsBillable(GateCall call, int status) =>
+        (call.Decision.Plan?.Billable ?? StatusSet.Below500).Contains(status);
+
+    private void Part(GateCall call)
+    {
+        var cost = call.Cost!;
+        if (machine.GetElapsedTime(cost.PartAt) < PartEvery || !IsBillable(call, call.UpstreamStatus)) return;
+        cost.PartAt = machine.GetTimestamp();
+        cost.SettlePart(journal, call.Record.Sequence, call.Admission);
+    }
+
+    private static bool HasBody(HttpContext context) => !HttpMethods.IsHead(context.Request.Method)
+        && context.Response.StatusCode is not (StatusCodes.Status204NoContent or StatusCodes.Status304NotModified
+            or StatusCodes.Status101SwitchingProtocols)
+        && context.Response.ContentLength != 0;
+}

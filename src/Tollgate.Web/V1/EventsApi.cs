@@ -1,0 +1,177 @@
+using System.Buffers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Catalog;
+using Tollgate.Metering;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary>
+/// Usage from outside: <c>POST /v1/events</c> with an answer for each event, and <c>POST /api/v1/events</c> as clients of
+/// OpenMeter and Lago send and expect it. CloudEvents 1.0 in each of its three forms.
+/// </summary>
+internal static class EventsApi
+{
+    private static readonly JsonDocumentOptions s_json = new() { MaxDepth = 64 };
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/events", PostAsync);
+        routes.MapPost("/api/v1/events", PostQuietlyAsync);
+        routes.MapPost("/api/v1/events/batch", LagoEvents.PostBatchAsync);
+        routes.MapPost("/v1/billing/meter_events", StripeEvents.PostAsync);
+        routes.MapPost("/v2/billing/meter_events", StripeEvents.PostJsonAsync);
+        routes.MapGet("/v1/events/{source}/{id}", FindAsync);
+        routes.MapGet("/v1/unattributed_usage", UnattributedAsync);
+    }
+
+    /// <summary>Takes the events, and answers for each.</summary>
+    private static async Task<IResult> PostAsync(HttpRequest request, EventIntake intake)
+    {
+        using var body = await Body.ReadAsync(request);
+        if (body.Fault is { } fault) return fault;
+        if (LagoEvents.Is(body.Root)) return await LagoEvents.TakeOneAsync(body.Root, intake);
+        if (EventsOf(request, body, out var events) is { } wrong) return wrong;
+        if (await intake.TakeAsync(events) is not { } answers) return Full();
+        var accepted = answers.Count(a => a.Accepted);
+        var items = answers.Select((a, i) => new
+        {
+            index = i,
+            source = a.Source,
+            id = a.Id,
+            status = a.Accepted ? "accepted" : "rejected",
+            reason = a.Reason is { } r ? new { code = r.Code, field = r.Field, detail = r.Detail } : null,
+        });
+        return Results.Json(new { accepted, rejected = answers.Count - accepted, items }, Answers.Json,
+            statusCode: accepted > 0 || answers.Count == 0 ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest);
+    }
+
+    /// <summary>As OpenMeter answers: 204 when all is well. Else 400 with what is wrong; what was right counts, and a
+    /// retry of it counts nothing.</summary>
+    private static async Task<IResult> PostQuietlyAsync(HttpRequest request, EventIntake intake)
+    {
+        using var body = await Body.ReadAsync(request);
+        if (body.Fault is { } fault) return fault;
+        if (LagoEvents.Is(body.Root)) return await LagoEvents.TakeOneAsync(body.Root, intake);
+        if (EventsOf(request, body, out var events) is { } wrong) return wrong;
+        if (await intake.TakeAsync(events) is not { } answers) return Full();
+        var problems = answers.Index().Where(a => !a.Item.Accepted).Select(a => a.Item.Reason! with
+        {
+            Field = events.Count == 1 ? a.Item.Reason!.Field : $"[{a.Index}].{a.Item.Reason!.Field}",
+        }).ToArray();
+        return problems.Length == 0 ? Results.NoContent() : Answers.Invalid(problems);
+    }
+
+    private static async Task<IResult> FindAsync(
+        string source, string id, UsageDrain drain, Database database)
+    {
+        // a source is mostly a URL: its slashes come encoded
+        (source, id) = (Uri.UnescapeDataString(source), Uri.UnescapeDataString(id));
+        await drain.CatchUpAsync();
+        if (await database.ReadAsync(db => EventStore.FindAsync(db, source, id)) is not { } found)
+            return Answers.NotFound("event", $"{source}/{id}");
+        return Answers.Ok(new
+        {
+            source,
+            id,
+            status = found.Unattributed ? "unattributed" : "counted",
+            counted_on = Micros.ToText(found.CountedOn)[..10],
+            record = found.Record.ToString(),
+            duplicates = found.Duplicates,
+        });
+    }
+
+    private static async Task<IResult> UnattributedAsync(HttpRequest request, UsageDrain drain, Database database)
+    {
+        if (Paging.TryRead(request, out var paging) is { } fault) return fault;
+        await drain.CatchUpAsync();
+        var rows = await database.ReadAsync(db => EventStore.UnattributedAsync(db, paging.After, paging.Limit + 1));
+        return Answers.Page(rows, paging.Limit, r => new
+        {
+            subject = r.Subject,
+            meter = r.Meter,
+            events = r.Events,
+            first_at = Micros.ToText(r.FirstAt),
+            last_at = Micros.ToText(r.LastAt),
+        }, r => r.Key);
+    }
+
+    /// <summary>The events of a request: a body that is one or several, or headers with the data as the body.</summary>
+    private static IResult? EventsOf(HttpRequest request, Body body, out IReadOnlyList<IncomingEvent> events)
+    {
+        var headers = request.Headers;
+        events = headers.ContainsKey("ce-specversion")
+            ?
+            [
+                new IncomingEvent
+                {
+                    Id = Header("ce-id"),
+                    Source = Header("ce-source"),
+                    Type = Header("ce-type"),
+                    Subject = Header("ce-subject"),
+                    Time = Header("ce-time"),
+                    Data = body.Root,
+                    Fault = Header("ce-specversion") == "1.0" ? null
+                        : new Problem("bad_value", "must be \"1.0\": events are read as CloudEvents 1.0", "ce-specversion"),
+                },
+            ]
+            : EventReader.Read(body.Root);
+        return TooMany(events.Count);
+
+        // percent-encoded, as the HTTP binding of CloudEvents says
+        string? Header(string name) => headers[name] is [{ } text] ? Uri.UnescapeDataString(text) : null;
+    }
+
+    internal static IResult? TooMany(int count) => count <= EventIntake.MostEvents ? null : Answers.Invalid(
+        new Problem("too_many", $"These are {count} events; one request has at most {EventIntake.MostEvents}."));
+
+    internal static IResult Full() => Answers.Refused(StatusCodes.Status503ServiceUnavailable,
+        [new Problem("metering_unavailable", "The usage journal has no room now. Send the same events again later.")]);
+
+    /// <summary>The body of a request as JSON, in rented memory.</summary>
+    internal sealed class Body : IDisposable
+    {
+        private byte[]? _rented;
+        private JsonDocument? _document;
+
+        public JsonElement Root => _document!.RootElement;
+
+        public IResult? Fault { get; private set; }
+
+        public static async Task<Body> ReadAsync(HttpRequest request)
+        {
+            var body = new Body { _rented = ArrayPool<byte>.Shared.Rent((int)Math.Min(request.ContentLength ?? 65_536, 4 << 20) + 1) };
+            var length = 0;
+            int read;
+            while ((read = await request.Body.ReadAsync(body._rented.AsMemory(length))) > 0)
+            {
+                length += read;
+                if (length < body._rented.Length) continue;
+                var larger = ArrayPool<byte>.Shared.Rent(length * 2);
+                body._rented.AsSpan(0, length).CopyTo(larger);
+                ArrayPool<byte>.Shared.Return(body._rented);
+                body._rented = larger;
+            }
+
+            try
+            {
+                body._document = JsonDocument.Parse(body._rented.AsMemory(0, length), s_json);
+            }
+            catch (JsonException e)
+            {
+                body.Fault = Answers.Invalid(new Problem("json_syntax", $"The body is not JSON: {e.Message}"));
+            }
+
+            return body;
+        }
+
+        public void Dispose()
+        {
+            _document?.Dispose();
+            if (_rented is not null) ArrayPool<byte>.Shared.Return(_rented);
+        }
+    }
+}

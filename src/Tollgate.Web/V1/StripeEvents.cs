@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Tollgate.Catalog;
+using Tollgate.Metering;
+
+namespace Tollgate.Web.V1;
+
+/// <summary>
+/// Meter events as Stripe's clients send them, as a form (v1) or as JSON (v2). The event's name is the type, the payload's
+/// <c>stripe_customer_id</c> the subject, the payload the data. An event without an identifier gets one, as at Stripe:
+/// then a retry is another event.
+/// </summary>
+internal static class StripeEvents
+{
+    private const string Customer = "stripe_customer_id";
+
+    public static async Task<IResult> PostAsync(HttpRequest request, EventIntake intake, TimeProvider clock)
+    {
+        if (!request.HasFormContentType) return Refused("Send the event as a form.", "event_name");
+        IFormCollection form;
+        try
+        {
+            form = await request.ReadFormAsync();
+        }
+        catch (Exception e) when (e is InvalidDataException or BadHttpRequestException)
+        {
+            return Refused(e.Message, "event_name");
+        }
+
+        var payload = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (name, value) in form)
+            if (name.StartsWith("payload[", StringComparison.Ordinal) && name[^1] == ']') payload[name[8..^1]] = value.ToString();
+        using var data = JsonSerializer.SerializeToDocument(payload);
+        return await TakeAsync(intake, clock, data.RootElement, One("event_name"), One("identifier"), One("timestamp"));
+
+        string? One(string name) => form.TryGetValue(name, out var value) ? value.ToString() : null;
+    }
+
+    public static async Task<IResult> PostJsonAsync(HttpRequest request, EventIntake intake, TimeProvider clock)
+    {
+        using var body = await EventsApi.Body.ReadAsync(request);
+        if (body.Fault is { } fault) return fault;
+        if (body.Root.ValueKind != JsonValueKind.Object) return Refused("The body must be an object.", "event_name");
+        var payload = body.Root.TryGetProperty("payload"u8, out var p) ? p : default;
+        return await TakeAsync(intake, clock, payload, One("event_name"), One("identifier"), One("timestamp"));
+
+        string? One(string name) => body.Root.TryGetProperty(name, out var v) && v.ValueKind == JsonValueKind.String ? v.GetString()
+            : v.ValueKind == JsonValueKind.Number ? v.GetRawText() : null;
+    }
+
+    private static async Task<IResult> TakeAsync(
+        EventIntake intake, TimeProvider clock, JsonElement payload, string? type, string? identifier, string? time)
+    {
+        var subject = payload.ValueKind == JsonValueKind.Object && payload.TryGetProperty(Customer, out var s)
+            && s.ValueKind == JsonValueKind.String ? s.GetString() : null;
+        var id = identifier ?? Guid.CreateVersion7(clock.GetUtcNow()).ToString();
+        var e = new IncomingEvent { Id = id, Source = "stripe", Type = type, Subject = subject, Data = payload };
+        if (decimal.TryParse(time, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < 7_258_118_400m)
+            e = e with { At = (long)seconds * Micros.PerSecond };
+        else e = e with { Time = time };
+        if (await intake.TakeAsync([e]) is not { } answers) return EventsApi.Full();
+        if (answers[0].Reason is { } reason) return Refused(reason.Detail, NameOf(reason.Field));
+        var now = clock.GetUtcNow().ToUnixTimeSeconds();
+        return Results.Json(new
+        {
+            @object = "billing.meter_event",
+            created = now,
+            event_name = type,
+            identifier = id,
+            livemode = true,
+            payload,
+            timestamp = e.At is { } at ? at / Micros.PerSecond : now,
+        });
+    }
+
+    private static string NameOf(string? field) => field switch
+    {
+        "id" => "identifier",
+        "type" => "event_name",
+        "subject" => $"payload[{Customer}]",
+        "time" => "timestamp",
+        { } path when path.StartsWith("data.", StringComparison.Ordinal) => $"payload[{path[5..]}]",
+        _ => "payload",
+    };
+
+    private static IResult Refused(string message, string parameter) => Results.Json(
+        new { error = new { type = "invalid_request_error", message, param = parameter } },
+        statusCode: StatusCodes.Status400BadRequest);
+}
