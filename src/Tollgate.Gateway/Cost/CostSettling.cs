@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
-using Tollgate.Config;
 using Tollgate.Gateway.Forwarding;
 using Tollgate.Metering;
 

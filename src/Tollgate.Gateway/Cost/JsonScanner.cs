@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using Tollgate.Catalog;
 
@@ -16,6 +17,8 @@ internal delegate void FoundValue(int path, ReadOnlySpan<byte> value, bool isTex
 /// </summary>
 internal sealed class JsonScanner(JsonPath[] paths, FoundValue found)
 {
+    private static readonly SearchValues<byte> s_afterScalar = SearchValues.Create(",}] \n\r\t\u001E"u8);
+
     private const int MostKept = 1_024, MaxDepth = 1_024;
 
     // of each open container whether it is an object; which item of it comes, as far down as a path can lead
@@ -237,7 +240,7 @@ internal sealed class JsonScanner(JsonPath[] paths, FoundValue found)
 
     private int Scalar(ReadOnlySpan<byte> text)
     {
-        var end = text.IndexOfAny(",}] \n\r\t\u001E"u8);
+        var end = text.IndexOfAny(s_afterScalar);
         Keep(text[..(end < 0 ? text.Length : end)]);
         if (end < 0) return text.Length;
         EndScalar();

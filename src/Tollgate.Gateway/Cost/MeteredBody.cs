@@ -37,6 +37,7 @@ internal sealed class MeteredBody : Stream
     /// <summary>The body has ended, or will not go on.</summary>
     public void End()
     {
+        if (!_begun) return;
         _json?.End();
         _cost.EndBody(_unreadable);
     }

@@ -16,6 +16,8 @@ internal static class UsageApi
     private static readonly string[] s_known =
         ["meter", "customer", "consumer", "operation", "from", "to", "window", "timezone", "group_by", "compare"];
 
+    private static readonly string[] s_groups = ["consumer", "customer", "operation", "method"];
+
     /// <summary>Before the name of a dimension: only usage with this value.</summary>
     private const string Where = "where.";
 
@@ -77,8 +79,7 @@ internal static class UsageApi
             else if (known.Contains(name) && dimensions.Count < 16)
                 dimensions.Add(name);
             else
-                problems.Add(new("bad_value", $"must be any of {string.Join(", ",
-                    new[] { "consumer", "customer", "operation", "method" }.Concat(known))}, by comma", "group_by"));
+                problems.Add(new("bad_value", $"must be any of {string.Join(", ", s_groups.Concat(known))}, by comma", "group_by"));
         }
 
         UsageWindow? window = null;
