@@ -40,6 +40,7 @@ public static class UsageStore
     {
         var meters = (await MetersAsync(db)).Values.ToDictionary(m => m.Key);
         const string additive = "(select key from meter_keys where aggregation in ('count', 'sum'))";
+        const string whole = "(select key from meter_keys where aggregation not in ('count', 'sum'))";
         var sums = await db.QueryAsync<UsageSum>(
             $"select r.meter, r.dimensions, {UsageSql.Names}, cast(sum(r.admitted) as bigint) as admitted, " +
             "cast(sum(r.quantity) as bigint) as quantity, cast(sum(r.unknown) as bigint) as unknown " +
@@ -51,7 +52,7 @@ public static class UsageStore
         foreach (var of in sums.GroupBy(r => meters[(int)r.Meter])) usage.AddRange(await NamedAsync(db, of.Key, of));
         var rows = await db.QueryAsync<UsageSum>(
             "select r.meter, r.quantity, r.items, r.latest_at from rollups r " +
-            $"where r.entitlement = @entitlement and r.period = @period and r.meter not in {additive} order by r.meter",
+            $"where r.entitlement = @entitlement and r.period = @period and r.meter in {whole} order by r.meter",
             new { entitlement, period });
         foreach (var of in rows.GroupBy(r => meters[(int)r.Meter]))
             usage.Add(await WholeAsync(db, of.Key, of, entitlement, period));

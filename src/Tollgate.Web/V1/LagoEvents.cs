@@ -23,7 +23,7 @@ internal static class LagoEvents
         if (await intake.TakeAsync([Read(item)]) is not { } answers) return EventsApi.Full();
         return answers[0].Reason is { } reason
             ? Refused(new Dictionary<string, string[]> { [NameOf(reason)] = [reason.Code] })
-            : Results.Json(new { @event = item });
+            : Results.Json(new { @event = item.Clone() });
     }
 
     public static async Task<IResult> PostBatchAsync(HttpRequest request, EventIntake intake)
@@ -40,7 +40,7 @@ internal static class LagoEvents
         var wrong = answers.Index().Where(a => !a.Item.Accepted).ToDictionary(
             a => a.Index.ToString(CultureInfo.InvariantCulture),
             a => new Dictionary<string, string[]> { [NameOf(a.Item.Reason!)] = [a.Item.Reason!.Code] });
-        return wrong.Count > 0 ? Refused(wrong) : Results.Json(new { events = list });
+        return wrong.Count > 0 ? Refused(wrong) : Results.Json(new { events = list.Clone() });
     }
 
     private static IncomingEvent Read(JsonElement item)

@@ -69,7 +69,7 @@ internal static class StripeEvents
             event_name = type,
             identifier = id,
             livemode = true,
-            payload,
+            payload = payload.Clone(),
             timestamp = e.At is { } at ? at / Micros.PerSecond : now,
         });
     }
