@@ -76,7 +76,8 @@ public sealed class CallCostTests
     [Theory]
     [InlineData("application/json", "{\"model\":\"m1\",\"usage\":{\"total_tokens\":350}}", false)]
     [InlineData("application/json; charset=utf-8", "{\"model\":\"m1\",\"usage\":{\"total_tokens\":350}}", true)]
-    [InlineData("text/event-stream", "data: {\"usage\":{\"total_tokens\":10}}\n\ndata: {\"model\":\"m1\",\"usage\":{\"total_tokens\":\"350\"}}\n\ndata: [DONE]\n\n", true)]
+    [InlineData("text/event-stream", "data: {\"usage\":{\"total_tokens\":10}}\n\n" +
+        "data: {\"model\":\"m1\",\"usage\":{\"total_tokens\":\"350\"}}\n\ndata: [DONE]\n\n", true)]
     [InlineData("application/x-ndjson", "{\"usage\":{\"total_tokens\":10}}\n{\"model\":\"m1\",\"usage\":{\"total_tokens\":350.0}}\n", true)]
     [InlineData("application/vnd.acme+json", "{\"model\":\"m1\",\"usage\":{\"total_tokens\":3.5e2}}", false)]
     public async Task Units_are_read_out_of_the_body_while_it_passes_unchanged(string type, string body, bool chunked)
@@ -242,8 +243,9 @@ public sealed class CallCostTests
     internal static async Task<string> ValueAsync(TestServer server, string meter)
     {
         var data = (await server.GetAsync($"/v1/usage?meter={meter}")).GetProperty("data");
-        return data.GetArrayLength() == 0 ? "0"
-            : decimal.Parse(data[0].GetProperty("value").GetString()!, CultureInfo.InvariantCulture).ToString("0.#########", CultureInfo.InvariantCulture);
+        if (data.GetArrayLength() == 0) return "0";
+        var value = decimal.Parse(data[0].GetProperty("value").GetString()!, CultureInfo.InvariantCulture);
+        return value.ToString("0.#########", CultureInfo.InvariantCulture);
     }
 
     private static byte[] Gzip(string text)

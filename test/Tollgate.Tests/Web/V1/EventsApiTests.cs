@@ -70,8 +70,10 @@ public sealed class EventsApiTests
     {
         await using var server = await StartAsync();
         Assert.Equal(HttpStatusCode.NoContent, (await SendAsync(server, "/api/v1/events", Structured, Used("1", "2"))).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await SendAsync(server, "/api/v1/events", Batch, $"[{Used("1", "2")},{Used("1", "2")}]")).Status);
-        Assert.Equal(HttpStatusCode.OK, (await SendAsync(server, "/v1/events", "application/json", Used("1", "2", time: "2026-01-10T10:00:00.5Z"))).Status);
+        var twice = $"[{Used("1", "2")},{Used("1", "2")}]";
+        Assert.Equal(HttpStatusCode.NoContent, (await SendAsync(server, "/api/v1/events", Batch, twice)).Status);
+        var later = Used("1", "2", time: "2026-01-10T10:00:00.5Z");
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(server, "/v1/events", "application/json", later)).Status);
         using var binary = new HttpRequestMessage(HttpMethod.Post, "/v1/events")
         {
             Content = new StringContent("{\"gigabytes\": 2, \"billable\": true}", Encoding.UTF8, "application/json"),
@@ -86,7 +88,8 @@ public sealed class EventsApiTests
         var told = await server.GetAsync("/v1/events/urn%3Adisks%2F7/1");
         Assert.Equal(("counted", "2026-01-10", 4), (told.GetProperty("status").GetString(),
             told.GetProperty("counted_on").GetString(), told.GetProperty("duplicates").GetInt32()));
-        using var unknown = await server.Admin.GetAsync(new Uri("/v1/events/urn%3Adisks%2F7/2", UriKind.Relative), TestContext.Current.CancellationToken);
+        using var unknown = await server.Admin.GetAsync(
+            new Uri("/v1/events/urn%3Adisks%2F7/2", UriKind.Relative), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
     }
 
@@ -132,7 +135,8 @@ public sealed class EventsApiTests
             "/v1/usage?meter=storage&from=2026-01-04T00:00:00Z&to=2026-01-07T00:00:00Z&compare=previous");
         Assert.Equal(("13.5", "4.5"), (compared.GetProperty("data")[0].GetProperty("value").GetString(),
             compared.GetProperty("compared_with")[0].GetProperty("value").GetString()));
-        using var unknown = await server.Admin.GetAsync(new Uri("/v1/usage?meter=tokns", UriKind.Relative), TestContext.Current.CancellationToken);
+        using var unknown = await server.Admin.GetAsync(
+            new Uri("/v1/usage?meter=tokns", UriKind.Relative), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.BadRequest, unknown.StatusCode);
     }
 
@@ -140,9 +144,11 @@ public sealed class EventsApiTests
     public async Task An_invoice_bills_what_the_usage_says()
     {
         await using var server = await StartAsync();
-        await SendAsync(server, "/v1/events", Batch, $"[{Used("1", "10.25")},{Used("2", "2.005").Replace("\"eu\"", "\"us\"", StringComparison.Ordinal)}]");
+        var elsewhere = Used("2", "2.005").Replace("\"eu\"", "\"us\"", StringComparison.Ordinal);
+        await SendAsync(server, "/v1/events", Batch, $"[{Used("1", "10.25")},{elsewhere}]");
         await SendAsync(server, "/v1/events", Structured, Event("k", "kong.api_request", "{\"path\":\"/x\"}"));
-        Assert.Equal(("12.255", "1"), (await CallCostTests.ValueAsync(server, "storage"), await CallCostTests.ValueAsync(server, "calls")));
+        Assert.Equal(("12.255", "1"),
+            (await CallCostTests.ValueAsync(server, "storage"), await CallCostTests.ValueAsync(server, "calls")));
         var preview = (await server.GetAsync("/v1/invoices/preview?customer=alice&at=2026-02-01T00:00:00Z")).ToString();
         Assert.Contains("12.255", preview, StringComparison.Ordinal);
     }
@@ -151,7 +157,10 @@ public sealed class EventsApiTests
     public async Task Clients_of_Lago_and_Stripe_are_taken_as_they_are()
     {
         await using var server = await StartAsync();
-        const string lago = """{"transaction_id":"t1","external_subscription_id":"alice","code":"storage.used","timestamp":1768046400.25,"properties":{"gigabytes":"3","billable":true}}""";
+        const string lago = """
+            {"transaction_id":"t1","external_subscription_id":"alice","code":"storage.used","timestamp":1768046400.25,
+             "properties":{"gigabytes":"3","billable":true}}
+            """;
         var one = await SendAsync(server, "/api/v1/events", "application/json", $"{{\"event\":{lago}}}");
         Assert.Equal((HttpStatusCode.OK, "t1"), (one.Status, one.Body.GetProperty("event").GetProperty("transaction_id").GetString()));
         var batch = await SendAsync(server, "/api/v1/events/batch", "application/json",
@@ -167,13 +176,15 @@ public sealed class EventsApiTests
                 ["event_name"] = "level", ["payload[value]"] = "25", ["payload[stripe_customer_id]"] = "alice",
                 ["identifier"] = "idem", ["timestamp"] = "1768046400",
             });
-            using var answer = await server.Admin.PostAsync(new Uri("/v1/billing/meter_events", UriKind.Relative), form, TestContext.Current.CancellationToken);
+            using var answer = await server.Admin.PostAsync(
+                new Uri("/v1/billing/meter_events", UriKind.Relative), form, TestContext.Current.CancellationToken);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         }
 
         var json = await SendAsync(server, "/v2/billing/meter_events", "application/json",
             """{"event_name":"level","payload":{"value":"x","stripe_customer_id":"alice"}}""");
-        Assert.Equal((HttpStatusCode.BadRequest, "payload[value]"), (json.Status, json.Body.GetProperty("error").GetProperty("param").GetString()));
+        Assert.Equal((HttpStatusCode.BadRequest, "payload[value]"),
+            (json.Status, json.Body.GetProperty("error").GetProperty("param").GetString()));
         Assert.Equal(("25", "25"), (await CallCostTests.ValueAsync(server, "level"), await CallCostTests.ValueAsync(server, "mean")));
     }
 
