@@ -37,6 +37,7 @@ public sealed class ConfigFileReader
         var meters = new MeterReader(_findings, apis.OperationNames);
         meters.Read(fields.Take("meters"));
         _findings.Meters = meters.Names;
+        _findings.WholeMeters = meters.Whole;
         var plans = ReadPlans(fields.Take("plans"), apis.OperationNames);
         fields.Close();
         return currency is null ? null : new ConfigFile(currency, apis.Apis, plans) { Meters = meters.Meters };

@@ -21,6 +21,9 @@ internal sealed class Findings
     /// price that stands for itself: any name is right then.</summary>
     public IReadOnlyCollection<string>? Meters { get; set; }
 
+    /// <summary>Those of them whose measurements do not add up: their usage is one number over all operations.</summary>
+    public IReadOnlySet<string> WholeMeters { get; set; } = new HashSet<string>();
+
     public bool Any => _problems.Count > 0;
 
     /// <summary>Nothing that is added now will be shown, so a costly detail is not worth making.</summary>

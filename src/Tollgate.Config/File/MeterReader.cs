@@ -24,6 +24,10 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
     /// <summary>Also those with something wrong: a price that names one is right.</summary>
     public IReadOnlyCollection<string> Names => _names;
 
+    /// <summary>Meters whose measurements do not add up.</summary>
+    public IReadOnlySet<string> Whole => _meters
+        .Where(m => m.Document.Aggregation is not ("count" or "sum")).Select(m => m.Name).ToHashSet(StringComparer.Ordinal);
+
     public void Read(Node? node)
     {
         if (node is null || MapReader.Open(node, findings, "calls: { aggregation: count }") is null) return;

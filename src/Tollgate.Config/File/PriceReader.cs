@@ -83,6 +83,12 @@ public sealed class PriceReader
     {
         var meter = _findings.Meter(fields.Need("meter", Calls));
         var operations = ReadWhere(fields.Take("where"), out var whereIsRight);
+        if (meter is not null && operations is not null && _findings.WholeMeters.Contains(meter))
+        {
+            _findings.Add(Code.BadValue, fields.Node, $"The meter {Quote.Of(meter)} comes to one number over all " +
+                "operations. Leave 'where' out, or put it into the meter.");
+        }
+
         if (price is null || meter is null || !whereIsRight) return null;
         if (price is Price.Percentage { LooksAtEvents: true })
         {
