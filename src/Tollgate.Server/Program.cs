@@ -13,6 +13,8 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     VerifyCommand.Build(),
     UsageCommand.Build(),
     InvoiceCommand.Build(),
+    MigrateCommand.Build(),
+    CopyCommand.Build(),
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);

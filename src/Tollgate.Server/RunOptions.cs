@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Tollgate.Catalog;
 using Tollgate.Metering;
-using Tollgate.Storage;
 
 namespace Tollgate.Server;
 
@@ -16,8 +15,7 @@ internal sealed class RunOptions
         "Where the admin API listens.");
     private readonly Option<string> _testClock = Text("--test-clock", "TOLLGATE_TEST_CLOCK", "",
         "Start business time here (RFC 3339) and let it stand still until /v1/test_clock moves it.");
-    private readonly Option<string> _database = Text("--database", "TOLLGATE_DATABASE", "",
-        "A PostgreSQL instead of the file in the data folder: postgresql://user:password@host/database.");
+    private readonly Option<string> _database = Database();
     private readonly Option<string> _durability = Text("--durability", "TOLLGATE_DURABILITY", "interval",
         "When a call is safe from a power cut: interval (within a second) or strict (before its answer begins).");
     private readonly Option<string> _keepCalls = Text("--keep-calls", "TOLLGATE_KEEP_CALLS", "13",
@@ -69,13 +67,16 @@ internal sealed class RunOptions
             (variable is null ? null : Environment.GetEnvironmentVariable(variable)) ?? otherwise,
     };
 
+    public static Option<string> Database() => Text("--database", "TOLLGATE_DATABASE", "",
+        "A PostgreSQL instead of the file in the data folder: postgresql://user:password@host/database.");
+
     private static string Folder(string text) =>
         text.Trim().Length > 0 ? text : throw new UsageException("--data must name a folder.");
 
     /// <summary>A file is what --data is for: a path here would be a typing error in an address.</summary>
     internal static string? Server(string text) =>
         text.Trim().Length == 0 ? null
-        : Database.IsServer(text) ? text
+        : Storage.Database.IsServer(text) ? text
         : throw new UsageException("--database must be postgresql://user:password@host:5432/database, or " +
             "Host=…;Username=…;Database=….");
 

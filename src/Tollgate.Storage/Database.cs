@@ -16,7 +16,10 @@ public sealed class Database : IAsyncDisposable
     // columns are snake_case, records are not
     static Database() => Dapper.DefaultTypeMap.MatchNamesWithUnderscores = true;
 
-    private Database(Engine engine) => _engine = engine;
+    private Database(Engine engine, IReadOnlyList<string> migrated) => (_engine, Migrated) = (engine, migrated);
+
+    /// <summary>The migrations that opening it ran.</summary>
+    public IReadOnlyList<string> Migrated { get; }
 
     /// <summary>Where the store is, for messages: the file, or host, port and database; never a password.</summary>
     public string Path => _engine.Name;
@@ -41,8 +44,7 @@ public sealed class Database : IAsyncDisposable
         try
         {
             engine.Prepare();
-            Migrations.Apply(engine);
-            return new Database(engine);
+            return new Database(engine, Migrations.Apply(engine));
         }
         catch (DbException e)
         {

@@ -46,7 +46,7 @@ internal abstract class Engine(string name) : IAsyncDisposable
 
     public abstract ValueTask DisposeAsync();
 
-    protected static IReadOnlyList<string> Names(DbConnection open, string sql)
+    public static IReadOnlyList<string> NamesOf(DbConnection open, string sql)
     {
         using var command = open.CreateCommand();
         command.CommandText = sql;

@@ -6,11 +6,13 @@ namespace Tollgate.Storage;
 /// must differ, a file ends in <c>.sqlite.sql</c> or <c>.postgres.sql</c> and runs on that one alone.</summary>
 internal static class Migrations
 {
+    private const string Prefix = "Tollgate.Storage.Migrations.";
+
     private static readonly string[] s_scripts = Assembly.GetExecutingAssembly().GetManifestResourceNames()
         .Where(n => n.EndsWith(".sql", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToArray();
 
     /// <exception cref="StorageException">A newer version wrote the store, or a script failed (and left nothing).</exception>
-    public static void Apply(Engine engine)
+    public static IReadOnlyList<string> Apply(Engine engine)
     {
         // nodes that start together: one migrates, the others find it done
         using var turn = engine.LockMigrations();
@@ -26,6 +28,7 @@ internal static class Migrations
             throw new StorageException($"{engine.Name} could not be migrated: " +
                 $"{upgrade.ErrorScript?.Name}: {upgrade.Error.Message}", upgrade.Error);
         if (upgrade.Scripts.Any()) engine.AfterMigrations();
+        return [.. upgrade.Scripts.Select(s => s.Name.Replace(Prefix, "", StringComparison.Ordinal))];
     }
 
     private static bool IsFor(Engine engine, string script) =>

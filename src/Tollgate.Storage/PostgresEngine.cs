@@ -39,7 +39,7 @@ internal sealed class PostgresEngine : Engine
         using var probe = _source.OpenConnection();
         if (probe.PostgreSqlVersion.Major < 15)
             throw new StorageException($"{Name} is PostgreSQL {probe.PostgreSqlVersion}; Tollgate needs 15 or newer.");
-        var encoding = Names(probe, "select current_setting('server_encoding')")[0];
+        var encoding = NamesOf(probe, "select current_setting('server_encoding')")[0];
         if (encoding != "UTF8")
             throw new StorageException($"{Name} keeps its text in {encoding}; make the database with encoding UTF8.");
     }
@@ -121,14 +121,14 @@ internal sealed class PostgresEngine : Engine
     public override IReadOnlyList<string> Names(string sql)
     {
         using var open = _source.OpenConnection();
-        return Names(open, sql);
+        return NamesOf(open, sql);
     }
 
     /// <summary>A migration that gave rows their keys itself leaves the generator behind them; it is moved past.</summary>
     public override void AfterMigrations()
     {
         using var open = _source.OpenConnection();
-        foreach (var table in Names(open, PostgresKeys.Tables)) PostgresKeys.Advance(open, table, atLeast: 0);
+        foreach (var table in NamesOf(open, PostgresKeys.Tables)) PostgresKeys.Advance(open, table, atLeast: 0);
     }
 
     public override ValueTask DisposeAsync() => _source.DisposeAsync();

@@ -79,7 +79,7 @@ internal sealed class SqliteEngine : Engine
     {
         using var open = new SqliteConnection(_connection);
         open.Open();
-        return Names(open, sql);
+        return NamesOf(open, sql);
     }
 
     public override async ValueTask DisposeAsync()

@@ -125,6 +125,10 @@ public sealed unsafe partial class UsageJournal : IDisposable
         }
     }
 
+    /// <summary>Holds a journal's folder without opening it, so that no node can start on it meanwhile.</summary>
+    /// <exception cref="IOException">Another process has the folder.</exception>
+    public static IDisposable Hold(string folder) => JournalFolder.Take(folder);
+
     /// <summary>
     /// Creates the folder and the journal's id, or recovers what is there. The folder belongs to the journal alone,
     /// on a disk of this machine; machine time numbers the boot and paces retries.
