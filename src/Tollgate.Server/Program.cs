@@ -15,6 +15,7 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     InvoiceCommand.Build(),
     MigrateCommand.Build(),
     CopyCommand.Build(),
+    JournalCommand.Build(),
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);

@@ -19,9 +19,25 @@ public abstract record Change
 /// Tells those who keep a table in memory that the store has changed. A change is announced after its commit and
 /// before the call that made it is answered, so that whoever was told "created" sees it work.
 /// </summary>
-public sealed class ChangeFeed
+public sealed class ChangeFeed(TimeProvider? machine = null)
 {
+    private readonly TimeProvider _machine = machine ?? TimeProvider.System;
     private Func<Change, Task>[] _listeners = [];
+
+    // 0: this store is nobody else's, and all of its changes are announced here
+    private long _heard;
+
+    /// <summary>How long it is that the store was asked for the changes of other nodes; zero on a store of our own.
+    /// </summary>
+    public TimeSpan Silence => Volatile.Read(ref _heard) is var heard and > 0
+        ? _machine.GetElapsedTime(heard)
+        : TimeSpan.Zero;
+
+    /// <summary>True after a silence of <c>stale_for</c>: what other nodes changed since may be missing here.</summary>
+    public volatile bool IsStale;
+
+    /// <summary>All that other nodes have changed until now is taken over.</summary>
+    public void Heard() => Volatile.Write(ref _heard, _machine.GetTimestamp());
 
     /// <summary>Called at start-up; listeners live as long as the process.</summary>
     public void Listen(Func<Change, Task> listener) => _listeners = [.. _listeners, listener];

@@ -85,6 +85,11 @@ public sealed class Database : IAsyncDisposable
     public Task<T> WriteAsync<T>(Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel = default) =>
         _engine.WriteAsync(turn, write, cancel);
 
+    /// <summary>Marks where the store is now, to hear what other nodes change from here on; null on a store of our own.
+    /// </summary>
+    public Task<PostgresChanges?> FollowAsync(ChangeFeed feed, CancellationToken cancel) =>
+        _engine.FollowAsync(feed, cancel);
+
     public ValueTask DisposeAsync() => _engine.DisposeAsync();
 }
 

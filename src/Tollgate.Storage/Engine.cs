@@ -39,6 +39,10 @@ internal abstract class Engine(string name) : IAsyncDisposable
 
     public abstract IReadOnlyList<string> Names(string sql);
 
+    /// <summary>Changes by other nodes; null when there can be none.</summary>
+    public virtual Task<PostgresChanges?> FollowAsync(ChangeFeed feed, CancellationToken cancel) =>
+        Task.FromResult<PostgresChanges?>(null);
+
     /// <summary>Called when migrations have run.</summary>
     public virtual void AfterMigrations()
     {

@@ -21,10 +21,12 @@ internal sealed class PostgresEngine : Engine
     private const string MigrationLock = "1953459308, 1";
 
     private readonly NpgsqlDataSource _source;
+    private readonly NpgsqlConnectionStringBuilder _address;
     private readonly string _connection;
 
     public PostgresEngine(NpgsqlConnectionStringBuilder address) : base(PostgresAddress.Show(address))
     {
+        _address = address;
         _connection = address.ConnectionString;
         _source = NpgsqlDataSource.Create(address);
     }
@@ -33,6 +35,9 @@ internal sealed class PostgresEngine : Engine
 
     /// <summary>For what only this engine can: bulk copies and notifications.</summary>
     public NpgsqlDataSource Source => _source;
+
+    public override async Task<PostgresChanges?> FollowAsync(ChangeFeed feed, CancellationToken cancel) =>
+        await PostgresChanges.BeginAsync(_address, feed, cancel);
 
     public override void Prepare()
     {
@@ -129,6 +134,7 @@ internal sealed class PostgresEngine : Engine
     {
         using var open = _source.OpenConnection();
         foreach (var table in NamesOf(open, PostgresKeys.Tables)) PostgresKeys.Advance(open, table, atLeast: 0);
+        PostgresChanges.Watch(open);
     }
 
     public override ValueTask DisposeAsync() => _source.DisposeAsync();

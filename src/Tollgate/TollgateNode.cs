@@ -19,6 +19,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
 {
     private static readonly TimeSpan s_drainEvery = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan s_archiveEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_beatEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_billEvery = TimeSpan.FromSeconds(10);
 
     private static readonly JournalOptions s_journal = new();
@@ -26,6 +27,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
+    private readonly Peers _peers;
 
     // replaced whole by each run
     private IReadOnlySet<Problem> _parked = new HashSet<Problem>();
@@ -36,7 +38,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Clocks = clocks;
         _log = log;
         (Database, Journal, Keys) = opened;
-        Feed = new ChangeFeed();
+        Feed = new ChangeFeed(clocks.Machine);
+        _peers = new Peers(this, log);
         Publisher = new Publisher(Database, Feed);
         Table = new GateTable(Database, Publisher);
         Drain = new UsageDrain(Journal, Database, clocks, EntitlementStore.OfCustomerAsync);
@@ -152,7 +155,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     {
         // first, so that a billing run that fails does not let the journal grow
         Drain.Truncate(Archive.Archived);
-        var report = await Billing.RunAsync(Micros.Now(Clocks.Business), _stopping.Token);
+        var report = await Billing.RunAsync(await _peers.HorizonAsync(Micros.Now(Clocks.Business)), _stopping.Token);
         var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
         foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
             _log.LogError("Billing: not invoiced until it is mended: {Problem}", problem);
@@ -162,7 +165,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await Task.WhenAll(_loops);
-        if (_loops.Count > 0) await GuardAsync("draining at the stop", Drain.CatchUpAsync);
+        if (_loops.Count > 0 && await GuardAsync("draining at the stop", Drain.CatchUpAsync))
+            await GuardAsync("leaving the store", _peers.LeaveAsync);
         Journal.Dispose();
         Drain.Dispose();
         Archive.Dispose();
@@ -175,8 +179,10 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private async Task StartAsync(ConfigFile? file)
     {
         foreach (var finding in Journal.Recovery.Findings) _log.LogWarning("Journal: {Finding}", finding);
+        await Installation.CheckAsync(Database, Keys);
         await Archive.StartAsync();
         await Drain.RecoverAsync(Archive);
+        await _peers.BeginAsync(_stopping.Token);
         if (file is not null) await ApplyAsync(file);
         await Publisher.RepublishAsync();
         await Table.LoadAsync();
@@ -193,6 +199,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
         _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position)));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
+        _loops.Add(_peers.FollowAsync(_stopping.Token));
+        _loops.Add(LoopAsync("a sign of life", s_beatEvery, _peers.BeatAsync));
         _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
     }
 

@@ -1,0 +1,90 @@
+using Microsoft.Extensions.Logging;
+using Tollgate.Catalog;
+using Tollgate.Metering;
+using Tollgate.Storage;
+
+namespace Tollgate;
+
+/// <summary>
+/// The other nodes on the same store: hears what they change, says how far our journal is, and holds invoices back
+/// while one of theirs may still hold usage. On the embedded store there are none, and this does nothing.
+/// </summary>
+internal sealed class Peers(TollgateNode node, ILogger log)
+{
+    private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(500);
+
+    // between the instant of an admission and its record there are microseconds
+    private const long MarginMicros = Micros.PerSecond;
+
+    private readonly JournalRegistry _registry = new(node.Database, node.Clocks);
+    private PostgresChanges? _changes;
+    private string? _slowest;
+
+    /// <summary>Before the tables are loaded: what changes from here on is heard.</summary>
+    public async Task BeginAsync(CancellationToken cancel)
+    {
+        if (node.Database.IsEmbedded) return;
+        _changes = await node.Database.FollowAsync(node.Feed, cancel);
+        await _registry.OpenAsync(node.Journal.Id, Environment.MachineName);
+    }
+
+    /// <summary>Takes over what other nodes change, until the stop. A lost connection is made again; what was missed
+    /// meanwhile comes then.</summary>
+    public async Task FollowAsync(CancellationToken cancel)
+    {
+        if (_changes is null) return;
+        var failing = false;
+        while (!cancel.IsCancellationRequested)
+        {
+            try
+            {
+                await _changes.RunAsync(TakeOverAsync, () =>
+                {
+                    if (failing) log.LogInformation("The changes of other nodes are heard again.");
+                    failing = false;
+                }, cancel);
+            }
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                if (!failing) log.LogError(e, "The changes of other nodes are not heard; trying again.");
+                failing = true;
+            }
+
+            await Task.Delay(s_again, node.Clocks.Machine, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Once a second: whether we hear, and how far we are.</summary>
+    public async Task BeatAsync()
+    {
+        if (_changes is null) return;
+        node.Feed.IsStale = node.Feed.Silence > node.Options.StaleFor;
+        var before = Micros.Now(node.Clocks.Business) - MarginMicros;
+        await node.Drain.CatchUpAsync();
+        await _registry.BeatAsync(node.Journal.Id, before);
+    }
+
+    /// <summary>Up to when invoices may be made.</summary>
+    public async Task<long> HorizonAsync(long now)
+    {
+        if (_changes is null) return now;
+        var (horizon, slowest) = await _registry.HorizonAsync(node.Journal.Id, now, node.Options.CollectionWindow);
+        if (slowest is not null && slowest.Name != _slowest)
+            log.LogWarning(
+                "Invoices wait for the journal {Journal} of {Node}: it is in the store up to {To}. Start that node, or " +
+                "mount its folder and run 'tollgate journal drain'.",
+                slowest.Name, slowest.Node, Micros.ToText(slowest.CompleteTo));
+        _slowest = slowest?.Name;
+        return horizon;
+    }
+
+    /// <summary>At a stop, when everything is drained: nobody has to wait for us.</summary>
+    public Task LeaveAsync() => _changes is null ? Task.CompletedTask : _registry.CloseAsync(node.Journal.Id);
+
+    private Task TakeOverAsync(Change change) =>
+        change is Change.Publication ? node.Publisher.RepublishAsync() : node.Feed.AnnounceAsync(change);
+}
