@@ -25,6 +25,7 @@ public static class Installation
         });
         if (stored != mine)
             throw new StorageException($"The install.key in the data folder is not the one that {database.Path} was " +
-                "first opened with: no API key would be recognised. Copy install.key from a node that works, or from a backup.");
+                "first opened with: no API key would be recognised. Copy install.key from a node " +
+                "that works, or from a backup.");
     }
 }

@@ -48,7 +48,8 @@ internal static class CopyCommand
             last = clock.Elapsed;
             if (progress.Done < progress.Rows || progress.Rows > 0)
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{(progress.Checked ? "compared" : "copied")} {progress.Table}: {progress.Done:N0} of {progress.Rows:N0}"));
+                    $"{(progress.Checked ? "compared" : "copied")} {progress.Table}: " +
+                    $"{progress.Done:N0} of {progress.Rows:N0}"));
         }, cancel);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"tollgate: {rows:N0} rows copied and compared, value by value, in {clock.Elapsed.TotalSeconds:N1} s. " +

@@ -12,7 +12,7 @@ internal static class JournalCommand
 {
     private static readonly Clocks s_clocks = new(TimeProvider.System, TimeProvider.System);
 
-    public static Command Build() => new("journal", "The journals of an installation: which there are, and a lost node's.")
+    public static Command Build() => new("journal", "The journals of an installation, and a lost node's.")
     {
         List(),
         Drain(),
@@ -22,7 +22,7 @@ internal static class JournalCommand
     private static Command List()
     {
         var (data, database) = Where();
-        var command = new Command("list", "The registered journals, and up to when each is in the store.") { data, database };
+        var command = new Command("list", "The registered journals, and how far each is in the store.") { data, database };
         command.SetAction((parsed, _) => OnStoreAsync(parsed, data, database, async store =>
         {
             foreach (var journal in await new JournalRegistry(store, s_clocks).AllAsync())
@@ -35,9 +35,10 @@ internal static class JournalCommand
     private static Command Drain()
     {
         var (data, database) = Where();
-        var folder = new Argument<string>("folder") { Description = "The journal folder of the lost node, mounted here." };
+        var folder = new Argument<string>("folder") { Description = "The lost node's journal folder, mounted here." };
         var command = new Command("drain",
-            "Carry what a lost node left in its journal into the store, and let invoices go on.") { folder, data, database };
+            "Carry what a lost node left in its journal into the store, and let invoices go on.")
+            { folder, data, database };
         command.SetAction((parsed, _) => OnStoreAsync(parsed, data, database, async store =>
         {
             var path = parsed.GetValue(folder)!;
@@ -48,7 +49,8 @@ internal static class JournalCommand
             await drain.RecoverAsync();
             await new JournalRegistry(store, s_clocks).CloseAsync(journal.Id);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"tollgate: the journal {drain.Journal} is in the store ({journal.Recovery.Records:N0} records were in its folder) and closed"));
+                $"tollgate: the journal {drain.Journal} is in the store and closed; its folder held " +
+                $"{journal.Recovery.Records:N0} records"));
         }));
         return command;
     }
@@ -58,15 +60,17 @@ internal static class JournalCommand
         var (data, database) = Where();
         var id = new Argument<string>("id") { Description = "As 'list' shows it." };
         var command = new Command("retire",
-            "Give a journal up whose disk is lost: invoices go on without the calls that were only there.") { id, data, database };
+            "Give a journal up whose disk is lost: invoices go on without the calls that were only there.")
+            { id, data, database };
         command.SetAction((parsed, _) => OnStoreAsync(parsed, data, database, async store =>
         {
             var registry = new JournalRegistry(store, s_clocks);
             var name = parsed.GetValue(id)!;
             var journal = (await registry.AllAsync()).FirstOrDefault(j => j.Name == name)
-                ?? throw new UsageException($"No journal is registered as '{name}'; 'tollgate journal list' shows them.");
+                ?? throw new UsageException($"There is no journal '{name}'; 'tollgate journal list' shows all.");
             await registry.RetireAsync((uint)journal.Id);
-            Console.WriteLine($"tollgate: {name} is given up. What it had after {Micros.ToText(journal.CompleteTo)} is in no invoice.");
+            Console.WriteLine($"tollgate: {name} is given up. What it had after " +
+                $"{Micros.ToText(journal.CompleteTo)} is in no invoice.");
         }));
         return command;
     }

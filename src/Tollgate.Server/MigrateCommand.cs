@@ -3,7 +3,8 @@ using Tollgate.Storage;
 
 namespace Tollgate.Server;
 
-/// <summary><c>tollgate migrate</c>: brings the tables up to date without serving, as the first step of an upgrade.</summary>
+/// <summary><c>tollgate migrate</c>: brings the tables up to date without serving, as the first step of an upgrade.
+/// </summary>
 internal static class MigrateCommand
 {
     public static Command Build()
@@ -11,7 +12,8 @@ internal static class MigrateCommand
         var data = RunOptions.Text("--data", "TOLLGATE_DATA", "data", "The folder of the embedded store.");
         var database = RunOptions.Database();
         var command = new Command("migrate",
-            "Bring the database up to date and end. 'run' does so too; this does it before, and once.") { data, database };
+            "Bring the database up to date and end. 'run' does so too; this does it before, and once.")
+            { data, database };
         command.SetAction((parsed, _) => RunCommand.GuardAsync(async () =>
         {
             var where = RunOptions.Server(parsed.GetValue(database)!) ?? FileOf(parsed.GetValue(data)!);

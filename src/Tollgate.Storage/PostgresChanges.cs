@@ -93,7 +93,8 @@ public sealed class PostgresChanges
         }
     }
 
-    private async Task<List<(Change? Change, long Version)>> ReadAsync(DbConnection connection, CancellationToken cancel)
+    private async Task<List<(Change? Change, long Version)>> ReadAsync(
+        DbConnection connection, CancellationToken cancel)
     {
         await using var command = connection.CreateCommand();
         command.CommandText =

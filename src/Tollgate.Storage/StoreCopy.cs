@@ -36,7 +36,8 @@ public sealed class StoreCopy : IAsyncDisposable
         if (!File.Exists(file)) throw new StorageException($"There is no {file} to copy.");
         await Database.Open(file).DisposeAsync();
         await Database.Open(where).DisposeAsync();
-        var from = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false }.ToString());
+        var from = new SqliteConnection(
+            new SqliteConnectionStringBuilder { DataSource = file, Pooling = false }.ToString());
         var to = (PostgresEngine)Engine.Of(where);
         var copy = (StoreCopy?)null;
         try
@@ -86,9 +87,9 @@ public sealed class StoreCopy : IAsyncDisposable
         var known = Engine.NamesOf(connection, "select source from copies where name = ''");
         if (known.Count > 0 && known[0] != _source)
             throw new StorageException($"{_to.Name} holds a copy of another store. Copy into an empty database.");
-        if (known.Count > 0 && Engine.NamesOf(connection, "select 'x' from copies where name = '' and copied = 1").Count > 0
-            && Engine.NamesOf(connection, "select 'x' from journals where seen_at > 0").Count > 0)
-            throw new StorageException($"{_to.Name} was copied before, and nodes have used it since. It is left as it is.");
+        var ended = Engine.NamesOf(connection, "select 'x' from copies where name = '' and copied = 1");
+        if (known.Count > 0 && ended.Count > 0 && Engine.NamesOf(connection, "select 'x' from journals where seen_at > 0").Count > 0)
+            throw new StorageException($"{_to.Name} was copied into before, and nodes have used it since.");
         if (known.Count == 0)
         {
             var seeded = Seeded();
@@ -174,8 +175,8 @@ public sealed class StoreCopy : IAsyncDisposable
         {
             var (more, other) = (await left.ReadAsync(cancel), await right.ReadAsync(cancel));
             if (more != other)
-                throw new StorageException($"{table.Name} has {(more ? "fewer" : "more")} rows in {_to.Name}: one of the two has changed " +
-                    "since. Copy into an empty database.");
+                throw new StorageException($"{table.Name} has {(more ? "fewer" : "more")} rows in {_to.Name}: " +
+                    "one of the two has changed since. Copy into an empty database.");
             if (!more || done % BatchRows == 0) report(new CopyProgress(table.Name, done, rows, Checked: true));
             if (!more) return done;
             for (var i = 0; i < table.Columns.Count; i++)

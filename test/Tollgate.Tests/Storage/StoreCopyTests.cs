@@ -42,7 +42,8 @@ public sealed class StoreCopyTests : IDisposable
     {
         await FillAsync();
         await using (var embedded = Database.Open(File))
-            await embedded.WriteAsync(db => db.ExecuteAsync("delete from consumers where key = @Consumers", new { Consumers }));
+            await embedded.WriteAsync(
+                db => db.ExecuteAsync("delete from consumers where key = @Consumers", new { Consumers }));
         await CopyAsync();
         await using var shared = Database.Open(_where);
         Assert.Equal(Consumers + 1, await shared.WriteAsync(db => AddAsync(db, "next")));
@@ -76,7 +77,8 @@ public sealed class StoreCopyTests : IDisposable
         await using var embedded = Database.Open(File);
         await embedded.WriteAsync(async db =>
         {
-            await db.ExecuteAsync("with recursive n (i) as (select 1 union all select i + 1 from n where i < @Consumers) " +
+            await db.ExecuteAsync(
+                "with recursive n (i) as (select 1 union all select i + 1 from n where i < @Consumers) " +
                 "insert into consumers (id, username, managed_by, created_at) " +
                 "select 'con_' || i, 'c' || i, 'api', i * 1000000 from n", new { Consumers });
             await db.ExecuteAsync("update consumers set username = @name where key = 7", new { name = "é 'quoted' \"too\"" });
