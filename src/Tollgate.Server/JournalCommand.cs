@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tollgate.Catalog;
+using Tollgate.Config;
 using Tollgate.Metering;
 using Tollgate.Storage;
 
@@ -45,7 +46,7 @@ internal static class JournalCommand
             if (!Directory.Exists(path)) throw new UsageException($"There is no folder {path}.");
             using var journal = UsageJournal.Open(path, new JournalOptions(), TimeProvider.System);
             foreach (var finding in journal.Recovery.Findings) Console.Error.WriteLine($"Journal: {finding}");
-            using var drain = new UsageDrain(journal, store, s_clocks);
+            using var drain = new UsageDrain(journal, store, s_clocks, EntitlementStore.OfCustomerAsync);
             await drain.RecoverAsync();
             await new JournalRegistry(store, s_clocks).CloseAsync(journal.Id);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
