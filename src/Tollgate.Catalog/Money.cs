@@ -24,25 +24,25 @@ public readonly record struct Money(long MinorUnits, Currency Currency)
             * currency.MinorUnitsPerMajor), currency);
 
     /// <summary>
-    /// Exact parts of one amount in whole minor units, so that they sum to the amount rounded once: each is rounded
-    /// down, and what is left goes, a minor unit each, to the largest remainders (ties: the earlier part).
+    /// Splits the amount by its exact parts, which sum to it before it was rounded: each is rounded down, and what is
+    /// left goes, a minor unit each, to the largest remainders (ties: the earlier part). Parts may be negative.
     /// </summary>
-    public static Money[] RoundParts(IReadOnlyList<decimal> exact, Currency currency)
+    public Money[] SplitLike(IReadOnlyList<decimal> exact)
     {
         var parts = new long[exact.Count];
         var remainders = new decimal[exact.Count];
-        decimal sum = 0;
+        var left = MinorUnits;
         for (var i = 0; i < parts.Length; i++)
         {
-            var scaled = Exact.Multiply(exact[i], currency.MinorUnitsPerMajor);
+            var scaled = exact[i] * Currency.MinorUnitsPerMajor;
             var floor = decimal.Floor(scaled);
             (parts[i], remainders[i]) = (decimal.ToInt64(floor), scaled - floor);
-            sum = Exact.Add(sum, exact[i]);
+            left = checked(left - parts[i]);
         }
 
-        var left = checked(Round(sum, currency).MinorUnits - parts.Aggregate(0L, (a, b) => checked(a + b)));
         foreach (var i in Enumerable.Range(0, parts.Length).OrderByDescending(i => remainders[i]).Take((int)left))
             parts[i]++;
+        var currency = Currency;
         return Array.ConvertAll(parts, p => new Money(p, currency));
     }
 

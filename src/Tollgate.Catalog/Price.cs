@@ -52,13 +52,28 @@ public abstract record Price
 
     /// <summary>Each unit at the price of its tier, and the flat amount of every tier that is entered.</summary>
     /// <param name="Tiers">See <see cref="Tier"/>.</param>
-    public sealed record Graduated(IReadOnlyList<Tier> Tiers) : Price;
+    public sealed record Graduated(IReadOnlyList<Tier> Tiers) : Price
+    {
+        public bool Equals(Graduated? other) => base.Equals(other) && Tiers.SequenceEqual(other.Tiers);
+
+        public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Tiers.Count);
+    }
 
     /// <summary>All units at the price of the tier that holds the total, and that tier's flat amount.</summary>
-    public sealed record Volume(IReadOnlyList<Tier> Tiers) : Price;
+    public sealed record Volume(IReadOnlyList<Tier> Tiers) : Price
+    {
+        public bool Equals(Volume? other) => base.Equals(other) && Tiers.SequenceEqual(other.Tiers);
+
+        public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Tiers.Count);
+    }
 
     /// <summary>The flat amount of the tier that holds the total, and nothing for the units.</summary>
-    public sealed record Stairstep(IReadOnlyList<Tier> Tiers) : Price;
+    public sealed record Stairstep(IReadOnlyList<Tier> Tiers) : Price
+    {
+        public bool Equals(Stairstep? other) => base.Equals(other) && Tiers.SequenceEqual(other.Tiers);
+
+        public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Tiers.Count);
+    }
 
     /// <summary>Whole packages of units.</summary>
     /// <param name="Size">Units in a package; above zero.</param>
@@ -124,6 +139,13 @@ public sealed record Conversion(decimal Factor, bool Divides, UnitRounding Round
 public sealed record PriceComponent(string Name, string? Meter, IReadOnlyList<string>? Operations, Price Price)
 {
     public bool Covers(string operation) => Operations is null || Operations.Contains(operation);
+
+    /// <summary>Equal prices are one price, in whatever version of a plan they stand.</summary>
+    public bool Equals(PriceComponent? other) => other is not null && Name == other.Name && Meter == other.Meter
+        && Operations is null == other.Operations is null && (Operations ?? []).SequenceEqual(other.Operations ?? [])
+        && Price == other.Price;
+
+    public override int GetHashCode() => HashCode.Combine(Name, Meter, Price);
 }
 
 /// <summary>
@@ -136,4 +158,8 @@ public sealed record PlanVersion(string PlanId, int Version, Currency Currency, 
 {
     /// <summary>Unique by name. What a subscription agreed on otherwise stands in its <see cref="Overrides"/>.</summary>
     public IReadOnlyList<Quota> Quotas { get; init; } = [];
+
+    /// <summary>The quota on the usage of a price, in each billing period: what <c>included: from quota</c> means.
+    /// Publication sees to it that there is exactly one.</summary>
+    public Quota? QuotaOf(PriceComponent price) => Quotas.FirstOrDefault(q => q.IsOn(price));
 }

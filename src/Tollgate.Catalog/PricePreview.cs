@@ -50,16 +50,16 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
             if (already is { } was) before = Rating.Exactly(asked.Price, was, included);
         }
 
-        var amounts = Money.RoundParts([.. parts.Select(p => p.PreciseAmount)], asked.Currency);
+        var charged = Money.Round(now.Sum, asked.Currency);
+        var amounts = charged.SplitLike([.. parts.Select(p => p.PreciseAmount)]);
         var lines = parts.Zip(amounts, (part, amount) => new PreviewLine(
             part.Describe(asked.Unit), part.Quantity, part.UnitAmount, part.PreciseAmount, amount)).ToList();
-        var charged = amounts.Aggregate(Money.Zero(asked.Currency), (sum, amount) => sum + amount);
         foreach (var (kind, moved) in Bounds(asked, charged, before))
             lines.Add(new PreviewLine(new LinePart(kind, 1, moved.Amount, moved.Amount).Describe(asked.Unit),
                 1, moved.Amount, moved.Amount, moved));
         return new PricePreview(
             lines.Aggregate(Money.Zero(asked.Currency), (sum, line) => sum + line.Amount),
-            Bounded(asked.Price, Exact.Add(before, now.Sum)) - (asked.AlreadyBilled > 0 ? Bounded(asked.Price, before) : 0),
+            PreciseOf(asked, before, now.Sum),
             lines);
     }
 
@@ -74,7 +74,8 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         foreach (var value in events)
         {
             var converted = Pricing.Converted(price.Convert, value);
-            var whole = converted.Unscaled(converted.Numerator);
+            // an event in thirds is as fine as the finest meter
+            var whole = converted.Divisor == 1 ? converted.Numerator : decimal.Round(converted.Quantity, 9);
             var free = Math.Min(whole, included);
             included -= free;
             if (free < whole || free == 0) yield return whole - free;
@@ -91,7 +92,7 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         decimal Used(decimal quantity)
         {
             var converted = Pricing.Converted(price.Convert, quantity);
-            return Math.Min(included, converted.Unscaled(converted.Numerator));
+            return Math.Min(included, converted.Quantity);
         }
     }
 
@@ -107,6 +108,13 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
             - (past?.Amount(asked.Currency) ?? Money.Zero(asked.Currency));
         if (moved.MinorUnits != 0)
             yield return ((total ?? past)!.Kind == LineKind.Maximum ? PartKind.Maximum : PartKind.Minimum, moved);
+    }
+
+    private static decimal PreciseOf(PreviewQuestion asked, decimal before, decimal amount)
+    {
+        // thirds have no last digit, and nothing is lost of all others
+        var total = asked.Price.Convert is { Divides: true } ? before + amount : Exact.Add(before, amount);
+        return Bounded(asked.Price, total) - (asked.AlreadyBilled > 0 ? Bounded(asked.Price, before) : 0);
     }
 
     private static decimal Bounded(Price price, decimal amount)

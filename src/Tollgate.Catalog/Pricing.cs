@@ -56,18 +56,44 @@ internal readonly record struct Measure(decimal Numerator, decimal Divisor)
     /// <summary>A bound of the price document in the unit of the numerator.</summary>
     public decimal Scaled(decimal bound) => Divisor == 1 ? bound : Exact.Multiply(bound, Divisor);
 
-    public decimal Unscaled(decimal numerator) => Divisor == 1 ? numerator : numerator / Divisor;
+    /// <summary>To 28 digits when it has no last one.</summary>
+    public decimal Quantity => Divisor == 1 ? Numerator : Numerator / Divisor;
 }
 
-/// <summary>Parts as they come: summed, and kept when somebody wants to see them.</summary>
+/// <summary>
+/// Parts as they come: summed, and kept when somebody wants to see them. Amounts of divided units are summed before they
+/// are divided: three thirds are one.
+/// </summary>
 internal struct PartSum(List<LinePart>? kept)
 {
-    public decimal Sum { get; private set; }
+    private decimal _whole, _numerator, _divisor = 1;
+
+    /// <summary>Exact, unless units were divided into parts that have no last digit: then to 28 digits.</summary>
+    public readonly decimal Sum => _divisor == 1
+        ? _whole
+        : Exact.Add(Exact.Multiply(_whole, _divisor), _numerator) / _divisor;
 
     public void Add(LinePart part)
     {
-        Sum = Exact.Add(Sum, part.PreciseAmount);
+        _whole = Exact.Add(_whole, part.PreciseAmount);
         kept?.Add(part);
+    }
+
+    /// <summary>Units at an amount for each.</summary>
+    public void Add(PartKind kind, Measure units, decimal unitAmount, decimal above = 0, decimal? upTo = null)
+    {
+        var numerator = Exact.Multiply(units.Numerator, unitAmount);
+        if (units.Divisor == 1) _whole = Exact.Add(_whole, numerator);
+        else (_numerator, _divisor) = (Exact.Add(_numerator, numerator), units.Divisor);
+        kept?.Add(new LinePart(kind, units.Quantity, unitAmount, numerator / units.Divisor) { Above = above, UpTo = upTo });
+    }
+
+    public void TakeOff(PartSum earlier)
+    {
+        _whole = Exact.Subtract(_whole, earlier._whole);
+        if (earlier._divisor != 1)
+            (_numerator, _divisor) = (Exact.Subtract(_numerator, earlier._numerator), earlier._divisor);
+        if (earlier.Sum is not 0m and var sum) kept?.Add(new LinePart(PartKind.BilledBefore, 1, -sum, -sum));
     }
 }
 
@@ -145,8 +171,7 @@ internal static class Pricing
     {
         var units = Exact.Subtract(quantity.Numerator, before);
         if (units == 0) return;
-        parts.Add(new LinePart(PartKind.Units, quantity.Unscaled(units), unitAmount,
-            quantity.Unscaled(Exact.Multiply(units, unitAmount))));
+        parts.Add(PartKind.Units, quantity with { Numerator = units }, unitAmount);
     }
 
     private static void Graduated(Price.Graduated price, Measure quantity, Measure? before, ref PartSum parts)
@@ -161,15 +186,7 @@ internal static class Pricing
             var from = Math.Max(lower, before?.Numerator ?? 0);
             var units = Math.Min(quantity.Numerator, upper) - from;
             if (units > 0 && tier.UnitAmount is { } unitAmount)
-            {
-                var precise = quantity.Unscaled(Exact.Multiply(units, unitAmount));
-                parts.Add(new LinePart(PartKind.TierUnits, quantity.Unscaled(units), unitAmount, precise)
-                {
-                    Above = above,
-                    UpTo = tier.UpTo,
-                });
-            }
-
+                parts.Add(PartKind.TierUnits, quantity with { Numerator = units }, unitAmount, above, tier.UpTo);
             if (!entered) TierFlat(tier, above, ref parts);
             (lower, above) = (upper, tier.UpTo ?? above);
         }
@@ -181,20 +198,12 @@ internal static class Pricing
     {
         var tier = HeldBy(tiers, quantity, out var above);
         if (quantity.Numerator > 0 && tier.UnitAmount is { } unitAmount)
-        {
-            var precise = quantity.Unscaled(Exact.Multiply(quantity.Numerator, unitAmount));
-            parts.Add(new LinePart(PartKind.TierUnits, quantity.Unscaled(quantity.Numerator), unitAmount, precise)
-            {
-                Above = above,
-                UpTo = tier.UpTo,
-            });
-        }
-
+            parts.Add(PartKind.TierUnits, quantity, unitAmount, above, tier.UpTo);
         if (quantity.Numerator > 0 || billsZero) TierFlat(tier, above, ref parts);
         if (before is not { } billed) return;
         var earlier = new PartSum(null);
         Held(tiers, billsZero, billed, null, ref earlier);
-        if (earlier.Sum != 0) parts.Add(new LinePart(PartKind.BilledBefore, 1, -earlier.Sum, -earlier.Sum));
+        parts.TakeOff(earlier);
     }
 
     private static Tier HeldBy(IReadOnlyList<Tier> tiers, Measure quantity, out decimal above)
@@ -233,7 +242,7 @@ internal static class Pricing
         {
             if (before is not null)
                 throw new InvalidOperationException("Prices that look at single events are not rated in slices.");
-            if (value.Numerator > 0) Events(price, [value.Unscaled(value.Numerator)], ref parts);
+            if (value.Numerator > 0) Events(price, [value.Quantity], ref parts);
             return;
         }
 
@@ -242,9 +251,7 @@ internal static class Pricing
             Math.Max(0, Exact.Subtract(value.Numerator, free)),
             Math.Max(0, Exact.Subtract(before?.Numerator ?? 0, free)));
         if (charged == 0) return;
-        var share = Exact.Multiply(price.Rate, 0.01m);
-        parts.Add(new LinePart(PartKind.Share, value.Unscaled(charged), share,
-            value.Unscaled(Exact.Multiply(charged, share))));
+        parts.Add(PartKind.Share, value with { Numerator = charged }, Exact.Multiply(price.Rate, 0.01m));
     }
 
     /// <summary>

@@ -72,14 +72,7 @@ public static class Rating
     public static IEnumerable<RatedLine> RateUsage(PlanVersion plan, IEnumerable<Usage> usage)
     {
         var used = usage as IReadOnlyCollection<Usage> ?? usage.ToArray();
-        foreach (var price in plan.Prices)
-        {
-            if (price.Meter is null) continue;
-            var lines = Rate(price, used, price.Price.Included);
-            foreach (var line in lines) yield return line;
-            var charged = lines.Aggregate(Money.Zero(plan.Currency), (sum, line) => sum + line.Amount(plan.Currency));
-            if (Bound(price, charged, Proration.Whole) is { } bound) yield return bound;
-        }
+        return PeriodRating.Rate([new UsedStretch(plan, Proration.Whole, used)]).Select(line => line.Rated);
     }
 
     /// <summary>
@@ -187,7 +180,7 @@ public static class Rating
             Operation = operation?.Operation,
             Endpoint = operation?.Endpoint,
             Quantity = quantity,
-            Included = Math.Min(included, converted.Unscaled(converted.Numerator)),
+            Included = Math.Min(included, converted.Quantity),
             UnitAmount = kept.Count == 1 ? kept[0].UnitAmount : null,
             PreciseAmount = parts.Sum,
             Parts = kept,

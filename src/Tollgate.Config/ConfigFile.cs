@@ -1,4 +1,5 @@
 using Tollgate.Catalog;
+using Tollgate.Config.File;
 
 namespace Tollgate.Config;
 
@@ -17,6 +18,12 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
 {
     /// <summary>What is counted; <c>calls</c> is there without being named.</summary>
     public IReadOnlyList<File.FileMeter> Meters { get; init; } = [];
+
+    /// <summary>What is allowed, and may not be meant; each names its field.</summary>
+    public IEnumerable<Problem> Warnings =>
+        from plan in Plans
+        from warning in PlanChecks.Warnings(plan.Prices)
+        select warning with { Field = $"plans.{plan.Name}.{warning.Field}" };
 }
 
 /// <summary>An API of the file.</summary>

@@ -20,6 +20,7 @@ internal static class ValidateCommand
             Console.WriteLine($"{path}: {Count(read.Apis.Count, "API")}, " +
                 $"{Count(read.Apis.Sum(a => a.Operations.Count), "operation")}, {Count(read.Plans.Count, "plan")}, " +
                 $"{read.Currency}: valid");
+            foreach (var warning in read.Warnings) Console.WriteLine($"warning: {warning}");
             return Task.CompletedTask;
         }));
         return command;

@@ -72,7 +72,8 @@ internal static class Code
     public const string UnsupportedVersion = "unsupported_version", UnknownCurrency = "unknown_currency",
         UnknownMeter = "unknown_meter", UnknownOperation = "unknown_operation", UnknownPlan = "unknown_plan",
         DuplicatePath = "duplicate_path", DuplicateLimit = "duplicate_limit", CircularExtends = "circular_extends",
-        ExtendsTooDeep = "extends_too_deep", PriceOutsidePlan = "price_outside_plan";
+        ExtendsTooDeep = "extends_too_deep", PriceOutsidePlan = "price_outside_plan", NoQuota = "no_quota",
+        PriceCliff = "price_cliff";
 
     // what is stored already
     public const string ManagedElsewhere = "managed_elsewhere", PlanInUse = "plan_in_use",

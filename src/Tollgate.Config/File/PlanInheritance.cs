@@ -1,3 +1,5 @@
+using Tollgate.Catalog;
+
 namespace Tollgate.Config.File;
 
 /// <summary>
@@ -37,12 +39,15 @@ internal sealed class PlanInheritance(
             CheckPrices(draft, operations.Names.ToHashSet(StringComparer.Ordinal), prices);
         }
 
+        var quotas = chain.FirstOfAll(p => p.Quotas) ?? [];
+        if (chain.IsWhole) CheckTerms(draft, prices, quotas);
+
         return operations is null ? null : new FilePlan(
             draft.Name, draft.DisplayName, operations.Names, chain.FirstOfAll(p => p.Limits) ?? [],
             [.. prices.Select(p => p.Price.Component)])
         {
-            Quotas = chain.FirstOfAll(p => p.Quotas) ?? [],
             Billable = chain.FirstOfAll(p => p.Billable),
+            Quotas = quotas,
             Migrate = chain.Plans.Select(p => p.Migrate).FirstOrDefault(m => m is not null) ?? Migration.Never,
         };
     }
@@ -99,6 +104,17 @@ internal sealed class PlanInheritance(
         }
 
         return [.. prices.Values];
+    }
+
+    /// <summary>At the price's own field, or where the plan says what it extends.</summary>
+    private void CheckTerms(PlanDraft draft, List<(PriceDraft Price, PlanDraft From)> prices, IReadOnlyList<Quota> quotas)
+    {
+        foreach (var problem in PlanChecks.Faults([.. prices.Select(p => p.Price.Component)], quotas))
+        {
+            var (price, from) = prices.First(p => problem.Field == $"prices.{p.Price.Component.Name}.included");
+            findings.Add(problem.Code, (from == draft ? price.Node : draft.Node).Find(from == draft ? "included" : "extends")!,
+                from == draft ? problem.Detail : $"The inherited price '{price.Component.Name}': {problem.Detail}");
+        }
     }
 
     /// <summary>A price for calls that the plan does not let through would never bill, which nobody means.</summary>

@@ -123,19 +123,15 @@ internal sealed class PriceModelReader
         if (!counts) return new Price.PerUnit(0);
         var (minOk, minimum) = Optional(fields, "minimum", "10.00");
         var (maxOk, maximum) = Optional(fields, "maximum", "100.00");
-        if (minimum > maximum)
-        {
-            _findings.Add(Code.BadValue, fields.Node.Find("maximum")!, "The maximum is below the minimum.");
-            return null;
-        }
-
+        var inOrder = !(minimum > maximum);
+        if (!inOrder) _findings.Add(Code.BadValue, fields.Node.Find("maximum")!, "The maximum is below the minimum.");
         var terms = new Price.PerUnit(0) { Minimum = minimum, Maximum = maximum };
         var includedOk = ReadIncluded(fields.Take("included"), out var included, out var fromQuota);
         var prorates = fields.Take("prorate_allowance") is { } p ? _findings.Flag(p) : false;
         var zero = fields.Take("bill_zero_usage") is { } z ? _findings.Flag(z) : true;
         var convertNode = fields.Take("convert");
         var convert = convertNode is null ? null : ReadConversion(convertNode);
-        if (!(minOk && maxOk && includedOk) || prorates is null || zero is null) return null;
+        if (!(minOk && maxOk && inOrder && includedOk) || prorates is null || zero is null) return null;
         return convertNode is not null && convert is null ? null : terms with
         {
             Included = included,

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.File;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.V1;
@@ -73,6 +74,7 @@ internal static class CatalogueApi
         prices = System.Text.Json.JsonDocument.Parse(version.Prices).RootElement,
         quotas = System.Text.Json.JsonDocument.Parse(version.Quotas).RootElement,
         published_at = Micros.ToText(version.PublishedAt),
+        warnings = PlanChecks.Warnings(version.ToPlanVersion().Prices).Select(w => w.ToString()),
     };
 
     private static object View(PublishedApi api) => new

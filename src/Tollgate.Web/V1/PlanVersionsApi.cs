@@ -20,12 +20,14 @@ internal static class PlanVersionsApi
     {
         var fields = await Fields.ReadAsync(request);
         var prices = ReadPrices(fields);
+        var quotas = ReadQuotas(fields);
         var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
         var migrate = fields.Text("migrate");
         if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
         if (migrate is not (null or "now" or "never")) fields.Add("bad_value", "must be now or never", "migrate");
         if (publishing.Publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
         if (prices is not null) fields.AddAll(UnknownOperations(prices, publishing.Publisher.Current));
+        if (quotas is not null) fields.AddAll(UnknownOperations(quotas, publishing.Publisher.Current));
         if (fields.Faults() is { } faults) return faults;
         if (found.ManagedBy == ManagedBy.File)
             return Answers.Conflict("managed_elsewhere",
@@ -41,7 +43,13 @@ internal static class PlanVersionsApi
                 if (migrate == "now" && others.Any(c => c != code))
                     return (null, [], new Problem("currency_differs",
                         $"must be {others.First(c => c != code)}, in which a customer of this plan pays", "currency"));
-                var next = await config.AddVersionAsync(db, found.Id, code, PriceWriter.Write(prices!));
+                var latest = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(found.Id);
+                var before = await ConfigStore.FindVersionAsync(db, found.Id, latest);
+                // allowances that are not named stay as they are
+                var allowances = quotas ?? before?.ReadQuotas() ?? [];
+                if (PlanChecks.Faults(prices!, allowances).FirstOrDefault() is { } fault) return (null, [], fault);
+                var next = await config.AddVersionAsync(
+                    db, found.Id, code, PriceWriter.Write(prices!), QuotaWriter.Write(allowances));
                 var row = await ConfigStore.FindVersionAsync(db, found.Id, next);
                 var customers = migrate == "now"
                     ? await SubscriptionStore.MigrateAsync(db, found.Id, next, Micros.Now(publishing.Clock))
@@ -65,16 +73,40 @@ internal static class PlanVersionsApi
         return null;
     }
 
+    private static IReadOnlyList<Quota>? ReadQuotas(Fields fields)
+    {
+        if (fields.Raw("quotas") is not { } raw) return null;
+        var tree = JsonTree.Read(raw);
+        var read = tree.Ok ? QuotaReader.Read(tree.Value) : Result<IReadOnlyList<Quota>>.Refused(tree.Problems);
+        if (read.Ok) return read.Value;
+        fields.AddAll(read.Problems.Select(p => p with { Field = "quotas" + p.Field }));
+        return null;
+    }
+
+    private static IEnumerable<Problem> UnknownOperations(IReadOnlyList<Quota> quotas, Published published)
+    {
+        var known = KnownTo(published);
+        return from quota in quotas
+               from operation in quota.Operations ?? []
+               where !known.Contains(operation)
+               select new Problem("unknown_operation", $"The quota '{quota.Name}': {NoOperation(operation, known)}", "quotas");
+    }
+
+    private static HashSet<string> KnownTo(Published published) =>
+        published.Apis.SelectMany(a => a.Operations).Select(o => o.Name).ToHashSet(StringComparer.Ordinal);
+
+    private static string NoOperation(string operation, HashSet<string> known) =>
+        $"There is no operation '{operation}'; known are {string.Join(", ", known.Order().Take(20))}.";
+
     /// <summary>A price for an operation that does not exist would never bill anything: a typing error.</summary>
     public static IEnumerable<Problem> UnknownOperations(
         IReadOnlyList<PriceComponent> prices, Published published)
     {
-        var known = published.Apis.SelectMany(a => a.Operations).Select(o => o.Name).ToHashSet(StringComparer.Ordinal);
+        var known = KnownTo(published);
         return from price in prices
                from operation in price.Operations ?? []
                where !known.Contains(operation)
-               select new Problem("unknown_operation",
-                   $"There is no operation '{operation}'; known are {string.Join(", ", known.Order().Take(20))}.",
+               select new Problem("unknown_operation", NoOperation(operation, known),
                    $"prices.{price.Name}.where.operation");
     }
 }
