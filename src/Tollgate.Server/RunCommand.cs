@@ -26,7 +26,8 @@ internal static class RunCommand
             if (file.Length == 0) file = File.Exists(DefaultFile) ? DefaultFile : "";
             await using var server = await TollgateServer.StartAsync(
                 options.Read(parsed) with { ConfigFile = file.Length == 0 ? null : file }, Logs);
-            Console.WriteLine($"tollgate: proxy {Show(server.ProxyAddress)}, admin {Show(server.AdminAddress)}, " +
+            var proxies = string.Join(", ", server.ProxyAddresses.Select(Show));
+            Console.WriteLine($"tollgate: proxy {proxies}, admin {Show(server.AdminAddress)}, " +
                 $"data {server.Node.Options.Data}{Shared(server.Node)}{(file.Length == 0 ? ", no configuration file" : $", {file}")}");
             if (server.Node.Clocks.Business is TestClock clock)
                 Console.WriteLine($"tollgate: test clock: it is {Micros.ToText(Micros.Now(clock))} until /v1/test_clock moves it");

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Tollgate.Catalog;
+using Tollgate.Front;
 using Tollgate.Metering;
 
 namespace Tollgate.Server;
@@ -10,7 +11,9 @@ namespace Tollgate.Server;
 internal sealed class RunOptions
 {
     private readonly Option<string> _proxy = Text("--proxy", "TOLLGATE_PROXY", "http://127.0.0.1:8000",
-        "Where callers come in; port 0 picks a free one.");
+        "Where callers come in: http, https (with --tls) or h2c, several separated by commas; port 0 picks a free one.");
+    private readonly Option<string> _tls = Text("--tls", "TOLLGATE_TLS", "",
+        "Certificates for https: PEM files with their keys, or folders of them, separated by commas; read again on change.");
     private readonly Option<string> _admin = Text("--admin", "TOLLGATE_ADMIN", "http://127.0.0.1:8001",
         "Where the admin API listens.");
     private readonly Option<string> _testClock = Text("--test-clock", "TOLLGATE_TEST_CLOCK", "",
@@ -34,6 +37,7 @@ internal sealed class RunOptions
         command.Options.Add(_data);
         command.Options.Add(_database);
         command.Options.Add(_proxy);
+        command.Options.Add(_tls);
         command.Options.Add(_admin);
         command.Options.Add(_testClock);
         command.Options.Add(_durability);
@@ -42,23 +46,29 @@ internal sealed class RunOptions
     }
 
     /// <exception cref="UsageException">An option that cannot be read, by name.</exception>
-    public TollgateOptions Read(ParseResult parsed) => new()
+    public TollgateOptions Read(ParseResult parsed)
     {
-        Data = Folder(parsed.GetValue(_data)!),
-        Database = Server(parsed.GetValue(_database)!),
-        Proxy = Address("--proxy", parsed.GetValue(_proxy)!),
-        Admin = Address("--admin", parsed.GetValue(_admin)!),
-        AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
-        TestClock = Clock(parsed.GetValue(_testClock)!),
-        Durability = DurabilityOf(parsed.GetValue(_durability)!),
-        Archive = new ArchiveOptions
+        var proxies = Proxies(parsed.GetValue(_proxy)!);
+        return new()
         {
-            KeepMonths = (int)Whole("--keep-calls", parsed.GetValue(_keepCalls)!, 1, 1_200),
-            KeepBytes = parsed.GetValue(_keepBytes) is { Length: > 0 } bytes
-                ? Whole("--keep-calls-bytes", bytes, 1 << 20, long.MaxValue)
-                : null,
-        },
-    };
+            Data = Folder(parsed.GetValue(_data)!),
+            Database = Server(parsed.GetValue(_database)!),
+            Proxy = proxies[0],
+            MoreProxies = proxies[1..],
+            Tls = parsed.GetValue(_tls)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+            Admin = Address("--admin", parsed.GetValue(_admin)!),
+            AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
+            TestClock = Clock(parsed.GetValue(_testClock)!),
+            Durability = DurabilityOf(parsed.GetValue(_durability)!),
+            Archive = new ArchiveOptions
+            {
+                KeepMonths = (int)Whole("--keep-calls", parsed.GetValue(_keepCalls)!, 1, 1_200),
+                KeepBytes = parsed.GetValue(_keepBytes) is { Length: > 0 } bytes
+                    ? Whole("--keep-calls-bytes", bytes, 1 << 20, long.MaxValue)
+                    : null,
+            },
+        };
+    }
 
     public static Option<string> Text(string name, string? variable, string otherwise, string description) => new(name)
     {
@@ -79,6 +89,11 @@ internal sealed class RunOptions
         : Storage.Database.IsServer(text) ? text
         : throw new UsageException("--database must be postgresql://user:password@host:5432/database, or " +
             "Host=…;Username=…;Database=….");
+
+    private static Uri[] Proxies(string text) => [.. text.Split(',').Select(t => Listener.TryRead(t, out var uri)
+        ? uri
+        : throw new UsageException($"--proxy '{t}' must be an address such as http://127.0.0.1:8000, with http, https " +
+            "or h2c."))];
 
     private static Uri Address(string option, string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.AbsolutePath == "/"

@@ -22,6 +22,16 @@ public sealed record TollgateOptions
     /// <summary>Where callers come in. Port 0 picks a free one.</summary>
     public Uri Proxy { get; init; } = new("http://127.0.0.1:8000");
 
+    /// <summary>Further addresses for callers: http, https (then <see cref="Tls"/> is needed) or h2c.</summary>
+    public IReadOnlyList<Uri> MoreProxies { get; init; } = [];
+
+    /// <summary>All addresses for callers.</summary>
+    public IReadOnlyList<Uri> Proxies => [Proxy, .. MoreProxies];
+
+    /// <summary>PEM files, each a certificate chain with its key in it or beside it, or folders of such files. The
+    /// first is shown to callers who ask for no name that any of them has.</summary>
+    public IReadOnlyList<string> Tls { get; init; } = [];
+
     /// <summary>Where the provider's tools come in.</summary>
     public Uri Admin { get; init; } = new("http://127.0.0.1:8001");
 

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -9,6 +8,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Tollgate.Front;
 using Tollgate.Gateway;
 using Tollgate.Web;
 using Yarp.ReverseProxy.Forwarder;
@@ -35,7 +35,11 @@ public sealed class TollgateServer : IAsyncDisposable
     public TollgateNode Node { get; }
 
     /// <summary>Where the ports really are, also when 0 was asked for.</summary>
-    public Uri ProxyAddress => AddressOf(_proxy);
+    public Uri ProxyAddress => ProxyAddresses[0];
+
+    /// <summary>All of them, in the order in which they were asked for; h2c says so.</summary>
+    public IReadOnlyList<Uri> ProxyAddresses => [.. AddressesOf(_proxy).Zip(
+        Node.Options.Proxies, (at, asked) => new UriBuilder(asked) { Port = at.Port }.Uri)];
 
     public Uri AdminAddress => AddressOf(_admin);
 
@@ -54,7 +58,9 @@ public sealed class TollgateServer : IAsyncDisposable
         {
             node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
             RequireUpstreams(node);
-            proxy = BuildProxy(node, logs);
+            var certificates = options.Proxies.Any(p => p.Scheme == Uri.UriSchemeHttps)
+                ? Certificates.Open(options.Tls, node.Clocks.Machine, factory.CreateLogger("Tollgate.Front")) : null;
+            proxy = BuildProxy(node, logs, certificates);
             admin = BuildAdmin(node, logs);
             await ListenAsync(proxy, "--proxy", options.Proxy);
             await ListenAsync(admin, "--admin", options.Admin);
@@ -93,9 +99,12 @@ public sealed class TollgateServer : IAsyncDisposable
     private static void Check(TollgateOptions options)
     {
         CheckAdmin(options);
-        RequireFree("--proxy", options.Proxy);
-        if (options.Proxy.Port != 0 && options.Proxy.Port == options.Admin.Port)
-            throw new StartupException($"--proxy and --admin both ask for port {options.Proxy.Port}.");
+        if (options.Tls.Count == 0 && options.Proxies.Any(p => p.Scheme == Uri.UriSchemeHttps))
+            throw new StartupException("--proxy with https must name a certificate: --tls cert.pem.");
+        foreach (var proxy in options.Proxies) Listener.RequireFree("--proxy", proxy);
+        var ports = options.Proxies.Append(options.Admin).Select(a => a.Port).Where(p => p != 0).ToArray();
+        if (ports.GroupBy(p => p).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new StartupException($"Two of --proxy and --admin both ask for port {twice.Key}.");
     }
 
     internal static void CheckAdmin(TollgateOptions options)
@@ -103,7 +112,7 @@ public sealed class TollgateServer : IAsyncDisposable
         if (options.AdminToken is null && !AdminGuard.IsLoopback(options.Admin.Host))
             throw new StartupException($"--admin {options.Admin} is not on loopback: set TOLLGATE_ADMIN_TOKEN, or " +
                 "listen on 127.0.0.1.");
-        RequireFree("--admin", options.Admin);
+        Listener.RequireFree("--admin", options.Admin);
     }
 
     /// <summary>There is no application around a server that could serve them.</summary>
@@ -115,29 +124,18 @@ public sealed class TollgateServer : IAsyncDisposable
                 "application that embeds Tollgate (docs/dotnet.md); here it must be a URL, as http://127.0.0.1:5000.");
     }
 
-    /// <summary>A port in use is said before the file is applied or the journal opened.</summary>
-    private static void RequireFree(string option, Uri address)
+    private static WebApplication BuildProxy(
+        TollgateNode node, Action<ILoggingBuilder> logs, Certificates? certificates)
     {
-        if (address.Port == 0) return;
-        try
-        {
-            using var listener = new TcpListener(BindAddress(address), address.Port);
-            listener.Start();
-        }
-        catch (SocketException e)
-        {
-            throw new StartupException($"{option} {address.GetLeftPart(UriPartial.Authority)} cannot be listened on: " +
-                $"{e.Message}. Stop what uses it, or choose another with {option} http://127.0.0.1:PORT.", e);
-        }
-    }
-
-    private static WebApplication BuildProxy(TollgateNode node, Action<ILoggingBuilder> logs)
-    {
-        var builder = NewBuilder(node.Options, node.Options.Proxy, logs, limits =>
+        var builder = NewBuilder(node.Options, logs, kestrel =>
         {
             // bodies are streamed, never held
-            limits.MaxRequestBodySize = null;
-            limits.MaxRequestLineSize = 8 * 1024;
+            kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.MaxRequestLineSize = 8 * 1024;
+
+            // a caller who dribbles its headers holds a connection for this long and no longer
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+            foreach (var address in node.Options.Proxies) Listener.Listen(kestrel, address, certificates);
         });
         builder.Services.AddHttpForwarder();
         builder.Services.AddSingleton(services => new GateHandler(node.Table, node.Keys, node.Journal,
@@ -149,8 +147,11 @@ public sealed class TollgateServer : IAsyncDisposable
 
     internal static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)
     {
-        var builder = NewBuilder(
-            node.Options, node.Options.Admin, logs, limits => limits.MaxRequestBodySize = 4 << 20);
+        var builder = NewBuilder(node.Options, logs, kestrel =>
+        {
+            kestrel.Limits.MaxRequestBodySize = 4 << 20;
+            Listener.Listen(kestrel, node.Options.Admin, null);
+        });
         builder.Services.AddRoutingCore();
         AdminSetup.AddServices(builder.Services, node);
         var app = builder.Build();
@@ -163,7 +164,7 @@ public sealed class TollgateServer : IAsyncDisposable
     }
 
     private static WebApplicationBuilder NewBuilder(
-        TollgateOptions options, Uri address, Action<ILoggingBuilder> logs, Action<KestrelServerLimits> limits)
+        TollgateOptions options, Action<ILoggingBuilder> logs, Action<KestrelServerOptions> configure)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -173,8 +174,7 @@ public sealed class TollgateServer : IAsyncDisposable
             // headers are bytes to a proxy: what came in goes out
             kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
-            limits(kestrel.Limits);
-            kestrel.Listen(BindAddress(address), address.Port);
+            configure(kestrel);
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
         builder.Services.AddLogging(logging =>
@@ -186,11 +186,6 @@ public sealed class TollgateServer : IAsyncDisposable
         });
         return builder;
     }
-
-    private static IPAddress BindAddress(Uri address) =>
-        string.Equals(address.Host, "localhost", StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback
-        : IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) ? ip
-        : throw new StartupException($"{address} must name an IP address or localhost to listen on.");
 
     internal static async Task ListenAsync(WebApplication app, string option, Uri address)
     {
@@ -205,6 +200,8 @@ public sealed class TollgateServer : IAsyncDisposable
         }
     }
 
-    internal static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>()
-        .Features.Get<IServerAddressesFeature>()!.Addresses.First());
+    internal static Uri AddressOf(WebApplication app) => AddressesOf(app).First();
+
+    private static IEnumerable<Uri> AddressesOf(WebApplication app) => app.Services.GetRequiredService<IServer>()
+        .Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a));
 }

@@ -34,6 +34,9 @@ internal sealed class TestServer : IAsyncDisposable
 
     public Uri Proxy => _server.ProxyAddress;
 
+    /// <summary>All addresses for callers, in the order in which they were asked for.</summary>
+    public IReadOnlyList<Uri> Proxies => _server.ProxyAddresses;
+
     /// <param name="yaml">The configuration file; <c>UPSTREAM</c> in it is the upstream's address.</param>
     /// <param name="upstream">What the APIs of the file lead to.</param>
     /// <param name="folder">Given: kept at the end, for a second start.</param>
