@@ -132,7 +132,6 @@ public sealed class Publication
                     Methods = space < 0 ? null : [o.Value[..space]],
                     Template = template,
                     Weight = document.Units?.GetValueOrDefault(o.Key)?.Weight ?? 1,
-                    Reserve = document.Units?.GetValueOrDefault(o.Key)?.Reserve,
                 };
             }).ToArray(),
         };
@@ -154,9 +153,7 @@ public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, st
 
 /// <summary>What a call of an operation counts for.</summary>
 /// <param name="Weight">Units of <c>calls</c>, 0 to <see cref="Most"/>, unless the upstream says another number.</param>
-/// <param name="Reserve">The most that a call may cost where that is known only afterwards, in units of <c>calls</c>;
-/// what a balance must cover before the call. Null: its weight.</param>
-public sealed record OperationUnits(long Weight, long? Reserve)
+public sealed record OperationUnits(long Weight)
 {
     public const long Most = 1_000_000_000;
 }

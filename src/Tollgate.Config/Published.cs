@@ -81,9 +81,6 @@ public sealed record PublishedOperation
     /// <summary>Units of <c>calls</c> that a call counts for unless the upstream says another number.</summary>
     public long Weight { get; init; } = 1;
 
-    /// <summary>The most units of <c>calls</c> that a call may cost; null: its weight.</summary>
-    public long? Reserve { get; init; }
-
     /// <summary>What is taken off the front of the path before it is forwarded; empty for nothing.</summary>
     public string StripPrefix { get; init; } = "";
 }

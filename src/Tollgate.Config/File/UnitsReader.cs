@@ -11,9 +11,7 @@ internal sealed class UnitsReader(Findings findings)
     /// <summary>The units of an operation; null when it counts as one.</summary>
     public OperationUnits? Read(MapReader fields)
     {
-        var weight = ReadUnits(fields.Take("weight"), "5");
-        var reserve = ReadUnits(fields.Take("reserve"), "1000");
-        return weight is null && reserve is null ? null : new OperationUnits(weight ?? 1, reserve);
+        return ReadUnits(fields.Take("weight"), "5") is { } weight ? new OperationUnits(weight) : null;
     }
 
     /// <summary>One name of a header or a list of them; null when it is left out.</summary>
