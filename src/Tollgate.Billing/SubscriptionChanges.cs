@@ -223,7 +223,8 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
             // nothing is written: a preview, or a change that was refused half way
         }
 
-        if (answer!.Ok && !preview) await billing.BillAsync(id, Micros.Now(clock));
+        if (answer!.Ok && !preview)
+            await OneWrite.AfterwardsAsync(("billing", id), () => billing.BillAsync(id, Micros.Now(clock)));
         return answer;
     }
 

@@ -15,6 +15,8 @@ public sealed class ApiKeys
     /// <summary>What a key may have at most, in characters; longer values are unknown without being hashed.</summary>
     public const int MaxLength = 512;
 
+    private const string AdminPrefix = "tg_admin_";
+
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private readonly byte[] _installKey;
 
@@ -69,10 +71,22 @@ public sealed class ApiKeys
 
     /// <summary>A new key: <c>tg_live_</c>, 32 random characters of base 62 (190 bits), and a checksum of six by
     /// which scanners tell a real key from a look-alike without asking us.</summary>
-    public static string Generate(bool test = false)
+    public static string Generate(bool test = false) => Written(test ? "tg_test_" : "tg_live_");
+
+    /// <summary>A new token of the admin port, in the form of a key: <c>tg_admin_…</c>.</summary>
+    public static string GenerateAdminToken() => Written(AdminPrefix);
+
+    /// <summary>Whether a text is meant as a token that <see cref="GenerateAdminToken"/> made.</summary>
+    public static bool IsAdminToken(string text) => text.StartsWith(AdminPrefix, StringComparison.Ordinal);
+
+    /// <summary>A secret of this installation for one purpose, from which neither the install key nor that of another
+    /// purpose can be found (HKDF, RFC 5869).</summary>
+    public byte[] Derive(string purpose, string salt = "") => HKDF.DeriveKey(
+        HashAlgorithmName.SHA256, _installKey, 32, Encoding.UTF8.GetBytes(salt), Encoding.UTF8.GetBytes(purpose));
+
+    private static string Written(string prefix)
     {
-        var random = RandomNumberGenerator.GetString(Alphabet, 32);
-        var body = (test ? "tg_test_" : "tg_live_") + random;
+        var body = prefix + RandomNumberGenerator.GetString(Alphabet, 32);
         return body + "_" + Checksum(body);
     }
 

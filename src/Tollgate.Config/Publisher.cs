@@ -10,22 +10,26 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1, 1);
 
-    /// <summary>Swapped whole; read it once per decision.</summary>
-    public Published Current { get; private set; } = Published.Nothing;
+    private volatile Published _current = Published.Nothing;
+
+    /// <summary>Swapped whole; read it once per decision. Inside of <see cref="OneWrite"/> it is what will be published
+    /// by its commit.</summary>
+    public Published Current => OneWrite.Current?.Proposed<Published>(this) ?? _current;
 
     /// <summary>Reads what is stored, gives new operations their keys, swaps, and tells the listeners.</summary>
     public async Task RepublishAsync()
     {
+        if (OneWrite.Current is { } one)
+        {
+            one.Propose(this, await ReadAsync());
+            await OneWrite.AfterwardsAsync(this, RepublishAsync);
+            return;
+        }
+
         await _turn.WaitAsync();
         try
         {
-            Current = await database.WriteAsync(async db =>
-            {
-                var publication = new Publication(await ConfigStore.AllAsync(db));
-                var keys = await ConfigStore.OperationKeysAsync(db, publication.Operations);
-                var meters = await MeterKeys.GiveAsync(db, publication.Meters);
-                return publication.Publish(keys, meters, await ConfigStore.LatestVersionsAsync(db));
-            });
+            _current = await ReadAsync();
             await feed.AnnounceAsync(new Change.Publication());
         }
         finally
@@ -33,6 +37,14 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
             _turn.Release();
         }
     }
+
+    private Task<Published> ReadAsync() => database.WriteAsync(async db =>
+    {
+        var publication = new Publication(await ConfigStore.AllAsync(db));
+        var keys = await ConfigStore.OperationKeysAsync(db, publication.Operations);
+        var meters = await MeterKeys.GiveAsync(db, publication.Meters);
+        return publication.Publish(keys, meters, await ConfigStore.LatestVersionsAsync(db));
+    });
 
     public void Dispose() => _turn.Dispose();
 }

@@ -117,6 +117,7 @@ public sealed class UsageDrain : IDisposable
     /// it ends.</summary>
     public async Task CatchUpAsync()
     {
+        OneWrite.RefuseInside("draining");
         await _turn.WaitAsync();
         try
         {

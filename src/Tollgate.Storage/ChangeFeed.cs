@@ -42,7 +42,10 @@ public sealed class ChangeFeed(TimeProvider? machine = null)
     /// <summary>Called at start-up; listeners live as long as the process.</summary>
     public void Listen(Func<Change, Task> listener) => _listeners = [.. _listeners, listener];
 
-    public async Task AnnounceAsync(Change change)
+    /// <summary>Tells all listeners; inside of <see cref="OneWrite"/> once that is committed.</summary>
+    public Task AnnounceAsync(Change change) => OneWrite.AfterwardsAsync(change, () => TellAsync(change));
+
+    private async Task TellAsync(Change change)
     {
         foreach (var listener in _listeners) await listener(change);
     }

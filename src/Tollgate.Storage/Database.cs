@@ -62,6 +62,7 @@ public sealed class Database : IAsyncDisposable
     /// </summary>
     public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancel = default)
     {
+        if (OneWrite.Current is { IsOpen: true } one) return await one.ReadAsync(read);
         await using var connection = await _engine.OpenAsync(cancel);
         // commands on the connection are part of it by themselves
         await using var snapshot = await _engine.SnapshotAsync(connection, cancel);
@@ -83,6 +84,11 @@ public sealed class Database : IAsyncDisposable
     /// <summary>As above, but takes turns only with the writers that name the same turn (on PostgreSQL; the embedded
     /// store has one writer). For work whose rows nobody else compares before writing.</summary>
     public Task<T> WriteAsync<T>(Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel = default) =>
+        OneWrite.Current is { } one
+            ? one.WriteAsync(this, write, cancel)
+            : WriteAloneAsync(turn, write, cancel);
+
+    internal Task<T> WriteAloneAsync<T>(Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel) =>
         _engine.WriteAsync(turn, write, cancel);
 
     /// <summary>Marks where the store is now, to hear what other nodes change from here on; null on a store of our own.

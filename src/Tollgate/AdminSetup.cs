@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Prometheus;
 using Tollgate.Billing;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 using Tollgate.Web.Kong;
 using Tollgate.Web.V1;
 
@@ -32,22 +33,27 @@ internal static class AdminSetup
         .AddSingleton(new SubscriptionChanges(node.Database, node.Clocks.Business, node.Billing))
         .AddSingleton<SubscriptionViews>()
         .AddSingleton<SubscriptionChangeAnswers>()
+        .AddSingleton(node.AdminTokens)
+        .AddSingleton(node.Audit)
+        .AddSingleton<IdempotentAnswers>()
+        .AddSingleton<Representation>()
+        .AddSingleton<AdminChanges>()
         .AddSingleton(new KeyMaking(node.Keys, node.Feed))
         .AddSingleton(new PlanPublishing(
             node.Publisher, node.Feed, node.Subscriptions, node.Currency, node.Clocks.Business));
 
     public static void Map(WebApplication app, TollgateNode node)
     {
-        app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapGet("/healthz", () => Results.Text("ok")).Needs(AdminScope.Anyone);
         app.MapGet("/readyz", () => node.Journal.Trouble is { } trouble
             ? Results.Text(trouble, statusCode: StatusCodes.Status503ServiceUnavailable)
-            : Results.Text("ready"));
-        app.MapMetrics("/metrics", node.Registry);
+            : Results.Text("ready")).Needs(AdminScope.Anyone);
+        app.MapMetrics("/metrics", node.Registry).Needs(AdminScope.Read);
         V1Api.Map(app);
-        LedgerApi.Map(app, node.BackupAsync, node.ReplayAsync);
+        LedgerApi.Map(app.For(AdminScope.Admin), node.BackupAsync, node.ReplayAsync);
         if (node.Clocks.Business is TestClock clock) V1Api.MapTestClock(app, clock, node.WorkAsync);
-        KongApi.Map(app);
+        KongApi.Map(app.For(AdminScope.Config));
         // every path, also one with a dot, which MapFallback leaves out
-        app.Map("/{**rest}", KongApi.NotFoundAsync).WithOrder(int.MaxValue);
+        app.Map("/{**rest}", KongApi.NotFoundAsync).WithOrder(int.MaxValue).Needs(AdminScope.Read);
     }
 }

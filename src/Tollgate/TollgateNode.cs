@@ -3,6 +3,7 @@ using Prometheus;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.Admin;
 using Tollgate.Config.File;
 using Tollgate.Gateway;
 using Tollgate.Metering;
@@ -49,6 +50,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Intake = new EventIntake(Journal, Database, clocks.Business, new EventOptions());
         Config = new ConfigStore(Database, clocks.Business);
         Consumers = new ConsumerStore(Database, clocks.Business);
+        AdminTokens = new AdminTokenStore(Database, Keys, clocks.Business);
+        Audit = new AuditLog(Database, clocks.Business);
         Customers = new CustomerStore(Database, clocks.Business);
         Subscriptions = new SubscriptionStore(Database, clocks.Business);
         Billing = new BillingRun(Database, row => row.ToPlanVersion(), Drain.CatchUpAsync,
@@ -85,6 +88,10 @@ public sealed partial class TollgateNode : IAsyncDisposable
     public ConfigStore Config { get; }
 
     public ConsumerStore Consumers { get; }
+
+    public AdminTokenStore AdminTokens { get; }
+
+    public AuditLog Audit { get; }
 
     public CustomerStore Customers { get; }
 

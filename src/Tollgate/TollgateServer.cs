@@ -4,6 +4,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -11,6 +13,7 @@ using Microsoft.Extensions.Logging;
 using Tollgate.Front;
 using Tollgate.Gateway;
 using Tollgate.Web;
+using Tollgate.Web.Admin;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate;
@@ -42,6 +45,9 @@ public sealed class TollgateServer : IAsyncDisposable
         Node.Options.Proxies, (at, asked) => new UriBuilder(asked) { Port = at.Port }.Uri)];
 
     public Uri AdminAddress => AddressOf(_admin);
+
+    /// <summary>What the admin port serves.</summary>
+    public IReadOnlyList<Endpoint> AdminRoutes => _admin.Services.GetRequiredService<EndpointDataSource>().Endpoints;
 
     /// <summary>Checks that the ports are free, opens the node, then listens: first for callers, then for probes.
     /// </summary>
@@ -155,10 +161,12 @@ public sealed class TollgateServer : IAsyncDisposable
         builder.Services.AddRoutingCore();
         AdminSetup.AddServices(builder.Services, node);
         var app = builder.Build();
-        var guard = new AdminGuard(node.Options.AdminToken);
+        var guard = new AdminGuard(node.Options.AdminToken, node.AdminTokens);
+        var changes = app.Services.GetRequiredService<AdminChanges>();
         var faults = new AdminFaults(app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Tollgate.Admin"));
         app.Use((context, next) => faults.InvokeAsync(context, next));
         app.Use((context, next) => guard.InvokeAsync(context, next));
+        app.Use((context, next) => changes.InvokeAsync(context, next));
         AdminSetup.Map(app, node);
         return app;
     }

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Catalog;
 using Tollgate.Metering;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -29,7 +30,7 @@ public static class LedgerApi
             {
                 return Answers.Conflict("backup_failed", $"The backup is not whole: {e.Message}", "folder");
             }
-        });
+        }).InOwnTransactions();
         routes.MapPost("/v1/replay", async (HttpRequest request) =>
         {
             var fields = await Fields.ReadAsync(request);
@@ -44,6 +45,6 @@ public static class LedgerApi
                 done.Value.Written,
                 from = done.Value.From == 0 ? null : Micros.ToText(done.Value.From),
             });
-        });
+        }).InOwnTransactions();
     }
 }

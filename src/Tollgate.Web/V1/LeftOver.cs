@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Template;
 using Tollgate.Catalog;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -18,7 +19,8 @@ internal static class LeftOver
             .Select(e => (Path: e.RoutePattern, e.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods))
             .Where(e => e.HttpMethods is not null && e.Path.RawText!.StartsWith("/v1/", StringComparison.Ordinal))
             .Select(e => (new TemplateMatcher(new RouteTemplate(e.Path), []), e.HttpMethods!)).ToArray());
-        routes.Map("/v1/{**rest}", context => AnswerAsync(context, known.Value)).WithOrder(1);
+        routes.Map("/v1/{**rest}", context => AnswerAsync(context, known.Value)).WithOrder(1)
+            .Needs(AdminScope.Read);
     }
 
     private static Task AnswerAsync(

@@ -5,6 +5,7 @@ using NodaTime;
 using NodaTime.Text;
 using Tollgate.Catalog;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -25,8 +26,8 @@ internal static class TestClockApi
         // a move and its work are one step: whoever is answered finds both done
         var turn = new SemaphoreSlim(1, 1);
         routes.MapGet("/v1/test_clock", () => View(clock));
-        routes.MapPut("/v1/test_clock", Set);
-        routes.MapPost("/v1/test_clock", Set);
+        routes.MapPut("/v1/test_clock", Set).InOwnTransactions();
+        routes.MapPost("/v1/test_clock", Set).InOwnTransactions();
         routes.MapPost("/v1/test_clock/advance", async (HttpRequest request) =>
         {
             var fields = await Fields.ReadAsync(request);
@@ -35,7 +36,7 @@ internal static class TestClockApi
             if (by is not null && period is null)
                 fields.Add("bad_value", "must be an ISO 8601 duration above zero such as P1M, P10D or PT90S", "by");
             return fields.Faults() ?? await MoveAsync(() => Plus(clock.GetUtcNow(), period!), "by");
-        });
+        }).InOwnTransactions();
 
         async Task<IResult> Set(HttpRequest request)
         {

@@ -1,25 +1,33 @@
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
 /// <summary>Our own admin API, one file for each resource.</summary>
 public static class V1Api
 {
+    /// <summary>A resource is mapped for the scope that its changes ask for; reading asks for <c>read</c>. A route can
+    /// say otherwise with <c>.Needs(…)</c>; one that says nothing is for <c>admin</c> alone.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        CatalogueApi.Map(routes);
-        CustomersApi.Map(routes);
-        ConsumersApi.Map(routes);
-        SubscriptionsApi.Map(routes);
-        SubscriptionChangesApi.Map(routes);
-        AddOnsApi.Map(routes);
-        PlanVersionsApi.Map(routes);
-        PricePreviewApi.Map(routes);
-        UsageApi.Map(routes);
-        EventsApi.Map(routes);
-        InvoicesApi.Map(routes);
-        CallsApi.Map(routes);
+        var config = routes.For(AdminScope.Config);
+        var billing = routes.For(AdminScope.Billing);
+        CatalogueApi.Map(config);
+        ConsumersApi.Map(config);
+        PlanVersionsApi.Map(config);
+        PricePreviewApi.Map(routes.For(AdminScope.Read));
+        CustomersApi.Map(billing);
+        SubscriptionsApi.Map(billing);
+        SubscriptionChangesApi.Map(billing);
+        AddOnsApi.Map(billing);
+        InvoicesApi.Map(billing);
+        UsageApi.Map(billing);
+        EventsApi.Map(billing);
+        CallsApi.Map(billing);
+        var admin = routes.For(AdminScope.Admin, AdminScope.Admin);
+        AdminTokensApi.Map(admin);
+        AuditLogApi.Map(admin);
         LeftOver.Map(routes);
     }
 
@@ -27,5 +35,5 @@ public static class V1Api
     /// <param name="clock">Business time.</param>
     /// <param name="background">What a move of the clock waits for.</param>
     public static void MapTestClock(IEndpointRouteBuilder routes, TestClock clock, Func<Task> background) =>
-        TestClockApi.Map(routes, clock, background);
+        TestClockApi.Map(routes.For(AdminScope.Admin), clock, background);
 }

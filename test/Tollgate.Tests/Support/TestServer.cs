@@ -32,6 +32,8 @@ internal sealed class TestServer : IAsyncDisposable
 
     public TollgateNode Node => _server.Node;
 
+    public IReadOnlyList<Microsoft.AspNetCore.Http.Endpoint> AdminRoutes => _server.AdminRoutes;
+
     public Uri Proxy => _server.ProxyAddress;
 
     /// <summary>All addresses for callers, in the order in which they were asked for.</summary>

@@ -1,0 +1,98 @@
+using System.Net;
+using System.Net.Http.Json;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Tests.Support;
+using Tollgate.Web.Admin;
+
+namespace Tollgate.Tests.Web.Admin;
+
+/// <summary>What a token of the admin port may do.</summary>
+public sealed class AdminScopeTests
+{
+    [Fact]
+    public async Task Every_route_says_which_scope_it_needs()
+    {
+        await using var server = await TestServer.StartAsync();
+        var routes = server.AdminRoutes.OfType<RouteEndpoint>().ToArray();
+        Assert.True(routes.Length > 60, $"{routes.Length} routes");
+        var silent = routes.Where(r => r.Metadata.GetMetadata<ScopeRule>() is null).Select(r => r.DisplayName).Distinct();
+        Assert.Empty(silent);
+        var open = routes.Where(r => r.Metadata.GetMetadata<ScopeRule>()?.Reads == AdminScope.Anyone)
+            .Select(r => r.RoutePattern.RawText).Order();
+        Assert.Equal(["/healthz", "/readyz"], open);
+    }
+
+    [Theory]
+    [InlineData("read", "GET", "/v1/customers", 200)]
+    [InlineData("read", "GET", "/services", 200)]
+    [InlineData("read", "GET", "/metrics", 200)]
+    [InlineData("read", "POST", "/v1/customers", 403)]
+    [InlineData("read", "POST", "/consumers", 403)]
+    [InlineData("read", "GET", "/v1/audit_log", 403)]
+    [InlineData("read", "GET", "/v1/admin_tokens", 403)]
+    [InlineData("config", "GET", "/v1/customers", 200)]
+    [InlineData("config", "POST", "/v1/consumers", 400)]
+    [InlineData("config", "POST", "/v1/customers", 403)]
+    [InlineData("config", "POST", "/v1/test_clock/advance", 403)]
+    [InlineData("billing", "POST", "/v1/customers", 400)]
+    [InlineData("billing", "POST", "/v1/consumers", 403)]
+    [InlineData("billing", "DELETE", "/services/x", 403)]
+    [InlineData("admin", "POST", "/v1/customers", 400)]
+    [InlineData("admin", "GET", "/v1/audit_log", 200)]
+    [InlineData("admin", "POST", "/v1/admin_tokens", 400)]
+    public async Task A_token_may_what_its_scope_says(string scope, string method, string path, int status)
+    {
+        await using var server = await TestServer.StartAsync();
+        var token = await TokenAsync(server, "robot", scope);
+        Assert.Equal(status, (int)await StatusAsync(server, token, method, path));
+    }
+
+    [Fact]
+    public async Task A_token_ends_when_it_is_revoked_or_expires_also_where_none_is_asked_for()
+    {
+        await using var server = await TestServer.StartAsync();
+        var revoked = await TokenAsync(server, "revoked", "read");
+        var made = await server.PostAsync("/v1/admin_tokens",
+            new { name = "short", scopes = new[] { "read" }, expires_at = "2026-01-10T13:00:00Z" });
+        var expiring = made.GetProperty("token").GetString()!;
+        Assert.StartsWith("tg_admin_", expiring, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(server, revoked, "GET", "/v1/plans"));
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(server, expiring, "GET", "/v1/plans"));
+        using (await server.Admin.DeleteAsync("/v1/admin_tokens/revoked"))
+            Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(server, revoked, "GET", "/v1/plans"));
+        await server.AdvanceAsync("PT1H");
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(server, expiring, "GET", "/v1/plans"));
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(server, expiring[..^1] + "!", "GET", "/v1/plans"));
+        var list = (await server.GetAsync("/v1/admin_tokens")).ToString();
+        Assert.DoesNotContain(expiring, list, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_cannot_take_the_name_of_somebody_else()
+    {
+        await using var server = await TestServer.StartAsync();
+        await TokenAsync(server, "ci", "read");
+        await server.Admin.DeleteAsync("/v1/admin_tokens/ci");
+        Assert.Equal(HttpStatusCode.Conflict, (await PostAsync("ci", "read")).StatusCode);
+        foreach (var name in (string[])["root", "loopback", "file"])
+            Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(name, "read")).StatusCode);
+        foreach (var scope in (string[])["anyone", "Read", "", "write", "0"])
+            Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync("x", scope)).StatusCode);
+
+        Task<HttpResponseMessage> PostAsync(string name, string scope) =>
+            server.Admin.PostAsJsonAsync("/v1/admin_tokens", new { name, scopes = new[] { scope } });
+    }
+
+    private static async Task<string> TokenAsync(TestServer server, string name, string scope) =>
+        (await server.PostAsync("/v1/admin_tokens", new { name, scopes = new[] { scope } }))
+        .GetProperty("token").GetString()!;
+
+    private static async Task<HttpStatusCode> StatusAsync(TestServer server, string token, string method, string path)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + token);
+        if (method == "POST") request.Content = JsonContent.Create(new { });
+        using var answer = await server.Admin.SendAsync(request);
+        return answer.StatusCode;
+    }
+}
