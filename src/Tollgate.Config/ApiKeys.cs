@@ -15,7 +15,8 @@ public sealed class ApiKeys
     /// <summary>What a key may have at most, in characters; longer values are unknown without being hashed.</summary>
     public const int MaxLength = 512;
 
-    private const string AdminPrefix = "tg_admin_";
+    private const string LivePrefix = "tg_live_", TestPrefix = "tg_test_", AdminPrefix = "tg_admin_";
+    private const int BodyLength = 40, ChecksumLength = 6;
 
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private readonly byte[] _installKey;
@@ -52,10 +53,11 @@ public sealed class ApiKeys
     }
 
     /// <summary>Hashes a key as a caller sent it. Allocates nothing.</summary>
-    /// <returns>False when the text is empty, longer than <see cref="MaxLength"/> or not ASCII.</returns>
+    /// <returns>False when the text is empty, longer than <see cref="MaxLength"/> or not ASCII, or says that it is ours
+    /// and has not our form and checksum: that needs no look into a table.</returns>
     public bool TryHash(ReadOnlySpan<char> key, Span<byte> hash)
     {
-        if (key.IsEmpty || key.Length > MaxLength || !Ascii.IsValid(key)) return false;
+        if (key.IsEmpty || key.Length > MaxLength || !Ascii.IsValid(key) || IsMalformed(key)) return false;
         Span<byte> bytes = stackalloc byte[MaxLength];
         var length = Encoding.ASCII.GetBytes(key, bytes);
         HMACSHA256.HashData(_installKey, bytes[..length], hash);
@@ -71,7 +73,7 @@ public sealed class ApiKeys
 
     /// <summary>A new key: <c>tg_live_</c>, 32 random characters of base 62 (190 bits), and a checksum of six by
     /// which scanners tell a real key from a look-alike without asking us.</summary>
-    public static string Generate(bool test = false) => Written(test ? "tg_test_" : "tg_live_");
+    public static string Generate(bool test = false) => Written(test ? TestPrefix : LivePrefix);
 
     /// <summary>A new token of the admin port, in the form of a key: <c>tg_admin_…</c>.</summary>
     public static string GenerateAdminToken() => Written(AdminPrefix);
@@ -87,32 +89,40 @@ public sealed class ApiKeys
     private static string Written(string prefix)
     {
         var body = prefix + RandomNumberGenerator.GetString(Alphabet, 32);
-        return body + "_" + Checksum(body);
+        Span<char> checksum = stackalloc char[ChecksumLength];
+        Checksum(body, checksum);
+        return $"{body}_{checksum}";
     }
 
     /// <summary>Whether a text has the form and checksum of a key that <see cref="Generate"/> made.</summary>
-    public static bool IsWellFormed(string key) =>
-        key.Length == 47 && (key.StartsWith("tg_live_", StringComparison.Ordinal)
-            || key.StartsWith("tg_test_", StringComparison.Ordinal))
-        && key[40] == '_' && key[41..] == Checksum(key[..40]);
+    public static bool IsWellFormed(ReadOnlySpan<char> key) => IsOurs(key) && !IsMalformed(key);
+
+    /// <summary>Whether a text says that it is a key of ours, and is none: mistyped, cut off or made up.</summary>
+    public static bool IsMalformed(ReadOnlySpan<char> key)
+    {
+        if (!IsOurs(key)) return false;
+        if (key.Length != BodyLength + 1 + ChecksumLength || key[BodyLength] != '_') return true;
+        Span<char> checksum = stackalloc char[ChecksumLength];
+        Checksum(key[..BodyLength], checksum);
+        return !key[(BodyLength + 1)..].SequenceEqual(checksum);
+    }
+
+    private static bool IsOurs(ReadOnlySpan<char> key) => key.StartsWith(LivePrefix) || key.StartsWith(TestPrefix);
 
     /// <summary>What a list may show of a key: its first eight characters when it is ours, and its last four.</summary>
     public static string HintOf(string key) => key.Length < 12
         ? "…"
         : (key.StartsWith("tg_", StringComparison.Ordinal) ? key[..8] : "") + "…" + key[^4..];
 
-    private static string Checksum(string body)
+    private static void Checksum(ReadOnlySpan<char> body, Span<char> text)
     {
         var crc = 0xFFFF_FFFFu;
         foreach (var c in body) crc = BitOperations.Crc32C(crc, (byte)c);
         crc = ~crc;
-        Span<char> text = stackalloc char[6];
         for (var i = text.Length - 1; i >= 0; i--)
         {
             text[i] = Alphabet[(int)(crc % 62)];
             crc /= 62;
         }
-
-        return new string(text);
     }
 }

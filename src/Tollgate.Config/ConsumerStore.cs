@@ -111,6 +111,16 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
             $"select {CredentialColumns} from credentials where consumer_key = @consumerKey order by key",
             new { consumerKey })).AsList();
 
+    public static Task<CredentialRow?> FindCredentialAsync(DbConnection db, long consumerKey, string credentialId) =>
+        db.QueryFirstOrDefaultAsync<CredentialRow?>(
+            $"select {CredentialColumns} from credentials where consumer_key = @consumerKey and id = @id",
+            new { consumerKey, id = Id<Credential>.TryParse(credentialId, out var id) ? id.ToString() : credentialId });
+
+    /// <summary>Lets a credential end at an instant, unless it ends before.</summary>
+    public static Task EndCredentialAsync(DbConnection db, long key, long endAt) => db.ExecuteAsync(
+        "update credentials set expires_at = @endAt where key = @key and (expires_at is null or expires_at > @endAt)",
+        new { key, endAt });
+
     /// <summary>Revokes a credential; the row stays, so that its caller hears "revoked". False: no such one.</summary>
     public async Task<bool> RevokeAsync(DbConnection db, long consumerKey, string credentialId) =>
         await db.ExecuteAsync(
