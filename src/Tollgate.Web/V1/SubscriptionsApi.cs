@@ -69,7 +69,8 @@ internal static class SubscriptionsApi
                 : Answers.Invalid(started.Problems);
         var row = started.Value;
         await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
-        await billing.BillAsync(row.Id, Micros.Now(publishing.Clock));
+        await OneWrite.AfterwardsAsync(
+            ("billing", row.Id), () => billing.BillAsync(row.Id, Micros.Now(publishing.Clock)));
         return Answers.Created($"/v1/subscriptions/{row.Id}", (await views.FindAsync(row.Id))!);
     }
 
