@@ -81,6 +81,7 @@ public static class Drafting
     {
         var settled = Bills.Settled(terms, bill).Select(s => s.Stretch).ToArray();
         var done = new HashSet<(int, string)>();
+        var consumed = new Dictionary<string, decimal>(StringComparer.Ordinal);
         for (var i = 0; i < settled.Length; i++)
         {
             var metered = settled[i].Metered;
@@ -98,11 +99,28 @@ public static class Drafting
                 var part = Part(settled[i].Terms.StartAt, last.EndAt, bill.Period);
                 // terms that came and went without time or usage enter no tier
                 if (part.IsEmpty && used.All(u => u.Quantity == 0)) continue;
-                foreach (var line in Rating.RateUsage(metered with { Prices = [price] }, used))
+                var (allowance, left) = Left(metered, price, consumed);
+                foreach (var line in Rating.RateUsage(metered with { Prices = [left] }, used))
+                {
+                    consumed[allowance] = consumed.GetValueOrDefault(allowance) + line.Included;
                     yield return new DraftLine(line, line.Amount(metered.Currency), metered.Version, line.Meter,
                         part.IsEmpty ? bill.Period : part);
+                }
             }
         }
+    }
+
+    /// <summary>The price with what is left of its allowance: it is for the period, so a price that changed in it, or a
+    /// second one on the same quota, finds consumed what the usage before had of it.</summary>
+    private static (string Allowance, PriceComponent Left) Left(
+        PlanVersion plan, PriceComponent price, Dictionary<string, decimal> consumed)
+    {
+        var quota = price.Price.IncludedFromQuota ? plan.QuotaOf(price) : null;
+        var (allowance, units) = quota is null
+            ? ("price " + price.Name, price.Price.Included)
+            : ("quota " + quota.Name, quota.Allowance);
+        var left = Math.Max(0, units - consumed.GetValueOrDefault(allowance));
+        return (allowance, price with { Price = price.Price with { Included = left, IncludedFromQuota = false } });
     }
 
     /// <summary>Stretch by stretch, and in each in the order of the plan's prices.</summary>

@@ -32,11 +32,13 @@ public sealed record Stretch(Entitlement Terms, PlanVersion Prices)
     public IEnumerable<Fee> Fees => Phase != Phase.Active ? [] :
         Flat(Prices.Prices, "", Quantity).Concat(AddOns.SelectMany(a => Flat(a.Prices, a.Name + "/", a.Quantity)));
 
-    /// <summary>What usage of it costs: the plan's prices and those of the add-ons, under names of their own.</summary>
-    public PlanVersion Metered => Phase != Phase.Active ? Prices with { Prices = [] } : AddOns.Count == 0 ? Prices
+    /// <summary>What usage of it costs: the plan's prices and those of the add-ons, under names of their own, and the
+    /// allowances as this subscription has them.</summary>
+    public PlanVersion Metered => Phase != Phase.Active ? Prices with { Prices = [] }
         : Prices with
         {
-            Prices = [.. Prices.Prices, .. AddOns.SelectMany(a => a.Prices
+            Quotas = Terms.Overrides.Apply(Prices.Quotas),
+            Prices = AddOns.Count == 0 ? Prices.Prices : [.. Prices.Prices, .. AddOns.SelectMany(a => a.Prices
                 .Where(p => p.Price is not Price.Flat).Select(p => p with { Name = $"{a.Name}/{p.Name}" }))],
         };
 

@@ -148,6 +148,47 @@ public sealed class PricingEdgeTests
             Assert.Contains("28 digits", Assert.Throws<OverflowException>(() => { work(); }).Message);
     }
 
+    [Fact]
+    public void An_event_in_which_the_free_value_ends_is_held_by_its_bounds()
+    {
+        var price = new Price.Percentage(10) { Fixed = 1, FreeAmount = 100, MaximumPerEvent = 3 };
+        // 50 of 150 are charged: 5 + 1, held to 3
+        Assert.Equal(3m, Events(price, [150]).PreciseAmount);
+        Assert.Equal(2m, Events(price, [110]).PreciseAmount);
+        // the first uses the free value up, and the second, of no value, is an event
+        Assert.Equal(1m, Events(price, [100, 0]).PreciseAmount);
+    }
+
+    [Fact]
+    public void A_price_goes_on_although_another_one_of_its_plan_changed()
+    {
+        var stays = new PriceComponent("stays", "calls", null, new Price.Package(10, 1));
+        var old = new PriceComponent("other", "calls", null, new Price.PerUnit(1));
+        UsedStretch[] stretches =
+        [
+            new(new PlanVersion("p", 1, Currency.Usd, [stays, old]), new Proration(10, 30), [new Usage("calls", "a", 5)]),
+            new(new PlanVersion("p", 2, Currency.Usd, [stays, old with { Price = new Price.PerUnit(2) }]),
+                new Proration(20, 30), [new Usage("calls", "a", 5)]),
+        ];
+        Assert.Equal([("stays", 1m), ("other", 5m), ("other", 10m)],
+            PeriodRating.Rate(stretches).Select(l => (l.Rated.PriceName, l.Rated.PreciseAmount)));
+    }
+
+    [Fact]
+    public void A_subtotal_is_after_discounts_and_the_maximum_spend()
+    {
+        var sum = InvoiceSum.Of(new Charges(Currency.Usd,
+        [
+            new ChargeLine("fee", Money.Round(100, Currency.Usd)) { Discounts = [new Discount("tenth", 10, null)] },
+        ]) { MaximumSpend = Money.Round(80, Currency.Usd) });
+        Assert.Equal((LineKind.Fee, "80.00", "10.00"), (sum.Lines[0].Kind, sum.Subtotal.ToString(), sum.Lines[0].Capped.ToString()));
+    }
+
+    [Fact]
+    public void Weights_of_any_length_split_in_their_proportion() => Assert.Equal(["0.75", "0.25"],
+        Money.Round(1, Currency.Usd).Split([30_000_000_000_000_000_000_000_003m, 10_000_000_000_000_000_000_000_001m])
+            .Select(m => m.ToString()));
+
     private static PricePreview Slice(Price price, decimal quantity, decimal? before) =>
         PricePreview.Of(new PreviewQuestion(price, Currency.Usd) { Quantity = quantity, AlreadyBilled = before });
 
