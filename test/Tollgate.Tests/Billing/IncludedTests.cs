@@ -35,7 +35,7 @@ public sealed class IncludedTests
             Assert.True(answer.IsSuccessStatusCode);
         }
 
-        await server.AdvanceAsync("31d");
+        await server.AdvanceAsync("P31D");
         var invoices = (await server.GetAsync("/v1/invoices")).GetProperty("data");
         var line = invoices[0].GetProperty("lines")[0];
         // 3 of 5 are included; one at 2, one at 1, and the second tier's flat amount
