@@ -181,7 +181,7 @@ public sealed class SubscriptionStore(
         var row = await db.QuerySingleAsync<SubscriptionRow>(
             "insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, end_at, " +
             "managed_by, created_at, next_bill_at, waits, interval, alignment, proration) values (@id, @customer, " +
-            "@PlanId, @Priority, @anchor, @Id, @start, @EndAt, @by, @now, @start, 0, @interval, @alignment, @proration) " +
+            "@PlanId, @Priority, @anchor, @zone, @start, @EndAt, @by, @now, @start, 0, @interval, @alignment, @proration) " +
             $"returning {Columns}",
             new
             {
@@ -190,7 +190,7 @@ public sealed class SubscriptionStore(
                 offer.Value.PlanId,
                 wanted.Priority,
                 anchor = LocalDatePattern.Iso.Format(anchor),
-                zone.Id,
+                zone = zone.Id,
                 start,
                 wanted.EndAt,
                 by = ConfigStore.NameOf(wanted.By),

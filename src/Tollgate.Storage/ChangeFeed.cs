@@ -33,9 +33,6 @@ public sealed class ChangeFeed(TimeProvider? machine = null)
         ? _machine.GetElapsedTime(heard)
         : TimeSpan.Zero;
 
-    /// <summary>True after a silence of <c>stale_for</c>: what other nodes changed since may be missing here.</summary>
-    public volatile bool IsStale;
-
     /// <summary>All that other nodes have changed until now is taken over.</summary>
     public void Heard() => Volatile.Write(ref _heard, _machine.GetTimestamp());
 

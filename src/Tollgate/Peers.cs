@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Prometheus;
 using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Storage;
@@ -17,6 +18,8 @@ internal sealed class Peers(TollgateNode node, ILogger log)
     private const long MarginMicros = Micros.PerSecond;
 
     private readonly JournalRegistry _registry = new(node.Database, node.Clocks);
+    private readonly Gauge _silence = Metrics.WithCustomRegistry(node.Registry).CreateGauge("tollgate_feed_silence_seconds",
+        "Since the changes of other nodes were last heard; 0 on a store of one node.");
     private PostgresChanges? _changes;
     private string? _slowest;
 
@@ -62,7 +65,8 @@ internal sealed class Peers(TollgateNode node, ILogger log)
     public async Task BeatAsync()
     {
         if (_changes is null) return;
-        node.Feed.IsStale = node.Feed.Silence > node.Options.StaleFor;
+        // first, since what follows throws while the store is away
+        _silence.Set(node.Feed.Silence.TotalSeconds);
         var before = Micros.Now(node.Clocks.Business) - MarginMicros;
         await node.Drain.CatchUpAsync();
         await _registry.BeatAsync(node.Journal.Id, before);

@@ -40,7 +40,6 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _log = log;
         (Database, Journal, Keys) = opened;
         Feed = new ChangeFeed(clocks.Machine);
-        _peers = new Peers(this, log);
         Publisher = new Publisher(Database, Feed);
         Table = new GateTable(Database, Publisher);
         Drain = new UsageDrain(Journal, Database, clocks, EntitlementStore.OfCustomerAsync);
@@ -57,6 +56,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Billing = new BillingRun(Database, row => row.ToPlanVersion(), Drain.CatchUpAsync,
             new BillingOptions { CollectionWindow = options.CollectionWindow });
         Registry = Metrics.NewCustomRegistry();
+        _peers = new Peers(this, log);
         GateMetrics = new GateMetrics(Registry);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
     }

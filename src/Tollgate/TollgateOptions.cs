@@ -12,8 +12,8 @@ public sealed record TollgateOptions
     /// or in Npgsql's form; null: <c>tollgate.db</c> in the data folder.</summary>
     public string? Database { get; init; }
 
-    /// <summary>How long a node may be without news of the others before it says so, and does what each plan asks
-    /// (<c>when_apart</c>).</summary>
+    /// <summary>How long a node may be without news of the others before <c>/readyz</c> says so. It goes on
+    /// deciding by what it has.</summary>
     public TimeSpan StaleFor { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>The configuration file; null: what is stored, and nothing else.</summary>
