@@ -35,6 +35,12 @@ public sealed record FileApi(string Name, Uri Upstream, IReadOnlyDictionary<stri
 
     /// <summary>Null for the default.</summary>
     public IReadOnlyList<string>? UnitsHeaders { get; init; }
+
+    /// <summary>All servers when there are several; the upstream is the first.</summary>
+    public IReadOnlyList<UpstreamTarget> Targets { get; init; } = [];
+
+    /// <summary>0 to <see cref="UpstreamTarget.MostRetries"/>.</summary>
+    public int Retries { get; init; }
 }
 
 /// <summary>A plan of the file, with what it inherits by <c>extends</c> filled in.</summary>

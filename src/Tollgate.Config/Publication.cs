@@ -117,6 +117,8 @@ public sealed class Publication
             Name = row.Name,
             ManagedBy = row.Manager,
             Upstream = new Uri(document.Upstream),
+            Targets = document.Targets ?? [],
+            Retries = document.Retries,
             RequiresKey = true,
             Gated = true,
             KeyHeaders = DefaultKeyHeaders,
@@ -149,6 +151,12 @@ public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, st
     /// <summary>Headers in which the upstream tells units; null for the default.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? UnitsHeaders { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<UpstreamTarget>? Targets { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Retries { get; init; }
 }
 
 /// <summary>What a call of an operation counts for.</summary>

@@ -39,6 +39,14 @@ public sealed record PublishedApi
 
     public bool IsApplication => Upstream.Scheme == Application.Scheme;
 
+    /// <summary>All servers of the upstream when there are several, <see cref="Upstream"/> being the first; else none.
+    /// </summary>
+    public IReadOnlyList<UpstreamTarget> Targets { get; init; } = [];
+
+    /// <summary>How often a call without a body, whose method may be repeated, is sent again when it got no answer.
+    /// </summary>
+    public int Retries { get; init; }
+
     /// <summary>False forwards for everybody, as the consumer <c>anonymous</c>.</summary>
     public required bool RequiresKey { get; init; }
 

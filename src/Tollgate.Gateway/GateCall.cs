@@ -40,6 +40,9 @@ public sealed class GateCall
     /// passed on.</summary>
     public int UpstreamStatus { get; set; }
 
+    /// <summary>The server that the call is sent to.</summary>
+    public CompiledTarget? Destination { get; set; }
+
     /// <summary>True for the one caller that may settle the call.</summary>
     public bool TrySettle() => Interlocked.Exchange(ref _settled, 1) == 0;
 

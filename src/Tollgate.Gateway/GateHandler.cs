@@ -43,7 +43,7 @@ public sealed class GateHandler : IDisposable
         _metrics = metrics;
         _clocks = clocks;
         _costs = new CostSettling(journal, metrics, clocks.Machine);
-        _proxy = new UpstreamProxy(forwarder, _costs, Settle);
+        _proxy = new UpstreamProxy(forwarder, clocks.Machine, _costs, Settle);
     }
 
     /// <summary>What serves the APIs whose upstream is the application itself.</summary>

@@ -81,11 +81,22 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
     /// <summary>Where its upstream tells units of meters; none of these reaches a caller.</summary>
     public string[] UnitsHeaders { get; } = [.. api.UnitsHeaders];
 
-    /// <summary>Scheme, host and port.</summary>
-    public string Authority { get; } = api.Upstream.GetLeftPart(UriPartial.Authority);
+    public CompiledTarget[] Targets { get; } = api.Targets.Count > 0
+        ? [.. api.Targets.Select(t => new CompiledTarget(t))] : [new CompiledTarget(new UpstreamTarget(api.Upstream))];
 
-    /// <summary>The path under which the upstream serves, without a trailing slash; often empty.</summary>
-    public string BasePath { get; } = api.Upstream.AbsolutePath.TrimEnd('/');
+    public int Retries { get; } = api.Retries;
+}
+
+/// <summary>A server of an upstream on the hot path.</summary>
+public sealed class CompiledTarget(UpstreamTarget target)
+{
+    /// <summary>Scheme, host and port.</summary>
+    public string Authority { get; } = target.Url.GetLeftPart(UriPartial.Authority);
+
+    /// <summary>The path under which it serves, without a trailing slash; often empty.</summary>
+    public string BasePath { get; } = target.Url.AbsolutePath.TrimEnd('/');
+
+    public int Weight { get; } = target.Weight;
 }
 
 /// <summary>An operation on the hot path.</summary>

@@ -32,13 +32,22 @@ internal sealed class ApiReader(Findings findings)
     {
         var named = Names.Check(api, "an API", findings);
         if (MapReader.Open(api.Value, findings, "{ upstream: …, operations: { … } }") is not { } fields) return;
-        var upstream = ReadUpstream(fields.Need("upstream", "http://127.0.0.1:5000"));
+        var where = fields.Need("upstream", "http://127.0.0.1:5000");
+        var targets = where is ListNode ? new UpstreamReader(findings, ReadUpstream).Read(where) : [];
+        var upstream = where is ListNode ? targets.FirstOrDefault()?.Url : ReadUpstream(where);
+        var retries = findings.Whole(fields.Take("retries"), 0, UpstreamTarget.MostRetries) ?? 0;
         var units = new OrderedDictionary<string, OperationUnits>(StringComparer.Ordinal);
         var operations = ReadOperations(fields.Need("operations", OperationsExample), units);
         var headers = _units.ReadHeaders(fields.Take("units_header"));
         fields.Close();
-        if (named && upstream is not null)
-            _apis.Add(new FileApi(api.Name, upstream, operations) { Units = units, UnitsHeaders = headers });
+        if (!named || upstream is null) return;
+        _apis.Add(new FileApi(api.Name, upstream, operations)
+        {
+            Targets = targets,
+            Retries = retries,
+            Units = units,
+            UnitsHeaders = headers,
+        });
     }
 
     private Uri? ReadUpstream(Node? node)

@@ -36,6 +36,8 @@ internal sealed record FileChanges(
         {
             Units = api.Units.Count > 0 ? api.Units : null,
             UnitsHeaders = api.UnitsHeaders,
+            Targets = api.Targets.Count > 0 ? api.Targets : null,
+            Retries = api.Retries,
         };
         return new Wanted(ConfigKind.Api, api.Name, JsonSerializer.Serialize(document, PlanDocument.Json));
     }

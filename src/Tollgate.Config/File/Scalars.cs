@@ -44,6 +44,17 @@ internal static class Scalars
         return null;
     }
 
+    /// <summary>A whole number between two bounds, in digits.</summary>
+    public static int? Whole(this Findings findings, Node? node, int least, int most)
+    {
+        if (findings.Text(node, $"{most}") is not { } text) return null;
+        if (text.Length is > 0 and < 10 && text.All(char.IsAsciiDigit)
+            && int.Parse(text, CultureInfo.InvariantCulture) is var n && n >= least && n <= most)
+            return n;
+        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not a whole number from {least} to {most}.");
+        return null;
+    }
+
     /// <summary>One of a few words.</summary>
     public static string? Choice(this Findings findings, Node? node, params string[] words)
     {

@@ -16,7 +16,7 @@ internal static class ToUpstream
     public static void Write(HttpContext context, GateCall call, HttpRequestMessage request)
     {
         var api = call.Operation!.Api;
-        request.RequestUri = TargetOf(call, api);
+        request.RequestUri = TargetOf(call, call.Destination!);
         var incoming = context.Request;
 
         // a POST without a body says so: without a length the client would send it again when the upstream has closed
@@ -100,11 +100,11 @@ internal static class ToUpstream
 
     /// <summary>The canonical path under the upstream's own, to the letter: nothing re-encodes it on the way.
     /// </summary>
-    private static Uri TargetOf(GateCall call, CompiledApi api)
+    private static Uri TargetOf(GateCall call, CompiledTarget target)
     {
         var text = call.Target.Text.AsSpan(call.Operation!.StripPrefix.Length);
         var slash = text.IsEmpty || text[0] != '/' ? "/" : "";
-        return new Uri(string.Concat(string.Concat(api.Authority, api.BasePath, slash), text),
+        return new Uri(string.Concat(string.Concat(target.Authority, target.BasePath, slash), text),
             new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
     }
 
