@@ -34,7 +34,7 @@ internal sealed class ApiReader(Findings findings)
         if (MapReader.Open(api.Value, findings, "{ upstream: …, operations: { … } }") is not { } fields) return;
         var where = fields.Need("upstream", "http://127.0.0.1:5000");
         var targets = where is ListNode ? new UpstreamReader(findings, ReadUpstream).Read(where) : [];
-        var upstream = where is ListNode ? targets.FirstOrDefault()?.Url : ReadUpstream(where);
+        var upstream = where is not ListNode ? ReadUpstream(where) : targets.Count > 0 ? targets[0].Url : null;
         var retries = findings.Whole(fields.Take("retries"), 0, UpstreamTarget.MostRetries) ?? 0;
         var units = new OrderedDictionary<string, OperationUnits>(StringComparer.Ordinal);
         var operations = ReadOperations(fields.Need("operations", OperationsExample), units);
