@@ -86,7 +86,7 @@ public class HotPathBenchmarks
     {
         var now = Micros.Now(_node.Clocks.Business);
         var decision = default(Decision);
-        _gate.Decide(_node.Table.Snapshot, _operation, _hash, now, ref decision);
+        _gate.Decide(_node.Table.Snapshot, _operation, _hash, now, 0, ref decision);
         if (decision.Verdict != Verdict.Admit) throw new InvalidOperationException($"{decision.Verdict}");
         var admission = new Admission
         {

@@ -50,7 +50,7 @@ public sealed record Limit(long Count, WindowUnit Per)
     public const long MaxCount = 1_000_000_000_000;
 
     /// <summary>Limits and quotas that one plan or subscription may have together.</summary>
-    public const int MostOfPlan = 12;
+    public const int MostOfPlan = 10;
 
     public WindowKind Window { get; init; }
 

@@ -54,6 +54,12 @@ public sealed record FilePlan(
     /// <summary>In the order of the file; unique by name.</summary>
     public IReadOnlyList<Quota> Quotas { get; init; } = [];
 
+    /// <summary>Which headers tell callers where their limits stand; of the whole file.</summary>
+    public HeaderFamilies Headers { get; init; } = HeaderFamilies.Kong;
+
+    /// <summary>Where a caller who is refused can get more; an absolute URL.</summary>
+    public string? UpgradeUrl { get; init; }
+
     public Migration Migrate { get; init; } = Migration.Never;
 
     /// <summary>Statuses of answers that are billed; null for the default.</summary>

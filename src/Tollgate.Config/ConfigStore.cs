@@ -85,6 +85,11 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
             "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
             "where plan_id = @planId order by version", new { planId })).AsList();
 
+    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsWithQuotasAsync(DbConnection db) =>
+        (await db.QueryAsync<PlanVersionRow>(
+            "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
+            "where quotas <> '[]'")).AsList();
+
     /// <summary>Publishes the next version of a plan's terms. A version never changes afterwards.</summary>
     /// <param name="prices">JSON, as in the file.</param>
     /// <param name="quotas">JSON, as in the file; none when left out.</param>

@@ -79,6 +79,8 @@ public sealed class Publication
             Operations = native.Concat(kong).ToHashSet(),
             Limits = [.. document.Limits.Select(l => Limit.TryParse(l)!), .. _kong.LimitsOf(row.Id)],
             Billable = document.Billable is { } billable ? StatusSet.Of(billable) : StatusSet.Below500,
+            Headers = document.Headers ?? HeaderFamilies.Kong,
+            UpgradeUrl = document.UpgradeUrl,
             Version = versions.GetValueOrDefault(id),
             CreatedAt = row.CreatedAt,
         };
@@ -169,12 +171,19 @@ public sealed record OperationUnits(long Weight)
 /// <summary>The live part of a plan as the store keeps it: access settings, no prices.</summary>
 /// <param name="Name">For people; the plan's own name when null.</param>
 /// <param name="Operations">Names of operations, or <c>*</c> for every declared one.</param>
-/// <param name="Limits">As <c>100/minute</c>.</param>
+/// <param name="Limits">As <see cref="Limit.ToString"/> writes them.</param>
 public sealed record PlanDocument(string? Name, IReadOnlyList<string> Operations, IReadOnlyList<string> Limits)
 {
     /// <summary>As <see cref="StatusSet"/> reads them; null for the default.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? Billable { get; init; }
+
+    /// <summary>Null for the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HeaderFamilies? Headers { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? UpgradeUrl { get; init; }
 
     public static PlanDocument Empty { get; } = new(null, [], []);
 

@@ -15,6 +15,10 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
 
     public PublishedMeter? FindMeter(string name) => Meters.FirstOrDefault(m => m.Name == name);
 
+    /// <summary>The quotas of plan versions, newest and older; versions without are absent.</summary>
+    public IReadOnlyDictionary<(string PlanId, int Version), IReadOnlyList<Quota>> Quotas { get; init; } =
+        new Dictionary<(string, int), IReadOnlyList<Quota>>();
+
     /// <summary>The plan with this id or name, or null.</summary>
     public PublishedPlan? FindPlan(string idOrName) =>
         Plans.FirstOrDefault(p => p.Name == idOrName)
@@ -113,8 +117,19 @@ public sealed record PublishedPlan
     /// <summary>Statuses of answers that are billed.</summary>
     public StatusSet Billable { get; init; } = StatusSet.Below500;
 
+    /// <summary>Which headers tell callers where their limits stand.</summary>
+    public HeaderFamilies Headers { get; init; } = HeaderFamilies.Kong;
+
+    /// <summary>Where a caller who is refused can get more; an absolute URL.</summary>
+    public string? UpgradeUrl { get; init; }
+
     /// <summary>The newest version of its prices; subscriptions may run on older ones.</summary>
     public required int Version { get; init; }
 
     public required long CreatedAt { get; init; }
 }
+
+/// <summary>Which headers tell callers where their limits stand: Kong's pairs with the older IETF draft's three, and the
+/// newer draft's two structured fields.</summary>
+[Flags]
+public enum HeaderFamilies { None = 0, Kong = 1, Ietf = 2 }

@@ -1,3 +1,6 @@
+using System.Data.Common;
+using Tollgate.Catalog;
+using Tollgate.Config.File;
 using Tollgate.Storage;
 
 namespace Tollgate.Config;
@@ -43,8 +46,15 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
         var publication = new Publication(await ConfigStore.AllAsync(db));
         var keys = await ConfigStore.OperationKeysAsync(db, publication.Operations);
         var meters = await MeterKeys.GiveAsync(db, publication.Meters);
-        return publication.Publish(keys, meters, await ConfigStore.LatestVersionsAsync(db));
+        return publication.Publish(keys, meters, await ConfigStore.LatestVersionsAsync(db)) with
+        {
+            Quotas = await QuotasAsync(db),
+        };
     });
+
+    private static async Task<IReadOnlyDictionary<(string, int), IReadOnlyList<Quota>>> QuotasAsync(DbConnection db) =>
+        (await ConfigStore.VersionsWithQuotasAsync(db))
+        .ToDictionary(v => (v.PlanId, (int)v.Version), v => v.ReadQuotas());
 
     public void Dispose() => _turn.Dispose();
 }

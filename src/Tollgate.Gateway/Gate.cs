@@ -1,3 +1,4 @@
+using Tollgate.Catalog;
 using Tollgate.Metering;
 
 namespace Tollgate.Gateway;
@@ -20,27 +21,47 @@ public struct Decision
     /// <summary>How many records its meters may need beside its own two; set by the caller of the gate.</summary>
     public int Measures;
 
-    /// <summary>Which of the limits refused; −1 for none.</summary>
+    /// <summary>Which of the limits and quotas refused, the one that lasts longest; −1 for none.</summary>
     public int Violated;
 
-    public int LimitCount;
+    /// <summary>Units that the call may cost at most, in every quota that counts it.</summary>
+    public long Units;
+
+    /// <summary>Where the limits and quotas of <see cref="Terms"/> stand, in their order.</summary>
     public LimitStates Limits;
+
+    /// <summary>The balance that does not cover the call; none for other verdicts.</summary>
+    public Shortage? Shortage;
+
+    internal Purse? Purse;
+
+    /// <summary>The instant at which it was counted: later than the admission where the clock was set back.</summary>
+    internal long CountedAt;
+    internal int SlotCount;
+    internal Pool? Pool;
+    internal BoundTerms? Bound;
+    internal Tallies Tallies;
+
+    /// <summary>By what the call was counted; null when nothing was.</summary>
+    public readonly Terms? Terms => Bound?.Terms;
 }
 
 /// <summary>
-/// The decision: no I/O, no allocation, one short lock of the caller's own. A refusal takes nothing. An admission has
-/// reserved its place in the journal, so what was let in can always be written down.
+/// The decision: no I/O, no allocation, one short lock of the subscription's own. A refusal takes nothing. An admission
+/// has reserved its place in the journal, so what was let in can always be written down.
 /// </summary>
 public sealed class Gate(GateTable table, UsageJournal journal)
 {
-    /// <summary>Decides for a caller who sent a key.</summary>
+    /// <summary>Decides for a caller who sent a key. What is admitted must be settled, and then released.</summary>
     /// <param name="snapshot">The state in which the operation was found.</param>
     /// <param name="operation">What is called.</param>
     /// <param name="keyHash">The keyed hash of the key.</param>
     /// <param name="now">Business time, microseconds UTC: the admission instant, everywhere.</param>
+    /// <param name="address">Of the client, as <see cref="Caller.AddressOf"/> tells it.</param>
     /// <param name="decision">Filled as far as the checks came.</param>
     public void Decide(
-        GateSnapshot snapshot, CompiledOperation operation, ReadOnlySpan<byte> keyHash, long now, ref Decision decision)
+        GateSnapshot snapshot, CompiledOperation operation, ReadOnlySpan<byte> keyHash, long now, ulong address,
+        ref Decision decision)
     {
         if (table.Find(keyHash) is not { } credential)
         {
@@ -53,7 +74,9 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Verdict = credential.Revoked ? Verdict.KeyRevoked
             : now >= credential.ExpiresAt ? Verdict.KeyExpired
             : Entitle(snapshot, operation, now, ref decision);
-        if (decision.Verdict == Verdict.Admit) Take(now, ref decision);
+        if (decision.Verdict != Verdict.Admit) return;
+        var caller = new Caller(credential.Consumer.Key, credential.Key, operation.Key, address);
+        Take(caller, operation, now, ref decision);
     }
 
     /// <summary>Decides for a call to an API that asks for no key.</summary>
@@ -64,6 +87,25 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Verdict = journal.TryReserve(decision.Measures) ? Verdict.Admit : Verdict.MeteringUnavailable;
     }
 
+    /// <summary>Says what an admitted call cost: units that were billed, or 0. What was reserved beyond that returns to the
+    /// quotas. Call it once, after the settlement is in the journal.</summary>
+    public static void Settle(ref Decision decision, CompiledOperation operation, long units)
+    {
+        decision.Pool?.Settle(ref decision, operation.Key, units);
+        if (decision.Entitlement is not { Prices: { } prices } entitlement) return;
+        var charge = new Charge(entitlement.Key, decision.Period, prices, operation.Name, decision.Units);
+        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, units))
+        {
+            // another one is in force by now
+        }
+    }
+
+    /// <summary>Says that an admitted call is over, however it ended. Call it once.</summary>
+    public static void Release(ref Decision decision)
+    {
+        if (decision.Terms is { Concurrent: true }) decision.Pool!.Release(ref decision);
+    }
+
     /// <summary>Whose subscription it is: the first running one that includes the operation.</summary>
     private static Verdict Entitle(
         GateSnapshot snapshot, CompiledOperation operation, long now, ref Decision decision)
@@ -71,10 +113,13 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         var gated = operation.Api.Gated;
         foreach (var entitlement in decision.Consumer!.Entitlements)
         {
-            if (!entitlement.RunsAt(now) || snapshot.FindPlan(entitlement.PlanId) is not { } plan) continue;
-            decision.Plan ??= plan;
-            if (gated && !plan.Includes(operation.Key)) continue;
-            decision.Plan = plan;
+            if (!entitlement.RunsAt(now) || entitlement.Source.Hold == Hold.Paused
+                || entitlement.In(snapshot, now) is not { } resolved) continue;
+            decision.Plan ??= resolved.Plan;
+            if (gated && !resolved.Plan.Includes(operation.Key)) continue;
+            decision.Plan = resolved.Plan;
+            decision.Pool = resolved.Pool;
+            decision.Bound = resolved.Bound;
             decision.Entitlement = entitlement;
             decision.Period = entitlement.PeriodAt(now);
             return Verdict.Admit;
@@ -83,19 +128,25 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         return !gated ? Verdict.Admit : decision.Plan is null ? Verdict.NoPlan : Verdict.OperationNotInPlan;
     }
 
-    private void Take(long now, ref Decision decision)
+    private void Take(in Caller caller, CompiledOperation operation, long now, ref Decision decision)
     {
-        var reserved = journal.TryReserve(decision.Measures);
         decision.Violated = -1;
-        if (decision.Entitlement is { } entitlement)
-        {
-            var limits = decision.Plan!.Limits;
-            decision.LimitCount = limits.Length;
-            decision.Violated = entitlement.Counters.TryTake(limits, now, reserved, ref decision.Limits);
-        }
-
-        if (decision.Violated < 0 && reserved) return;
+        decision.Units = operation.Cost.Weight;
+        var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
+        var reserved = !overdue && journal.TryReserve(decision.Measures);
+        if (decision.Pool is { } pool)
+            decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, reserved, ref decision);
+        if (decision.Violated < 0 && decision.Shortage is null && reserved) return;
         if (reserved) journal.Release(decision.Measures);
-        decision.Verdict = decision.Violated >= 0 ? Verdict.RateExceeded : Verdict.MeteringUnavailable;
+        decision.Verdict = decision.Violated >= 0 ? VerdictOf(ref decision)
+            : decision.Shortage is { } shortage ? shortage.Balance.Kind == BalanceKind.Prepaid
+                ? Verdict.CreditExhausted : Verdict.SpendCapReached
+            : overdue ? Verdict.PaymentOverdue
+            : Verdict.MeteringUnavailable;
     }
+
+    private static Verdict VerdictOf(ref Decision decision) =>
+        decision.Terms!.PolicyAt(decision.Violated) is not CompiledLimit limit ? Verdict.QuotaExhausted
+        : limit.Kind == WindowKind.Concurrent ? Verdict.ConcurrencyExceeded
+        : Verdict.RateExceeded;
 }

@@ -82,6 +82,7 @@ public sealed class GateHandler : IDisposable
             // whatever went wrong on the way: what was admitted is settled, or its place in the journal is lost
             var begun = call.UpstreamStatus != 0 && context.Response.HasStarted;
             Settle(call, begun ? call.UpstreamStatus : StatusCodes.Status500InternalServerError, answered: begun);
+            Gate.Release(ref call.Decision);
             _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
         }
     }
@@ -140,7 +141,8 @@ public sealed class GateHandler : IDisposable
         decision.Verdict = CallerKey.Find(request.Headers, call.Operation!.Api.KeyHeaders, out var key);
         if (decision.Verdict != Verdict.Admit) return;
         Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
-        if (_keys.TryHash(key, hash)) _gate.Decide(snapshot, call.Operation, hash, call.Now, ref decision);
+        var address = Caller.AddressOf(request.HttpContext.Connection.RemoteIpAddress);
+        if (_keys.TryHash(key, hash)) _gate.Decide(snapshot, call.Operation, hash, call.Now, address, ref decision);
         else decision.Verdict = Verdict.KeyUnknown;
     }
 
@@ -179,6 +181,7 @@ public sealed class GateHandler : IDisposable
             Quantity = units,
             LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
         }, unused);
+        Gate.Settle(ref call.Decision, call.Operation!, billable ? units : 0);
     }
 
     private Task RefuseAsync(HttpContext context, GateCall call)

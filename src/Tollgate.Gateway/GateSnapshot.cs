@@ -1,6 +1,6 @@
 using System.Collections;
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
-using System.Globalization;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway.Cost;
@@ -14,14 +14,25 @@ namespace Tollgate.Gateway;
 /// </summary>
 public sealed class GateSnapshot
 {
+    private static long s_versions;
+
     private readonly OperationMatcher<CompiledOperation> _matcher;
     private readonly FrozenDictionary<string, CompiledPlan> _plans;
 
-    private GateSnapshot(OperationMatcher<CompiledOperation> matcher, IEnumerable<CompiledPlan> plans)
+    private readonly ConcurrentDictionary<(string Plan, int Version, Interval Unit), Terms> _terms = new();
+    private readonly IReadOnlyDictionary<(string Plan, int Version), IReadOnlyList<Quota>> _quotas;
+    private readonly ILookup<string, int> _operationKeys;
+
+    private GateSnapshot(OperationMatcher<CompiledOperation> matcher, Published published)
     {
         _matcher = matcher;
-        _plans = plans.ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
+        _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
+        _quotas = published.Quotas;
+        _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
     }
+
+    /// <summary>Tells snapshots of one process apart.</summary>
+    public long Version { get; } = Interlocked.Increment(ref s_versions);
 
     public static GateSnapshot Empty { get; } = Compile(Published.Nothing);
 
@@ -44,13 +55,26 @@ public sealed class GateSnapshot
         }
 
         return new GateSnapshot(
-            OperationMatcher<CompiledOperation>.Build(patterns), published.Plans.Select(p => new CompiledPlan(p)));
+            OperationMatcher<CompiledOperation>.Build(patterns), published);
     }
 
     /// <summary>The operation that this call is, or null: what no operation matches is denied.</summary>
     public CompiledOperation? Match(string method, ReadOnlySpan<char> path) => _matcher.Match(method, path);
 
     public CompiledPlan? FindPlan(string planId) => _plans.GetValueOrDefault(planId);
+
+    /// <summary>What a subscription to a plan may use: the live limits of the plan, and the quotas of the version that it
+    /// runs on, with what was agreed on otherwise.</summary>
+    public Terms TermsOf(CompiledPlan plan, Entitlement of) => of.Overrides.IsNone
+        ? _terms.GetOrAdd((plan.Id, of.PlanVersion, of.Interval), _ => Compile(plan, of))
+        : Compile(plan, of);
+
+    private Terms Compile(CompiledPlan plan, Entitlement of)
+    {
+        var quotas = of.Overrides.Apply(_quotas.GetValueOrDefault((plan.Id, of.PlanVersion)) ?? []);
+        return new Terms(of.Overrides.Limits ?? plan.Limits,
+            quotas.Select(q => new CompiledQuota(q, name => _operationKeys[name], of.Interval)), plan.Families);
+    }
 }
 
 /// <summary>An API on the hot path.</summary>
@@ -116,7 +140,8 @@ public sealed class CompiledOperation(CompiledApi api, PublishedOperation operat
     public OperationCost Cost { get; } = cost;
 }
 
-/// <summary>A plan on the hot path: which operations, how often.</summary>
+/// <summary>A plan on the hot path: which operations. How often stands in the <see cref="Terms"/> of a subscription.
+/// </summary>
 public sealed class CompiledPlan
 {
     private readonly BitArray _operations;
@@ -126,40 +151,27 @@ public sealed class CompiledPlan
         Id = plan.Id;
         Name = plan.Name;
         Billable = plan.Billable;
+        Limits = plan.Limits;
+        UpgradeUrl = plan.UpgradeUrl;
+        Families = plan.Headers;
         _operations = new BitArray(plan.Operations.Count == 0 ? 0 : plan.Operations.Max() + 1);
         foreach (var key in plan.Operations) _operations[key] = true;
-
-        // of two limits of one unit only the tighter can ever refuse, and it is the one that the headers show
-        Limits = plan.Limits.GroupBy(l => l.Per).Select(g => new CompiledLimit(g.Min(l => l.Count), g.Key))
-            .OrderBy(l => l.Unit).ToArray();
     }
 
     public string Id { get; }
 
     public string Name { get; }
 
-    public CompiledLimit[] Limits { get; }
+    /// <summary>Of subscriptions that have agreed on no others.</summary>
+    public IReadOnlyList<Limit> Limits { get; }
+
+    /// <summary>Where a caller who is refused can get more; none unless the plan says.</summary>
+    public string? UpgradeUrl { get; }
+
+    public HeaderFamilies Families { get; }
 
     /// <summary>Statuses of answers that are billed.</summary>
     public StatusSet Billable { get; }
 
     public bool Includes(int operation) => operation < _operations.Length && _operations[operation];
-}
-
-/// <summary>A limit with the texts of its headers.</summary>
-public sealed class CompiledLimit(long count, WindowUnit unit)
-{
-    private static readonly TextInfo s_case = CultureInfo.InvariantCulture.TextInfo;
-
-    public long Count { get; } = count;
-
-    public WindowUnit Unit { get; } = unit;
-
-    public string CountText { get; } = count.ToString(CultureInfo.InvariantCulture);
-
-    public string LimitHeader { get; } = "X-RateLimit-Limit-" + s_case.ToTitleCase(LimitWindow.NameOf(unit));
-
-    public string RemainingHeader { get; } = "X-RateLimit-Remaining-" + s_case.ToTitleCase(LimitWindow.NameOf(unit));
-
-    public override string ToString() => $"{Count}/{LimitWindow.NameOf(Unit)}";
 }

@@ -13,8 +13,17 @@ namespace Tollgate.Gateway;
 /// All that the gate decides by, in memory: the snapshot of what is published, and the table of keys. Loaded at
 /// start-up, then kept by the change feed; with the database down the gate goes on with what it has.
 /// </summary>
-public sealed class GateTable(Database database, Publisher publisher) : IDisposable
+/// <param name="catchUp">Carries what the journal holds into the store.</param>
+/// <param name="business">For the windows of quotas that begin to be counted.</param>
+public sealed class GateTable(
+    Database database, Publisher publisher, TimeProvider business, Func<Task> catchUp) : IDisposable
 {
+    /// <summary>Client addresses that are counted for themselves, over all subscriptions; the rest of a subscription
+    /// shares one count. Each takes about 300 bytes.</summary>
+    public const int MostAddresses = 200_000;
+
+    private readonly AddressBudget _addresses = new(MostAddresses);
+    private readonly ConcurrentDictionary<int, CustomerEntry> _customers = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly ConcurrentDictionary<KeyHash, CredentialEntry> _credentials = new();
     private readonly ConcurrentDictionary<int, ConsumerEntry> _consumers = new();
@@ -25,6 +34,8 @@ public sealed class GateTable(Database database, Publisher publisher) : IDisposa
     public CredentialEntry? Find(ReadOnlySpan<byte> hash) =>
         _credentials.GetValueOrDefault(MemoryMarshal.Read<KeyHash>(hash));
 
+    public CustomerEntry? FindCustomer(int key) => _customers.GetValueOrDefault(key);
+
     public ConsumerEntry? FindConsumer(int key) => _consumers.GetValueOrDefault(key);
 
     /// <summary>Reads every consumer, credential and entitlement, and compiles what is published.</summary>
@@ -33,10 +44,15 @@ public sealed class GateTable(Database database, Publisher publisher) : IDisposa
         _snapshot = GateSnapshot.Compile(publisher.Current);
         await database.ReadAsync(async db =>
         {
-            var entitlements = (await EntitlementStore.AllAsync(db)).ToLookup(e => (long)e.CustomerKey);
+            foreach (var terms in (await EntitlementStore.AllAsync(db)).GroupBy(e => e.CustomerKey))
+            {
+                var customer = CustomerOf(terms.Key);
+                customer.Entitle(customer.Compile(terms));
+            }
+
             foreach (var row in await db.QueryAsync<ConsumerRow>(
                 "select key, id, username, custom_id, customer_key, managed_by, created_at from consumers"))
-                Put(row, entitlements);
+                Put(row);
             foreach (var row in await db.QueryAsync<CredentialRow>(
                 "select key, id, consumer_key, hash, hint, managed_by, created_at, expires_at, revoked_at " +
                 "from credentials"))
@@ -45,15 +61,15 @@ public sealed class GateTable(Database database, Publisher publisher) : IDisposa
         });
     }
 
-    /// <summary>Counts what was admitted before this process, so that a restart gives nobody a second window.</summary>
-    public void Restore(IEnumerable<PastAdmissions> past)
+    /// <summary>Counts what was admitted and billed before this process, so that a restart gives nobody a second window.
+    /// Call it once, after <see cref="LoadAsync"/> and before the first call.</summary>
+    public async Task RestoreAsync(UsageJournal journal)
     {
-        foreach (var p in past)
-        {
-            if (!_consumers.TryGetValue(p.Consumer, out var consumer)) continue;
-            var terms = Array.Find(consumer.Entitlements, e => e.Key == p.Entitlement);
-            terms?.Counters.Restore(p.Unit, p.At, p.Admitted);
-        }
+        var now = Micros.Now(business);
+        await new Restoring(database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
+        var loading = new PurseLoading(database, catchUp, now);
+        foreach (var key in (await database.ReadAsync(BalanceStore.AllAsync)).Select(b => b.CustomerKey).Distinct())
+            await loading.LoadAsync(CustomerOf(key), CustomerOf(key).Entitlements);
     }
 
     /// <summary>Takes a change over from the store; when it returns, calls are decided by it. Changes take turns, so
@@ -85,22 +101,36 @@ public sealed class GateTable(Database database, Publisher publisher) : IDisposa
         return Task.CompletedTask;
     }
 
+    /// <summary>What was used stays; a quota that nothing counted so far begins with what the store knows.</summary>
     private async Task<int> ReloadCustomerAsync(DbConnection db, long customerKey)
     {
+        await EntitleAsync(db, (int)customerKey);
         var keys = await db.QueryAsync<long>(
             "select key from consumers where customer_key = @customerKey", new { customerKey });
-        foreach (var key in keys.AsList()) await ReloadAsync(db, key);
+        foreach (var key in keys.AsList()) await ReloadAsync(db, key, entitle: false);
         return 0;
     }
 
-    private async Task<int> ReloadAsync(DbConnection db, long consumerKey)
+    private async Task EntitleAsync(DbConnection db, int customerKey)
+    {
+        var customer = CustomerOf(customerKey);
+        var entries = customer.Compile(await EntitlementStore.OfCustomerAsync(db, customerKey));
+        var seeding = new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business));
+        foreach (var entry in entries) await seeding.SeedAsync(entry);
+        await new PurseLoading(database, catchUp, Micros.Now(business)).LoadAsync(customer, entries);
+        customer.Entitle(entries);
+    }
+
+    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, _addresses));
+
+    private async Task<int> ReloadAsync(DbConnection db, long consumerKey, bool entitle = true)
     {
         var row = await ConsumerStore.FindAsync(db, consumerKey);
         var credentials = row is null ? [] : await ConsumerStore.CredentialsAsync(db, consumerKey);
         if (row is not null)
         {
-            var terms = row.CustomerKey is { } customer ? await EntitlementStore.OfCustomerAsync(db, customer) : [];
-            Put(row, terms.ToLookup(e => (long)e.CustomerKey));
+            if (entitle && row.CustomerKey is { } customer) await EntitleAsync(db, (int)customer);
+            Put(row);
         }
 
         if (!_consumers.TryGetValue((int)consumerKey, out var consumer)) return 0;
@@ -118,10 +148,10 @@ public sealed class GateTable(Database database, Publisher publisher) : IDisposa
         return 0;
     }
 
-    private void Put(ConsumerRow row, ILookup<long, Entitlement> entitlements)
+    private void Put(ConsumerRow row)
     {
         var entry = _consumers.GetOrAdd((int)row.Key, _ => new ConsumerEntry((int)row.Key, row.Id, row.Username, row.CustomId));
-        entry.Entitle(row.CustomerKey is { } customer ? entitlements[customer] : []);
+        entry.Customer = row.CustomerKey is { } customer ? CustomerOf((int)customer) : null;
     }
 
     private void Put(CredentialRow row)

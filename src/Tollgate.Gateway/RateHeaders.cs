@@ -1,12 +1,15 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Gateway.Cost;
 
 namespace Tollgate.Gateway;
 
 /// <summary>
 /// What every gated answer says of the caller's limits: a pair for each limit under Kong's names, and the older IETF
-/// draft's three for the tightest.
+/// draft's three for the tightest; where the file asks for it, the newer draft's two.
 /// </summary>
 internal static class RateHeaders
 {
@@ -17,30 +20,89 @@ internal static class RateHeaders
     {
         headers["X-Request-Id"] = call.RequestId;
         ref var decision = ref call.Decision;
-        if (decision.LimitCount == 0) return;
-        var tightest = 0;
-        for (var i = 0; i < decision.LimitCount; i++)
+        if (decision.Terms is not { Count: > 0 } terms) return;
+        // what is not billed has returned to its quotas by the time that the caller reads this
+        if (decision.CountedAt > 0 && (decision.Verdict != Verdict.Admit
+            || (call.UpstreamStatus != 0 && !CostSettling.IsBillable(call, call.UpstreamStatus))))
+            GiveBack(terms, ref decision);
+        if (terms.Families.HasFlag(HeaderFamilies.Kong)) WriteKong(headers, terms, call.Now, ref decision);
+        if (terms.Families.HasFlag(HeaderFamilies.Ietf)) WriteIetf(headers, terms, call.Now, ref decision);
+    }
+
+    private static void GiveBack(Terms terms, ref Decision decision)
+    {
+        for (var i = terms.Limits.Length; i < terms.Count; i++)
+            if (decision.Limits[i].Remaining != LimitState.NotCounted) decision.Limits[i].Remaining += decision.Units;
+    }
+
+    /// <summary>A pair for each unit: of two limits of one unit, the tightest. Then the tightest of all, which is the one
+    /// that refused when there is one.</summary>
+    private static void WriteKong(IHeaderDictionary headers, Terms terms, long now, ref Decision decision)
+    {
+        Span<int> shown = stackalloc int[Policy.HeaderUnits.Length];
+        shown.Fill(-1);
+        var tightest = -1;
+        for (var i = 0; i < terms.Count; i++)
         {
-            ref var state = ref decision.Limits[i];
-            headers[state.Limit.LimitHeader] = state.Limit.CountText;
-            headers[state.Limit.RemainingHeader] = Text(state.Remaining);
-            if (IsTighter(ref state, ref decision.Limits[tightest])) tightest = i;
+            var unit = terms.PolicyAt(i).HeaderUnit;
+            if (unit < 0 || !Shows(terms, i, ref decision)) continue;
+            if (shown[unit] < 0 || IsTighter(i, shown[unit], ref decision)) shown[unit] = i;
+            if (tightest < 0 || IsTighter(i, tightest, ref decision)) tightest = i;
         }
 
-        if (decision.Violated >= 0) tightest = decision.Violated;
-        ref var shown = ref decision.Limits[tightest];
-        headers["RateLimit-Limit"] = shown.Limit.CountText;
-        headers["RateLimit-Remaining"] = Text(shown.Remaining);
-        headers["RateLimit-Reset"] = Text(SecondsUntil(shown.ResetAt, call.Now));
+        foreach (var i in shown)
+        {
+            if (i < 0) continue;
+            var policy = terms.PolicyAt(i);
+            headers[policy.LimitHeader] = policy.CountText;
+            headers[policy.RemainingHeader] = Text(decision.Limits[i].Remaining);
+        }
+
+        if (decision.Violated >= 0 && terms.PolicyAt(decision.Violated).HeaderUnit >= 0) tightest = decision.Violated;
+        if (tightest < 0) return;
+        headers["RateLimit-Limit"] = terms.PolicyAt(tightest).CountText;
+        headers["RateLimit-Remaining"] = Text(decision.Limits[tightest].Remaining);
+        headers["RateLimit-Reset"] = Text(SecondsUntil(decision.Limits[tightest].ResetAt, now));
     }
+
+    /// <summary>draft-ietf-httpapi-ratelimit-headers: every policy, and where each of them stands.</summary>
+    private static void WriteIetf(IHeaderDictionary headers, Terms terms, long now, ref Decision decision)
+    {
+        var policies = new StringBuilder();
+        var states = new StringBuilder();
+        for (var i = 0; i < terms.Count; i++)
+        {
+            if (!Shows(terms, i, ref decision)) continue;
+            var policy = terms.PolicyAt(i);
+            ref var state = ref decision.Limits[i];
+            var comma = policies.Length > 0 ? ", " : "";
+            policies.Append(comma).Append(policy.IetfPolicy);
+            states.Append(comma).Append('"').Append(policy.Text).Append("\";r=").Append(state.Remaining);
+            if (state.ResetAt > 0) states.Append(";t=").Append(SecondsUntil(state.ResetAt, now));
+        }
+
+        if (policies.Length == 0) return;
+        headers["RateLimit-Policy"] = policies.ToString();
+        headers["RateLimit"] = states.ToString();
+    }
+
+    /// <summary>A quota beyond which calls are billed is no limit, and one of other operations is none for this call.
+    /// </summary>
+    private static bool Shows(Terms terms, int index, ref Decision decision) =>
+        decision.Limits[index].Remaining != LimitState.NotCounted
+        && (index < terms.Limits.Length || terms.Quotas[index - terms.Limits.Length].Blocks);
 
     /// <summary>Whole seconds that a caller must wait, never too few: waiting that long reaches the next window.</summary>
     public static long SecondsUntil(long resetAt, long now) =>
         Math.Max(1, (resetAt - now + Micros.PerSecond - 1) / Micros.PerSecond);
 
     /// <summary>Fewer left is tighter; of equals the one that lasts longer.</summary>
-    private static bool IsTighter(ref LimitState a, ref LimitState b) =>
-        a.Remaining < b.Remaining || (a.Remaining == b.Remaining && a.ResetAt > b.ResetAt);
+    private static bool IsTighter(int index, int than, ref Decision decision)
+    {
+        ref var a = ref decision.Limits[index];
+        ref var b = ref decision.Limits[than];
+        return a.Remaining < b.Remaining || (a.Remaining == b.Remaining && a.ResetAt > b.ResetAt);
+    }
 
     private static string Text(long n) => n < s_small.Length ? s_small[n] : n.ToString(CultureInfo.InvariantCulture);
 }

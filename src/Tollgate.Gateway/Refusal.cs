@@ -26,9 +26,11 @@ internal static class Refusal
         if (!HttpMethods.IsHead(context.Request.Method)) await response.Body.WriteAsync(body, context.RequestAborted);
     }
 
+    /// <summary>Nobody knows when a call under way will end, or when somebody pays: then nothing is promised.</summary>
     private static long? RetryAfter(GateCall call) => call.Decision.Verdict switch
     {
-        Verdict.RateExceeded => RateHeaders.SecondsUntil(call.Decision.Limits[call.Decision.Violated].ResetAt, call.Now),
+        Verdict.RateExceeded or Verdict.QuotaExhausted =>
+            RateHeaders.SecondsUntil(call.Decision.Limits[call.Decision.Violated].ResetAt, call.Now),
         Verdict.MeteringUnavailable => 1,
         _ => null,
     };
@@ -48,7 +50,15 @@ internal static class Refusal
             json.WriteString("message", message);
             json.WriteString("request_id", call.RequestId);
             if (call.Decision.Plan is { } plan) json.WriteString("plan", plan.Name);
-            if (call.Decision.Verdict == Verdict.RateExceeded) WriteLimit(json, ref call.Decision);
+            if (call.Decision.Violated >= 0 && call.Decision.Terms is not null) WriteLimit(json, ref call.Decision);
+            if (call.Decision.Shortage is { } shortage)
+            {
+                json.WriteString("limit", shortage.Balance.Text(shortage.Balance.Amount));
+                json.WriteString("used", shortage.Balance.Text(shortage.Used));
+            }
+
+            if (form.Status is 402 or 403 or 429 && call.Decision.Plan?.UpgradeUrl is { } url)
+                json.WriteString("upgrade_url", url);
             json.WriteEndObject();
         }
 
@@ -57,13 +67,21 @@ internal static class Refusal
 
     private static void WriteLimit(Utf8JsonWriter json, ref Decision decision)
     {
+        var terms = decision.Terms!;
         ref var state = ref decision.Limits[decision.Violated];
-        json.WriteString("limit", state.Limit.ToString());
-        json.WriteNumber("used", state.Limit.Count - state.Remaining);
-        json.WriteString("reset_at", Micros.ToText(state.ResetAt));
+        var policy = terms.PolicyAt(decision.Violated);
+        json.WriteString("limit", policy.Text);
+        json.WriteNumber("used", Math.Max(0, policy.Count - state.Remaining));
+        if (state.ResetAt > 0) json.WriteString("reset_at", Micros.ToText(state.ResetAt));
         json.WriteStartArray("violated-policies");
-        for (var i = 0; i < decision.LimitCount; i++)
-            if (decision.Limits[i].Remaining == 0) json.WriteStringValue(decision.Limits[i].Limit.ToString());
+        for (var i = 0; i < terms.Count; i++)
+        {
+            var remaining = decision.Limits[i].Remaining;
+            if (i < terms.Limits.Length ? remaining == 0
+                : terms.Quotas[i - terms.Limits.Length].Blocks && remaining >= 0 && remaining < decision.Units)
+                json.WriteStringValue(terms.PolicyAt(i).Text);
+        }
+
         json.WriteEndArray();
     }
 
@@ -76,9 +94,19 @@ internal static class Refusal
                 var tier = $"Access denied for this endpoint. Your tier ({decision.Plan!.Name}) does not permit access.";
                 return (tier, tier);
             case Verdict.RateExceeded:
+            case Verdict.QuotaExhausted:
                 ref var state = ref decision.Limits[decision.Violated];
-                return (form.Message, $"The plan {decision.Plan!.Name} admits {state.Limit}; the next window begins " +
-                    $"at {Micros.ToText(state.ResetAt)}.");
+                return (form.Message, $"The plan {decision.Plan!.Name} admits " +
+                    $"{decision.Terms!.PolicyAt(decision.Violated)}; there is more at {Micros.ToText(state.ResetAt)}.");
+            case Verdict.ConcurrencyExceeded:
+                return (form.Message, $"The plan {decision.Plan!.Name} admits " +
+                    $"{decision.Terms!.PolicyAt(decision.Violated)}; wait for one of the calls under way to end.");
+            case Verdict.CreditExhausted or Verdict.SpendCapReached:
+                var (balance, used) = decision.Shortage!;
+                return (form.Message, $"Of {balance.Text(balance.Amount)}, {balance.Text(used)} are used, calls under way " +
+                    "included; this call would cost more than is left.");
+            case Verdict.PaymentOverdue:
+                return (form.Message, "Calls are let in again when the invoice is paid.");
             case Verdict.KeyMissing:
                 return (form.Message, $"Send the key in the header {call.Operation!.Api.KeyHeaders[0]}.");
             case Verdict.KeyRevoked:

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
 using Tollgate.Storage;
@@ -7,6 +8,14 @@ namespace Tollgate.Metering;
 /// <summary>How many calls were admitted in the newest window of a unit that still counts, before this process.</summary>
 /// <param name="At">An instant in that window, microseconds UTC.</param>
 public readonly record struct PastAdmissions(int Consumer, int Entitlement, WindowUnit Unit, long At, long Admitted);
+
+/// <summary>An admission of before this process, or several of one quarter of an hour.</summary>
+/// <param name="Credential">0 where only the rollups know of it.</param>
+/// <param name="At">Microseconds UTC; the beginning of the quarter of an hour where only the rollups know.</param>
+public readonly record struct PastCall(int Consumer, int Entitlement, int Credential, int Operation, long At, long Count);
+
+/// <summary>Billed units of an operation under one stretch of terms.</summary>
+public readonly record struct PastUnits(int Entitlement, int Operation, long Units);
 
 /// <summary>
 /// What limits are rebuilt from after a restart. Hours and longer are sums of rollup buckets, which divide them;
@@ -26,9 +35,9 @@ public sealed class LimitHistory
     /// <param name="limited">The units that some plan limits; months and years are summed only for these, since that
     /// reads a year.</param>
     public static async Task<IReadOnlyList<PastAdmissions>> ReadAsync(
-        UsageJournal journal, Database database, TimeProvider business, IReadOnlySet<WindowUnit> limited)
+        UsageJournal journal, Database database, long now, IReadOnlySet<WindowUnit> limited)
     {
-        var history = new LimitHistory(Micros.Now(business));
+        var history = new LimitHistory(now);
         history.AddJournal(journal);
         foreach (var unit in Enum.GetValues<WindowUnit>())
             if (unit is WindowUnit.Hour or WindowUnit.Day || (unit > WindowUnit.Day && limited.Contains(unit)))
@@ -37,20 +46,55 @@ public sealed class LimitHistory
             n.Key.Consumer, n.Key.Entitlement, n.Key.Unit, n.Value.At, n.Value.Count)).ToArray();
     }
 
-    private void AddJournal(UsageJournal journal)
+    /// <summary>Every admission that the journal still holds: those of the last two minutes at least, in the order in
+    /// which they were written.</summary>
+    public static IEnumerable<PastCall> CallsOf(UsageJournal journal)
     {
         var batch = new JournalRecord[4_096];
         var position = journal.FirstSequence;
         int read;
         while ((read = journal.Read(ref position, batch)) > 0)
         {
-            foreach (ref readonly var record in batch.AsSpan(0, read))
+            for (var i = 0; i < read; i++)
             {
-                if (record.Kind != RecordKind.Admitted) continue;
-                var admission = record.Admission;
-                Add(admission.Consumer, admission.Entitlement, WindowUnit.Second, admission.AdmittedAt, 1);
-                Add(admission.Consumer, admission.Entitlement, WindowUnit.Minute, admission.AdmittedAt, 1);
+                if (batch[i].Kind != RecordKind.Admitted) continue;
+                var call = batch[i].Admission;
+                yield return new PastCall(
+                    call.Consumer, call.Entitlement, call.Credential, call.Operation, call.AdmittedAt, 1);
             }
+        }
+    }
+
+    /// <summary>Admissions by quarters of an hour since an instant, in order of time.</summary>
+    public static async Task<IReadOnlyList<PastCall>> CallsAsync(Database database, long since) =>
+        await database.ReadAsync(async db => (await db.QueryAsync<(long Consumer, long Entitlement, long Operation,
+                long Bucket, long Admitted)>(
+            "select consumer, entitlement, operation, bucket, cast(sum(admitted) as bigint) from rollups " +
+            "where bucket >= @since and meter = @meter and entitlement > 0 and admitted > 0 " +
+            "group by consumer, entitlement, operation, bucket order by bucket",
+            new { since = since - UsageStore.Bucket, meter = UsageStore.CallsKey }))
+            .Select(c => new PastCall((int)c.Consumer, (int)c.Entitlement, 0, (int)c.Operation, c.Bucket, c.Admitted))
+            .ToArray());
+
+    /// <summary>Billed units of calls that were admitted from one instant until before another; both on a quarter of an
+    /// hour, as local midnights are.</summary>
+    /// <param name="subscription">Null for all of them.</param>
+    public static async Task<IReadOnlyList<PastUnits>> UnitsAsync(
+        DbConnection db, long start, long end, string? subscription = null) =>
+        (await db.QueryAsync<(long Entitlement, long Operation, long Units)>(
+            "select entitlement, operation, cast(sum(quantity) as bigint) from rollups " +
+            "where bucket >= @start and bucket < @end and meter = @meter and entitlement > 0 and quantity > 0" +
+            (subscription is null ? "" :
+                " and entitlement in (select key from entitlements where subscription_id = @subscription)") +
+            " group by entitlement, operation", new { start, end, meter = UsageStore.CallsKey, subscription }))
+        .Select(u => new PastUnits((int)u.Entitlement, (int)u.Operation, u.Units)).ToArray();
+
+    private void AddJournal(UsageJournal journal)
+    {
+        foreach (var call in CallsOf(journal))
+        {
+            Add(call.Consumer, call.Entitlement, WindowUnit.Second, call.At, 1);
+            Add(call.Consumer, call.Entitlement, WindowUnit.Minute, call.At, 1);
         }
     }
 
@@ -59,13 +103,14 @@ public sealed class LimitHistory
         var (start, end) = LimitWindow.At(unit, _now);
         var current = await database.ReadAsync(db => db.QueryAsync<(long Consumer, long Entitlement, long Admitted)>(
             "select consumer, entitlement, cast(sum(admitted) as bigint) from rollups " +
-            "where bucket >= @start and bucket < @end group by consumer, entitlement", new { start, end }));
+            "where bucket >= @start and bucket < @end and meter = @meter group by consumer, entitlement",
+            new { start, end, meter = UsageStore.CallsKey }));
         foreach (var (consumer, entitlement, admitted) in current)
             Add((int)consumer, (int)entitlement, unit, _now, admitted);
         var ahead = await database.ReadAsync(db => db.QueryAsync<(long Consumer, long Entitlement, long Bucket, long Admitted)>(
             "select consumer, entitlement, bucket, cast(sum(admitted) as bigint) from rollups " +
-            "where bucket >= @end and bucket < @horizon group by consumer, entitlement, bucket",
-            new { end, horizon = _now + Ahead }));
+            "where bucket >= @end and bucket < @horizon and meter = @meter group by consumer, entitlement, bucket",
+            new { end, horizon = _now + Ahead, meter = UsageStore.CallsKey }));
         foreach (var (consumer, entitlement, bucket, admitted) in ahead)
             Add((int)consumer, (int)entitlement, unit, bucket, admitted);
     }

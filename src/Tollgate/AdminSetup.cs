@@ -26,6 +26,7 @@ internal static class AdminSetup
         .AddSingleton(node.Currency)
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
+        .AddSingleton(node.Table)
         .AddSingleton(node.Calls)
         .AddSingleton(node.Intake)
         .AddSingleton(new InvoiceStore(node.Database))

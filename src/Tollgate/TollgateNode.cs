@@ -41,11 +41,11 @@ public sealed partial class TollgateNode : IAsyncDisposable
         (Database, Journal, Keys) = opened;
         Feed = new ChangeFeed(clocks.Machine);
         Publisher = new Publisher(Database, Feed);
-        Table = new GateTable(Database, Publisher);
         Drain = new UsageDrain(Journal, Database, clocks, EntitlementStore.OfCustomerAsync);
         Archive = new UsageArchive(
             Journal, Database, clocks, Path.Combine(options.Data, DataFolder.Archive), options.Archive);
         Calls = new CallSearch(Archive, Journal, Database);
+        Table = new GateTable(Database, Publisher, clocks.Business, Drain.CatchUpAsync);
         Intake = new EventIntake(Journal, Database, clocks.Business, new EventOptions());
         Config = new ConfigStore(Database, clocks.Business);
         Consumers = new ConsumerStore(Database, clocks.Business);
@@ -193,8 +193,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         if (file is not null) await ApplyAsync(file);
         await Publisher.RepublishAsync();
         await Table.LoadAsync();
-        var limited = Publisher.Current.Plans.SelectMany(p => p.Limits).Select(l => l.Per).ToHashSet();
-        Table.Restore(await LimitHistory.ReadAsync(Journal, Database, Clocks.Business, limited));
+        await Table.RestoreAsync(Journal);
         Feed.Listen(Table.OnChangeAsync);
         Intake.Types = EventTypesOf.Published(Publisher.Current);
         Feed.Listen(change =>

@@ -38,7 +38,8 @@ public sealed class ConfigFileReader
         meters.Read(fields.Take("meters"));
         _findings.Meters = meters.Names;
         _findings.WholeMeters = meters.Whole;
-        var plans = ReadPlans(fields.Take("plans"), apis.OperationNames);
+        var headers = ReadHeaders(fields.Take("headers"));
+        var plans = ReadPlans(fields.Take("plans"), apis.OperationNames, headers);
         fields.Close();
         return currency is null ? null : new ConfigFile(currency, apis.Apis, plans) { Meters = meters.Meters };
     }
@@ -63,7 +64,28 @@ public sealed class ConfigFileReader
         return null;
     }
 
-    private List<FilePlan> ReadPlans(Node? node, IReadOnlyCollection<string> operations)
+    private HeaderFamilies ReadHeaders(Node? node)
+    {
+        if (_findings.Items(node, "[kong, ietf]") is not { } items) return HeaderFamilies.Kong;
+        var families = HeaderFamilies.None;
+        foreach (var item in items)
+        {
+            var family = _findings.Choice(item, "kong", "ietf") switch
+            {
+                "kong" => HeaderFamilies.Kong,
+                "ietf" => HeaderFamilies.Ietf,
+                _ => HeaderFamilies.None,
+            };
+            if (families.HasFlag(family) && family != HeaderFamilies.None)
+                _findings.Add(Code.DuplicateName, item, "This family of headers stands in this list twice. Remove one.");
+            families |= family;
+        }
+
+        return families;
+    }
+
+    private List<FilePlan> ReadPlans(
+        Node? node, IReadOnlyCollection<string> operations, HeaderFamilies headers)
     {
         if (node is null || MapReader.Open(node, _findings, "free: { operations: [\"*\"] }") is null) return [];
         var fields = ((MapNode)node).Fields;
@@ -76,6 +98,6 @@ public sealed class ConfigFileReader
         var reader = new PlanReader(_findings, operations);
         var drafts = fields.Select(reader.Read).OfType<PlanDraft>().ToDictionary(p => p.Name, StringComparer.Ordinal);
         var names = fields.Select(f => f.Name).ToHashSet(StringComparer.Ordinal);
-        return new PlanInheritance(_findings, drafts, names).Plans();
+        return new PlanInheritance(_findings, drafts, names, headers).Plans();
     }
 }

@@ -48,6 +48,8 @@ internal sealed record FileChanges(
         new PlanDocument(plan.DisplayName, plan.Operations, [.. plan.Limits.Select(l => l.ToString())])
         {
             Billable = plan.Billable,
+            Headers = plan.Headers == HeaderFamilies.Kong ? null : plan.Headers,
+            UpgradeUrl = plan.UpgradeUrl,
         }.Write());
 
     private static IEnumerable<Problem> NameClashes(

@@ -8,7 +8,8 @@ namespace Tollgate.Config.File;
 /// people is not inherited: two plans would look like one.
 /// </summary>
 internal sealed class PlanInheritance(
-    Findings findings, IReadOnlyDictionary<string, PlanDraft> drafts, IReadOnlySet<string> names)
+    Findings findings, IReadOnlyDictionary<string, PlanDraft> drafts, IReadOnlySet<string> names,
+    HeaderFamilies headers)
 {
     /// <summary>Plans in one chain.</summary>
     private const int MostLevels = 16;
@@ -39,15 +40,23 @@ internal sealed class PlanInheritance(
             CheckPrices(draft, operations.Names.ToHashSet(StringComparer.Ordinal), prices);
         }
 
-        var quotas = chain.FirstOfAll(p => p.Quotas) ?? [];
+        var (limits, quotas) = (chain.FirstOfAll(p => p.Limits) ?? [], chain.FirstOfAll(p => p.Quotas) ?? []);
+        if (limits.Count <= Limit.MostOfPlan && limits.Count + quotas.Count > Limit.MostOfPlan)
+        {
+            findings.Add(Code.TooMany, draft.Node, $"These are {limits.Count} limits and {quotas.Count} quotas; a plan " +
+                $"has at most {Limit.MostOfPlan} of both together.");
+        }
+
         if (chain.IsWhole) CheckTerms(draft, prices, quotas);
 
         return operations is null ? null : new FilePlan(
-            draft.Name, draft.DisplayName, operations.Names, chain.FirstOfAll(p => p.Limits) ?? [],
+            draft.Name, draft.DisplayName, operations.Names, limits,
             [.. prices.Select(p => p.Price.Component)])
         {
-            Billable = chain.FirstOfAll(p => p.Billable),
             Quotas = quotas,
+            UpgradeUrl = chain.FirstOfAll(p => p.UpgradeUrl),
+            Headers = headers,
+            Billable = chain.FirstOfAll(p => p.Billable),
             Migrate = chain.Plans.Select(p => p.Migrate).FirstOrDefault(m => m is not null) ?? Migration.Never,
         };
     }

@@ -23,6 +23,8 @@ internal sealed record PlanDraft
 
     public IReadOnlyList<Quota>? Quotas { get; init; }
 
+    public string? UpgradeUrl { get; init; }
+
     public Migration? Migrate { get; init; }
 
     public IReadOnlyList<string>? Billable { get; init; }
@@ -43,6 +45,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
     private readonly HashSet<string> _operations = operations.ToHashSet(StringComparer.Ordinal);
     private readonly PriceReader _prices = new(findings);
     private readonly QuotaReader _quotas = new(findings);
+    private readonly LimitReader _limits = new(findings);
 
     /// <summary>Null when it has no usable name or is no map.</summary>
     public PlanDraft? Read(Field plan)
@@ -56,7 +59,8 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             DisplayName = ReadDisplayName(fields.Take("name")),
             Extends = findings.Text(fields.Take("extends"), "free"),
             Operations = ReadOperations(fields.Take("operations")),
-            Limits = ReadLimits(fields.Take("limits")),
+            Limits = _limits.ReadAll(fields.Take("limits")),
+            UpgradeUrl = ReadUrl(fields.Take("upgrade_url")),
             Quotas = ReadQuotas(fields.Take("quotas")),
             Prices = ReadPrices(fields.Take("prices")),
             Billable = new UnitsReader(findings).ReadBillable(fields.Take("billable")),
@@ -77,6 +81,18 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
         if (findings.Text(node, "Pro") is not { } text) return null;
         if (text.Trim().Length > 0 && text.Length <= longest && !text.Any(char.IsControl)) return text;
         findings.Add(Code.BadValue, node!, $"A name for people has 1 to {longest} characters in one line.");
+        return null;
+    }
+
+    private string? ReadUrl(Node? node)
+    {
+        const int longest = 500;
+        if (findings.Text(node, "https://example.com/plans") is not { } text) return null;
+        if (text.Length <= longest && text.All(c => c is > ' ' and <= '~')
+            && Uri.TryCreate(text, UriKind.Absolute, out var url) && (url.Scheme is "http" or "https"))
+            return text;
+        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not an absolute http or https URL of at most " +
+            $"{longest} characters, as 'https://example.com/plans'.");
         return null;
     }
 
@@ -115,68 +131,6 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
         }
 
         return false;
-    }
-
-    private List<Limit>? ReadLimits(Node? node)
-    {
-        if (findings.Items(node, "[100/minute]") is not { } items) return null;
-        var limits = new List<Limit>();
-        foreach (var item in items)
-        {
-            if (ReadLimit(item) is not { } limit) continue;
-            if (limits.Find(l => l.Per == limit.Per) is { } first)
-            {
-                findings.Add(Code.DuplicateLimit, item, $"There is a limit per {LimitWindow.NameOf(limit.Per)} already, " +
-                    $"{first}. Remove one of them.");
-            }
-            else
-            {
-                limits.Add(limit);
-            }
-        }
-
-        return limits;
-    }
-
-    private Limit? ReadLimit(Node item)
-    {
-        const string example = "100/minute";
-        if (item is not MapNode)
-        {
-            if (findings.Text(item, example) is not { } text) return null;
-            var slash = text.IndexOf('/');
-            if (slash >= 0) return LimitOf(item, text[..slash], item, text[(slash + 1)..]);
-            findings.Add(Code.BadValue, item, $"{Quote.Of(text)} is not a limit: a number and a unit of time are " +
-                $"needed, as '{example}'.");
-            return null;
-        }
-
-        var fields = MapReader.Open(item, findings, "{ limit: 100, per: minute }")!;
-        var (limit, per) = (fields.Need("limit", "100"), fields.Need("per", "minute"));
-        fields.Close();
-        var (count, unit) = (findings.Text(limit, "100"), findings.Text(per, "minute"));
-        return LimitOf(limit ?? item, count, per ?? item, unit);
-    }
-
-    private Limit? LimitOf(Node countNode, string? countText, Node unitNode, string? unitText)
-    {
-        var count = countText is null ? null : Scalars.ParseCount(countText);
-        if (countText is not null && count is null)
-        {
-            findings.Add(Code.BadValue, countNode, $"{Quote.Of(countText)} cannot be the number of a limit: it is a " +
-                "whole number from 1 to 1000000000000 (10^12), as '100' or '10_000'.");
-        }
-
-        var unit = default(WindowUnit);
-        var known = unitText is not null && LimitWindow.TryParseUnit(unitText, out unit);
-        if (unitText is not null && !known)
-        {
-            var units = Enum.GetValues<WindowUnit>().Select(LimitWindow.NameOf).ToArray();
-            findings.Add(Code.BadValue, unitNode, $"{Quote.Of(unitText)} is not a unit of time." +
-                $"{findings.DidYouMean(unitText, units)} Known are: {string.Join(", ", units)}.");
-        }
-
-        return count is { } number && known ? new Limit(number, unit) : null;
     }
 
     private List<Quota>? ReadQuotas(Node? node)

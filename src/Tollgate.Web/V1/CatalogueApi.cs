@@ -40,6 +40,8 @@ internal static class CatalogueApi
         operations = published.Apis.SelectMany(a => a.Operations).Where(o => plan.Operations.Contains(o.Key))
             .Select(o => o.Name).Distinct(),
         limits = plan.Limits.Select(l => l.ToString()),
+        quotas = (published.Quotas.GetValueOrDefault((plan.Id, plan.Version)) ?? []).Select(View),
+        plan.UpgradeUrl,
         created_at = Micros.ToText(plan.CreatedAt),
     };
 
@@ -64,6 +66,16 @@ internal static class CatalogueApi
         dimensions = meter.Dimensions.ToDictionary(d => d.Name, d => d.Path.Text),
         where = meter.Where.ToDictionary(w => w.Path.Text, w => w.Values),
         managed_by = ConfigStore.NameOf(meter.ManagedBy),
+    };
+
+    private static object View(Quota quota) => new
+    {
+        quota.Name,
+        quota.Meter,
+        where = quota.Operations is null ? null : new { operation = quota.Operations },
+        allowance = PriceWriter.Text(quota.Allowance),
+        per = quota.Per.ToString(),
+        overage = quota.Overage == Overage.Block ? "block" : "bill",
     };
 
     public static object View(PlanVersionRow version) => new

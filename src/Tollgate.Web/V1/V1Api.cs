@@ -21,6 +21,8 @@ public static class V1Api
         SubscriptionsApi.Map(billing);
         SubscriptionChangesApi.Map(billing);
         AddOnsApi.Map(billing);
+        OverridesApi.Map(billing);
+        BalancesApi.Map(billing);
         InvoicesApi.Map(billing);
         UsageApi.Map(billing);
         EventsApi.Map(billing);

@@ -151,6 +151,8 @@ public sealed class ConfigFileTests
             text.Append($"plan {plan.Name}{(plan.DisplayName is null ? "" : $" \"{plan.DisplayName}\"")}\n");
             text.Append($"    operations {string.Join(' ', plan.Operations)}\n");
             text.Append($"    limits {string.Join(' ', plan.Limits)}\n");
+            if (plan.Headers != HeaderFamilies.Kong) text.Append($"    headers {plan.Headers}\n");
+            if (plan.UpgradeUrl is not null) text.Append($"    upgrade_url {plan.UpgradeUrl}\n");
             if (plan.Quotas.Count > 0) text.Append($"    quotas {QuotaWriter.Write(plan.Quotas)}\n");
             foreach (var price in plan.Prices) text.Append($"    price {PriceWriter.Write([price])}\n");
             text.Append($"    migrate {plan.Migrate}\n");

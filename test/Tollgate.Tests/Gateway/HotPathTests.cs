@@ -32,7 +32,7 @@ public sealed class HotPathTests
             for (var i = 0; i < calls; i++)
             {
                 var decision = default(Decision);
-                gate.Decide(server.Node.Table.Snapshot, operation, hash, now, ref decision);
+                gate.Decide(server.Node.Table.Snapshot, operation, hash, now, 0, ref decision);
                 if (decision.Verdict == Verdict.Admit) Write(server.Node.Journal, ref decision);
                 else refused++;
             }

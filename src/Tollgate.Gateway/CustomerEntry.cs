@@ -1,0 +1,119 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// Who pays, as the gate sees it. What was used stays with the subscription for as long as the process runs, so a change
+/// of plan, limit or price forgets nothing; the entitlements are replaced at once by whoever reloads them.
+/// </summary>
+public sealed class CustomerEntry(int key, AddressBudget addresses)
+{
+    private volatile EntitlementEntry[] _entitlements = [];
+    private volatile Purse? _purse;
+
+    public int Key { get; } = key;
+
+    /// <summary>Highest priority first, then the older subscription.</summary>
+    public EntitlementEntry[] Entitlements => _entitlements;
+
+    /// <summary>What calls may cost; none for nearly everybody.</summary>
+    internal Purse? Purse
+    {
+        get => _purse;
+        set => _purse = value;
+    }
+
+    /// <summary>What has been taken from each balance; empty without any.</summary>
+    public IReadOnlyList<(Balance Balance, decimal Used)> Spending()
+    {
+        if (_purse is not { } purse) return [];
+        return [.. purse.Balances.Zip(purse.Used())];
+    }
+
+    /// <summary>The entries of these terms, which <see cref="Entitle"/> then puts in force.</summary>
+    internal EntitlementEntry[] Compile(IEnumerable<Entitlement> terms)
+    {
+        var pools = _entitlements.GroupBy(e => e.SubscriptionId)
+            .ToDictionary(e => e.Key, e => e.First().Holder, StringComparer.Ordinal);
+        return
+        [
+            // a subscription is as old as its first stretch of terms: a new price makes nobody younger
+            .. from t in terms
+               group t by t.SubscriptionId into subscription
+               let holder = pools.GetValueOrDefault(subscription.Key) ?? new PoolHolder(addresses)
+               from t in subscription
+               orderby t.Priority descending, subscription.Min(s => s.Key), t.Key
+               select new EntitlementEntry(t, holder),
+        ];
+    }
+
+    internal void Entitle(EntitlementEntry[] entitlements) => _entitlements = entitlements;
+}
+
+/// <summary>Where the pool of a subscription is, once somebody has called.</summary>
+internal sealed class PoolHolder(AddressBudget addresses)
+{
+    private Pool? _pool;
+
+    public bool IsEmpty => Volatile.Read(ref _pool) is null;
+
+    public Pool Pool => Volatile.Read(ref _pool)
+        ?? Interlocked.CompareExchange(ref _pool, new Pool(addresses), null) ?? _pool!;
+}
+
+/// <summary>Terms on the hot path: which plan, from when to when, and in which billing period it is now.</summary>
+public sealed class EntitlementEntry
+{
+    private readonly BillingCalendar _calendar;
+    private volatile PeriodStamp? _period;
+    private volatile Resolved? _resolved;
+
+    internal EntitlementEntry(Entitlement terms, PoolHolder holder) =>
+        (Source, _calendar, Holder) = (terms, terms.Calendar, holder);
+
+    public Entitlement Source { get; }
+
+    public int Key => Source.Key;
+
+    public string SubscriptionId => Source.SubscriptionId;
+
+    public string PlanId => Source.PlanId;
+
+    internal PoolHolder Holder { get; }
+
+    /// <summary>By which calls are held to the balances of the customer; null while there are none.</summary>
+    internal PlanVersion? Prices { get; set; }
+
+    public bool RunsAt(long now) => Source.StartAt <= now && now < (Source.EndAt ?? long.MaxValue);
+
+    /// <summary>The index of the billing period that holds this instant. Computed once for each period.</summary>
+    public int PeriodAt(long now)
+    {
+        var stamp = _period;
+        if (stamp is not null && stamp.Start <= now && now < stamp.End) return stamp.Index;
+        var index = _calendar.IndexAt(Micros.ToInstant(now));
+        var period = _calendar.PeriodOf(index);
+        _period = new PeriodStamp(index, Micros.Of(period.Start), Micros.Of(period.End));
+        return index;
+    }
+
+    /// <summary>The plan and what it allows this subscription, as this snapshot has it; null when the plan is gone.
+    /// Computed once for each snapshot.</summary>
+    internal Resolved? In(GateSnapshot snapshot, long now)
+    {
+        var resolved = _resolved;
+        return resolved is not null && resolved.Version == snapshot.Version ? resolved : Resolve(snapshot, now);
+    }
+
+    private Resolved? Resolve(GateSnapshot snapshot, long now)
+    {
+        if (snapshot.FindPlan(PlanId) is not { } plan) return null;
+        var pool = Holder.Pool;
+        return _resolved = new Resolved(snapshot.Version, plan, pool, pool.Bind(snapshot.TermsOf(plan, Source), Source, now));
+    }
+
+    /// <param name="Version">Of the snapshot; the snapshot itself would be kept alive by whoever does not call.</param>
+    internal sealed record Resolved(long Version, CompiledPlan Plan, Pool Pool, BoundTerms Bound);
+
+    private sealed record PeriodStamp(int Index, long Start, long End);
+}

@@ -1,0 +1,360 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using Tollgate.Catalog;
+
+[assembly: InternalsVisibleTo("Tollgate.Tests")]
+
+namespace Tollgate.Gateway;
+
+/// <summary>Whose call it is, as far as limits tell calls apart.</summary>
+/// <param name="Address">The client's address; of IPv6 the /64, since that is what one client is given. 0 when unknown.
+/// </param>
+public readonly record struct Caller(int Consumer, int Credential, int Operation, ulong Address)
+{
+    /// <summary>An address as <see cref="Address"/>. Allocates nothing.</summary>
+    public static ulong AddressOf(System.Net.IPAddress? address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        if (address is null || !address.TryWriteBytes(bytes, out var length)) return 0;
+        if (length == 4) return BinaryPrimitives.ReadUInt32BigEndian(bytes);
+        return address.IsIPv4MappedToIPv6
+            ? BinaryPrimitives.ReadUInt32BigEndian(bytes[12..])
+            : BinaryPrimitives.ReadUInt64BigEndian(bytes);
+    }
+}
+
+/// <summary>
+/// All that one subscription has used. One lock, the subscription's own, makes the limits and quotas of a call one step:
+/// taken together or not at all, over all consumers and keys of the customer. It is held for a few comparisons.
+/// There may be a million of these, so it locks itself, and most have one consumer and nothing else.
+/// </summary>
+internal sealed class Pool(AddressBudget addresses)
+{
+    /// <summary>Kinds of quotas that one subscription counts for the life of a process.</summary>
+    private const int MostSlots = 32;
+
+    /// <summary>Stands for whichever key of a consumer: what is only known of them together.</summary>
+    internal const LimitScope AnyKey = (LimitScope)byte.MaxValue;
+
+    private Subject _firstSubject;
+    private Tally? _first;
+    private Dictionary<Subject, Tally>? _others;
+    private Tally? _strangers;
+    private QuotaSlot[] _slots = [];
+    private WindowUnit _longestByAddress;
+    private long _latest;
+    private long _settlements;
+    private long _sweptAt;
+
+    /// <summary>How many calls have ended here: whoever reads the store beside it sees whether it stood still.</summary>
+    internal long Settlements
+    {
+        get
+        {
+            lock (this) return _settlements;
+        }
+    }
+
+    /// <summary>
+    /// Takes an admission from every limit and reserves units of every quota and of every balance, or nothing when one of
+    /// them has no room.
+    /// </summary>
+    /// <param name="bound">The terms, with the places of their quotas here.</param>
+    /// <param name="caller">Whose call it is.</param>
+    /// <param name="now">Business time, microseconds UTC.</param>
+    /// <param name="operation">Its name, by which prices know it.</param>
+    /// <param name="take">False only looks: the states are those before.</param>
+    /// <param name="decision">Gets the states, and what is to be given back when the call ends.</param>
+    /// <returns>−1 when there is room, else the index of the policy without that lasts longest.</returns>
+    internal int TryTake(
+        BoundTerms bound, in Caller caller, string operation, long now, bool take, ref Decision decision)
+    {
+        var limits = bound.Terms.Limits;
+        lock (this)
+        {
+            now = _latest = Math.Max(now, _latest);
+            decision.Tallies[(int)LimitScope.Consumer] = TallyOf(LimitScope.Consumer, caller, now);
+            var violated = -1;
+            for (var i = 0; i < limits.Length; i++)
+            {
+                ref var tally = ref decision.Tallies[(int)limits[i].By];
+                tally ??= TallyOf(limits[i].By, caller, now);
+                decision.Limits[i] = tally.Look(limits[i], now);
+                if (decision.Limits[i].Remaining == 0) violated = Later(violated, i, ref decision);
+            }
+
+            LookAtQuotas(bound, caller.Operation, now, ref violated, ref decision);
+            if (violated < 0 && take && IsCovered(operation, ref decision))
+                Take(bound, caller.Operation, now, ref decision);
+            return violated;
+        }
+    }
+
+    /// <summary>The call costs what it was billed. What was reserved beyond that returns to the window that it came from;
+    /// limits count admissions, and give nothing back.</summary>
+    /// <param name="units">Billed units of the meter; 0 when the call is not billed.</param>
+    internal void Settle(ref Decision decision, int operation, long units)
+    {
+        lock (this)
+        {
+            _settlements++;
+            for (var i = 0; i < _slots.Length; i++)
+            {
+                var slot = _slots[i];
+                // a window that has moved on knows nothing of the call
+                if (slot.Start > decision.CountedAt || !slot.Shape.Covers(operation)) continue;
+                if (i < decision.SlotCount) slot.Reserved -= decision.Units;
+                slot.Settled += units;
+            }
+        }
+    }
+
+    /// <summary>The call is no longer under way.</summary>
+    internal void Release(ref Decision decision)
+    {
+        lock (this)
+            foreach (var limit in decision.Bound!.Terms.Limits)
+                if (limit.Kind == WindowKind.Concurrent) decision.Tallies[(int)limit.By]!.UnderWay--;
+    }
+
+    /// <summary>The places of the quotas of these terms; those that nobody has counted yet are added, and count from now
+    /// on. What was used before is for <see cref="TryRestore"/>.</summary>
+    internal BoundTerms Bind(Terms terms, Entitlement of, long now)
+    {
+        lock (this)
+        {
+            now = _latest = Math.Max(now, _latest);
+            foreach (var limit in terms.Limits)
+                if (limit.By == LimitScope.Ip && limit.Unit > _longestByAddress) _longestByAddress = limit.Unit;
+            var places = new int[terms.Quotas.Length];
+            for (var q = 0; q < places.Length; q++)
+            {
+                var quota = terms.Quotas[q];
+                var calendar = quota.Quota.Per.CalendarFor(of);
+                places[q] = Array.FindIndex(_slots, s => s.CountsLike(quota));
+                if (places[q] >= 0)
+                {
+                    _slots[places[q]].GoOn(quota, calendar, now);
+                    continue;
+                }
+
+                if (_slots.Length >= MostSlots)
+                    throw new InvalidOperationException($"A subscription has counted {MostSlots} kinds of quotas.");
+                places[q] = _slots.Length;
+                _slots = [.. _slots, new QuotaSlot(quota, calendar, now)];
+            }
+
+            return new BoundTerms(terms, places);
+        }
+    }
+
+    /// <summary>Whether this quota is counted here.</summary>
+    internal bool Counts(CompiledQuota quota)
+    {
+        lock (this) return Array.Exists(_slots, s => s.CountsLike(quota));
+    }
+
+    /// <summary>The open window of a quota that is counted here.</summary>
+    internal (long Start, long End) WindowOf(CompiledQuota quota)
+    {
+        lock (this)
+        {
+            var slot = Array.Find(_slots, s => s.CountsLike(quota))!;
+            return (slot.Start, slot.End);
+        }
+    }
+
+    /// <summary>Sets what the store knows to be settled in the open windows of quotas. Not when calls have ended since it
+    /// was asked: it may know of them or not.</summary>
+    internal bool TryRestore(
+        IEnumerable<(CompiledQuota Quota, long Start, long Units)> known, long settlements, bool force)
+    {
+        lock (this)
+        {
+            if (_settlements != settlements && !force) return false;
+            foreach (var (quota, start, units) in known)
+                if (Array.Find(_slots, s => s.CountsLike(quota)) is { } slot && slot.Start == start) slot.Settled = units;
+            return true;
+        }
+    }
+
+    /// <summary>Adds units that were billed before this process.</summary>
+    internal void RestoreUnits(CompiledQuota quota, long start, long units)
+    {
+        lock (this)
+            if (Array.Find(_slots, s => s.CountsLike(quota)) is { } slot && slot.Start == start) slot.Settled += units;
+    }
+
+    /// <summary>Adds admissions of before this process to a fixed window of a subject.</summary>
+    internal void Restore(LimitScope scope, in Caller caller, WindowUnit unit, long at, long admissions)
+    {
+        lock (this) PastOf(scope, caller).Restore(unit, at, admissions);
+    }
+
+    /// <summary>Adds admissions of before this process to the window of a limit that has one of its own.</summary>
+    internal void Restore(
+        CompiledLimit limit, LimitScope scope, in Caller caller, long now, long at, long admissions)
+    {
+        lock (this) PastOf(scope, caller).Restore(limit, now, at, admissions);
+    }
+
+    /// <summary>Whether the balances of the customer cover the call; then what it may cost is reserved.</summary>
+    private static bool IsCovered(string operation, ref Decision decision)
+    {
+        if (decision.Entitlement is not { Prices: { } prices } entitlement) return true;
+        var charge = new Charge(entitlement.Key, decision.Period, prices, operation, decision.Units);
+        while (decision.Consumer?.Customer?.Purse is { } purse)
+        {
+            // another one may be in force by now
+            if (!purse.TryReserve(charge, out decision.Shortage)) continue;
+            if (decision.Shortage is null) decision.Purse = purse;
+            return decision.Shortage is null;
+        }
+
+        return true;
+    }
+
+    private static int Later(int violated, int candidate, ref Decision decision) =>
+        violated < 0 || decision.Limits[candidate].ResetAt > decision.Limits[violated].ResetAt ? candidate : violated;
+
+    private void LookAtQuotas(BoundTerms bound, int operation, long now, ref int violated, ref Decision decision)
+    {
+        foreach (var slot in _slots) slot.MoveTo(now);
+        var quotas = bound.Terms.Quotas;
+        for (var q = 0; q < quotas.Length; q++)
+        {
+            var i = bound.Terms.Limits.Length + q;
+            ref var state = ref decision.Limits[i];
+            var slot = _slots[bound.Places[q]];
+            state.Remaining = quotas[q].Covers(operation)
+                ? Math.Max(0, quotas[q].Count - slot.Used) : LimitState.NotCounted;
+            state.ResetAt = slot.End;
+            if (quotas[q].Blocks && state.Remaining >= 0 && state.Remaining < decision.Units)
+                violated = Later(violated, i, ref decision);
+        }
+    }
+
+    private void Take(BoundTerms bound, int operation, long now, ref Decision decision)
+    {
+        var limits = bound.Terms.Limits;
+        for (var scope = 0; scope < Tallies.Scopes; scope++) decision.Tallies[scope]?.Count();
+        for (var i = 0; i < limits.Length; i++)
+        {
+            var tally = decision.Tallies[(int)limits[i].By]!;
+            switch (limits[i].Kind)
+            {
+                case WindowKind.Fixed:
+                    decision.Limits[i].Remaining--;
+                    break;
+                case WindowKind.Concurrent:
+                    decision.Limits[i].Remaining--;
+                    tally.UnderWay++;
+                    break;
+                default:
+                    tally.Add(limits[i], now, 1);
+                    decision.Limits[i] = tally.Look(limits[i], now);
+                    break;
+            }
+        }
+
+        for (var q = 0; q < bound.Terms.Quotas.Length; q++)
+        {
+            ref var state = ref decision.Limits[limits.Length + q];
+            if (state.Remaining >= 0) state.Remaining = Math.Max(0, state.Remaining - decision.Units);
+        }
+
+        foreach (var slot in _slots)
+            if (slot.Shape.Covers(operation)) slot.Reserved += decision.Units;
+        (decision.CountedAt, decision.SlotCount) = (now, _slots.Length);
+    }
+
+    private Tally TallyOf(LimitScope scope, in Caller caller, long now)
+    {
+        var subject = SubjectOf(scope, caller);
+        var tally = Find(subject) ?? NewTally(subject, caller, now);
+        tally.MoveTo(now);
+        return tally;
+    }
+
+    /// <summary>The place of a subject for what was before this process: made where there is none.</summary>
+    private Tally PastOf(LimitScope scope, in Caller caller)
+    {
+        var subject = SubjectOf(scope, caller);
+        return Find(subject) ?? NewTally(subject, caller, 0);
+    }
+
+    private Tally? Find(Subject subject) =>
+        _first is not null && subject == _firstSubject ? _first : _others?.GetValueOrDefault(subject);
+
+    private Tally Put(Subject subject, Tally tally)
+    {
+        if (_first is null) (_firstSubject, _first) = (subject, tally);
+        else (_others ??= [])[subject] = tally;
+        return tally;
+    }
+
+    /// <summary>A place for a new subject. Addresses are what a stranger can make up, so their number is bounded: when all
+    /// places are taken, and none of them is idle, the rest shares one, which can only admit fewer.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Tally NewTally(Subject subject, in Caller caller, long now)
+    {
+        if (subject.Scope == LimitScope.Ip && !addresses.TryTake() && !(Sweep(now) && addresses.TryTake()))
+            return _strangers ??= new Tally();
+        var tally = new Tally();
+        // all consumers together have used what each has
+        if (subject.Scope == LimitScope.Customer)
+        {
+            if (_firstSubject.Scope == LimitScope.Consumer && _first is not null) tally.Add(_first);
+            foreach (var (other, used) in _others ?? [])
+                if (other.Scope == LimitScope.Consumer) tally.Add(used);
+        }
+        else if (subject.Scope == LimitScope.Key && Find(SubjectOf(AnyKey, caller)) is { } past)
+        {
+            tally.Copy(past);
+        }
+
+        return Put(subject, tally);
+    }
+
+    /// <summary>Forgets addresses whose windows have all ended; at most once a second, since it looks at each.</summary>
+    private bool Sweep(long now)
+    {
+        if (_others is null || now - _sweptAt < Micros.PerSecond) return false;
+        _sweptAt = now;
+        var gone = _others.Where(t => t.Key.Scope == LimitScope.Ip && t.Value.IsIdle(_longestByAddress, now))
+            .Select(t => t.Key).ToArray();
+        foreach (var subject in gone) _others.Remove(subject);
+        addresses.Return(gone.Length);
+        return gone.Length > 0;
+    }
+
+    private static Subject SubjectOf(LimitScope scope, in Caller caller) => scope switch
+    {
+        LimitScope.Consumer or AnyKey => new Subject(scope, (uint)caller.Consumer),
+        LimitScope.Key => new Subject(scope, (uint)caller.Credential),
+        LimitScope.Operation => new Subject(scope, (uint)caller.Operation),
+        LimitScope.Ip => new Subject(scope, caller.Address),
+        _ => new Subject(scope, 0),
+    };
+
+    private readonly record struct Subject(LimitScope Scope, ulong Id);
+}
+
+/// <summary>Terms, and for each of their quotas where the pool of the subscription counts it.</summary>
+internal sealed record BoundTerms(Terms Terms, int[] Places);
+
+/// <summary>How many addresses may be counted for themselves, over all subscriptions.</summary>
+public sealed class AddressBudget(int most)
+{
+    private int _left = most;
+
+    /// <summary>False when there are as many as <c>--limit-addresses</c> allows.</summary>
+    public bool TryTake()
+    {
+        if (Interlocked.Decrement(ref _left) >= 0) return true;
+        Interlocked.Increment(ref _left);
+        return false;
+    }
+
+    public void Return(int count) => Interlocked.Add(ref _left, count);
+}

@@ -1,0 +1,79 @@
+using Dapper;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
+using Tollgate.Metering;
+using Tollgate.Storage;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// Fills the purse of a customer with what its usage has cost since the balance began, out of the store. Calls go on
+/// meanwhile: they are counted, and what is under way is taken over.
+/// </summary>
+internal sealed class PurseLoading(Database database, Func<Task> catchUp, long now)
+{
+    private const int MostTries = 5;
+
+    private readonly Dictionary<(string, int), PlanVersion?> _versions = [];
+
+    /// <summary>Brings the purse of a customer in line with its balances; the entries are those that will be in force.
+    /// </summary>
+    public async Task LoadAsync(CustomerEntry customer, EntitlementEntry[] entries)
+    {
+        var balances = await database.ReadAsync(db => BalanceStore.OfCustomerAsync(db, customer.Key));
+        if (balances.Count == 0)
+        {
+            customer.Purse = null;
+            return;
+        }
+
+        // also the entries that calls under way go by
+        foreach (var entry in entries.Concat(customer.Entitlements)) entry.Prices ??= await PricesOfAsync(entry.Source);
+        if (customer.Purse is { } known && known.Balances.SequenceEqual(balances)) return;
+        var before = customer.Purse ??= Purse.Counting();
+        for (var tries = 1; ; tries++)
+        {
+            var settlements = before.Settlements;
+            await catchUp();
+            var purse = before.With(balances);
+            for (var i = 0; i < balances.Count; i++) await RestoreAsync(purse, i, customer.Key, entries);
+            if (purse.TryReplace(before, settlements, tries == MostTries, () => customer.Purse = purse)) return;
+        }
+    }
+
+    private async Task RestoreAsync(Purse purse, int balance, int customer, EntitlementEntry[] entries)
+    {
+        var since = purse.Balances[balance].Since;
+        var past = await database.ReadAsync(db => db.QueryAsync<(long Entitlement, long Period, string? Operation,
+            long Before, long Since)>(
+            "select r.entitlement, r.period, o.operation, " +
+            "cast(sum(case when r.bucket < @since then r.quantity else 0 end) as bigint), " +
+            "cast(sum(case when r.bucket >= @since then r.quantity else 0 end) as bigint) " +
+            "from rollups r left join operation_keys o on o.key = r.operation " +
+            "where r.meter = @meter and r.quantity > 0 " +
+            "and r.entitlement in (select key from entitlements where customer_key = @customer) " +
+            "group by r.entitlement, r.period, o.operation",
+            new { since, customer, meter = UsageStore.CallsKey }));
+        foreach (var p in past)
+        {
+            if (Array.Find(entries, e => e.Key == p.Entitlement) is not { Prices: { } prices } entry) continue;
+            // tiers and included units go on within a period; those that were over before the balance do not matter
+            if (p.Since == 0 && p.Period != entry.PeriodAt(now)) continue;
+            var charge = new Charge(entry.Key, (int)p.Period, prices, p.Operation ?? "", 0);
+            purse.Restore(balance, charge with { Units = p.Before }, charge with { Units = p.Since });
+        }
+    }
+
+    private async Task<PlanVersion?> PricesOfAsync(Entitlement terms)
+    {
+        var key = (terms.PlanId, terms.PlanVersion);
+        if (!_versions.TryGetValue(key, out var version))
+        {
+            var row = await database.ReadAsync(db => ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion));
+            _versions[key] = version = row?.ToPlanVersion();
+        }
+
+        return version is null ? null : version with { Quotas = terms.Overrides.Apply(version.Quotas) };
+    }
+}

@@ -1,0 +1,40 @@
+using Tollgate.Metering;
+using Tollgate.Storage;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// Begins to count a quota in the middle of its window: an upgrade to a plan with another quota, or a new override. What
+/// the subscription used before is asked of the store, so nobody gets a second allowance by changing the plan. The
+/// quota is counted from its first moment on; it is in force when the entitlement is.
+/// </summary>
+internal sealed class QuotaSeeding(Database database, Func<Task> catchUp, GateSnapshot snapshot, long now)
+{
+    /// <summary>Then the last answer counts: at most what ended while it was asked is counted twice.</summary>
+    private const int MostTries = 5;
+
+    public async Task SeedAsync(EntitlementEntry entry)
+    {
+        if (entry.Source.EndAt <= now || snapshot.FindPlan(entry.PlanId) is not { } plan) return;
+        var terms = snapshot.TermsOf(plan, entry.Source);
+        if (terms.Quotas.Length == 0) return;
+        var pool = entry.Holder.Pool;
+        var fresh = Array.FindAll(terms.Quotas, q => !pool.Counts(q));
+        pool.Bind(terms, entry.Source, now);
+        for (var tries = 1; fresh.Length > 0; tries++)
+        {
+            var settlements = pool.Settlements;
+            await catchUp();
+            var known = new List<(CompiledQuota Quota, long Start, long Units)>();
+            foreach (var quota in fresh)
+            {
+                var (start, end) = pool.WindowOf(quota);
+                var units = await database.ReadAsync(
+                    db => LimitHistory.UnitsAsync(db, start, end, entry.SubscriptionId));
+                known.Add((quota, start, units.Where(u => quota.Covers(u.Operation)).Sum(u => u.Units)));
+            }
+
+            if (pool.TryRestore(known, settlements, force: tries == MostTries)) return;
+        }
+    }
+}

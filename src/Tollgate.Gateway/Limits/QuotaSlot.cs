@@ -1,0 +1,58 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Gateway;
+
+/// <summary>
+/// What a subscription has used of one kind of quota in the current window: settled units, and those that calls under
+/// way may still cost. Belongs to a pool, whose lock guards it.
+/// </summary>
+internal sealed class QuotaSlot
+{
+    private BillingCalendar _calendar;
+
+    public QuotaSlot(CompiledQuota shape, BillingCalendar calendar, long now)
+    {
+        (Shape, _calendar) = (shape, calendar);
+        MoveTo(now);
+    }
+
+    /// <summary>What it counts; the allowance of the terms is what it is held against.</summary>
+    public CompiledQuota Shape { get; private set; }
+
+    /// <summary>Microseconds UTC; half-open.</summary>
+    public long Start { get; private set; }
+
+    public long End { get; private set; }
+
+    /// <summary>Billable units of calls that have ended.</summary>
+    public long Settled { get; set; }
+
+    /// <summary>What calls under way may still cost.</summary>
+    public long Reserved { get; set; }
+
+    public long Used => Settled + Reserved;
+
+    public bool CountsLike(CompiledQuota quota) => Shape.Quota.CountsLike(quota.Quota);
+
+    /// <summary>Windows move forward only. Calls of an older window that are still under way settle into nothing here.
+    /// </summary>
+    public void MoveTo(long now)
+    {
+        if (now < End) return;
+        var period = _calendar.PeriodOf(_calendar.IndexAt(Micros.ToInstant(now)));
+        (Start, End) = (Micros.Of(period.Start), Micros.Of(period.End));
+        (Settled, Reserved) = (0, 0);
+    }
+
+    /// <summary>The operations by their keys of now, and the boundaries of another calendar from here on: what was used
+    /// stays, and the window ends when the new one does.</summary>
+    public void GoOn(CompiledQuota shape, BillingCalendar calendar, long now)
+    {
+        Shape = shape;
+        if (_calendar.Anchor == calendar.Anchor && _calendar.Interval == calendar.Interval
+            && _calendar.Zone.Id == calendar.Zone.Id) return;
+        MoveTo(now);
+        _calendar = calendar;
+        End = Micros.Of(calendar.PeriodOf(calendar.IndexAt(Micros.ToInstant(Math.Max(now, Start)))).End);
+    }
+}

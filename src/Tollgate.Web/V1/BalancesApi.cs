@@ -1,0 +1,107 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
+using Tollgate.Gateway;
+using Tollgate.Metering;
+using Tollgate.Storage;
+using Tollgate.Web.Admin;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/customers/{customer}/balances</c>: prepaid credit and spend cap, to which the gate holds every call
+/// from the next one on.</summary>
+internal static class BalancesApi
+{
+    // twelve digits before the point, and twelve after it
+    private const decimal Most = 1_000_000_000_000, Fine = 1_000_000_000_000;
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/customers/{customer}/balances", ListAsync);
+        // the answer says what the gate knows once the change is in force
+        routes.MapPut("/v1/customers/{customer}/balances/{kind}", SetAsync).InOwnTransactions();
+        routes.MapDelete("/v1/customers/{customer}/balances/{kind}", DeleteAsync);
+    }
+
+    private static async Task<IResult> ListAsync(string customer, Database database, GateTable table) =>
+        await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found
+            ? Answers.NotFound("customer", customer)
+            : Answers.Ok(new
+            {
+                data = (table.FindCustomer((int)found.Key)?.Spending() ?? []).Select(s => View(s.Balance, s.Used)),
+                next_cursor = (string?)null,
+            });
+
+    private static async Task<IResult> SetAsync(
+        string customer, string kind, HttpRequest request, Database database, PlanPublishing publishing, GateTable table)
+    {
+        var now = Micros.Now(publishing.Clock);
+        var fields = await Fields.ReadAsync(request);
+        var amount = ReadDecimal(fields, "amount", required: true, Most);
+        var tax = ReadDecimal(fields, "tax_rate", required: false, 100) ?? 0;
+        var since = fields.Instant("since");
+        if (since % UsageStore.Bucket > 0 || since > now)
+            fields.Add("bad_value", "must be a quarter of an hour (hh:00, hh:15, hh:30 or hh:45 UTC) that has begun", "since");
+        if (Balance.Find(kind) is not { } known) return Answers.NotFound("kind of balance", kind);
+        if (known == BalanceKind.SpendCap && tax > 0)
+            fields.Add("bad_value", "is for prepaid credit; a spend cap is held against amounts before tax", "tax_rate");
+        if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
+            return Answers.NotFound("customer", customer);
+        if (fields.Faults() is { } faults) return faults;
+        await database.WriteAsync(async db =>
+        {
+            // a top-up goes on counting from where it began
+            var before = (await BalanceStore.OfCustomerAsync(db, found.Key)).FirstOrDefault(b => b.Kind == known);
+            await BalanceStore.SetAsync(db, new Balance
+            {
+                CustomerKey = (int)found.Key,
+                Kind = known,
+                Amount = amount!.Value,
+                Currency = Currency.Of(found.Currency),
+                TaxRate = tax,
+                Since = since ?? before?.Since ?? now - (now % UsageStore.Bucket),
+            }, now);
+        });
+        await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)found.Key));
+        var set = table.FindCustomer((int)found.Key)!.Spending().First(s => s.Balance.Kind == known);
+        return Answers.Ok(View(set.Balance, set.Used));
+    }
+
+    private static async Task<IResult> DeleteAsync(
+        string customer, string kind, Database database, ChangeFeed feed)
+    {
+        if (Balance.Find(kind) is not { } known) return Answers.NotFound("kind of balance", kind);
+        if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
+            return Answers.NotFound("customer", customer);
+        if (!await database.WriteAsync(db => BalanceStore.DeleteAsync(db, found.Key, known)))
+            return Answers.NotFound("balance", kind);
+        await feed.AnnounceAsync(new Change.OfCustomer((int)found.Key));
+        return Results.NoContent();
+    }
+
+    private static decimal? ReadDecimal(Fields fields, string name, bool required, decimal most)
+    {
+        if (fields.Text(name, required, 40) is not { } text) return null;
+        if (decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+            && number >= 0 && number <= most && decimal.Truncate(number * Fine) == number * Fine) return number;
+        fields.Add("bad_value",
+            $"must be a decimal from 0 to {most} with at most 12 digits after the point, such as \"10.00\"", name);
+        return null;
+    }
+
+    private static object View(Balance balance, decimal used) => new
+    {
+        kind = Balance.NameOf(balance.Kind),
+        amount = PriceWriter.Text(balance.Amount),
+        used = PriceWriter.Text(used),
+        available = PriceWriter.Text(Math.Max(0, balance.Amount - used)),
+        currency = balance.Currency.Code,
+        tax_rate = PriceWriter.Text(balance.TaxRate),
+        since = Micros.ToText(balance.Since),
+    };
+}

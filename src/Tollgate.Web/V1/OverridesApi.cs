@@ -1,0 +1,105 @@
+using System.Data.Common;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/subscriptions/{id}/overrides</c>: what was agreed with one customer in place of what the plan says. In
+/// force on the next call; what was used stays.</summary>
+internal static class OverridesApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/subscriptions/{id}/overrides", async (string id, Database database) =>
+            await database.ReadAsync(db => NewestAsync(db, id)) is { } terms
+                ? Answers.Ok(View(terms.Overrides))
+                : Answers.NotFound("subscription", id));
+        routes.MapPut("/v1/subscriptions/{id}/overrides", ReplaceAsync);
+    }
+
+    /// <summary>Replaces all of them: what is left out is the plan's again.</summary>
+    private static async Task<IResult> ReplaceAsync(
+        string id, HttpRequest request, Database database, PlanPublishing publishing)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var limits = ReadLimits(fields);
+        var allowances = ReadAllowances(fields);
+        if (await database.ReadAsync(db => NewestAsync(db, id)) is not { } terms)
+            return Answers.NotFound("subscription", id);
+        var quotas = publishing.Publisher.Current.Quotas.GetValueOrDefault((terms.PlanId, terms.PlanVersion)) ?? [];
+        foreach (var name in allowances.Keys.Except(quotas.Select(q => q.Name)))
+        {
+            fields.Add("unknown_quota", quotas.Count == 0 ? "the plan has no quotas"
+                : $"is not a quota of the plan; known are {string.Join(", ", quotas.Select(q => q.Name))}",
+                $"allowances.{name}");
+        }
+
+        if (limits?.Count + quotas.Count > Limit.MostOfPlan)
+        {
+            fields.Add("too_many", $"makes {limits!.Count + quotas.Count} limits and quotas; there are at most " +
+                $"{Limit.MostOfPlan}", "limits");
+        }
+
+        if (fields.Faults() is { } faults) return faults;
+        var overrides = new Overrides(limits, allowances);
+        var now = Micros.Now(publishing.Clock);
+        await database.WriteAsync(db => EntitlementStore.OverrideAsync(db, id, overrides, now));
+        await publishing.Feed.AnnounceAsync(new Change.OfCustomer(terms.CustomerKey));
+        return Answers.Ok(View(overrides));
+    }
+
+    private static async Task<Entitlement?> NewestAsync(DbConnection db, string id)
+    {
+        var stretches = await EntitlementStore.OfSubscriptionAsync(db, id);
+        return stretches.Count > 0 ? stretches[^1] : null;
+    }
+
+    private static object View(Overrides overrides) => new
+    {
+        limits = overrides.Limits?.Select(l => l.ToString()),
+        allowances = overrides.Allowances.ToDictionary(a => a.Key, a => PriceWriter.Text(a.Value)),
+    };
+
+    private static IReadOnlyList<Limit>? ReadLimits(Fields fields)
+    {
+        if (fields.Raw("limits") is not { } raw) return null;
+        var tree = JsonTree.Read(raw);
+        var read = tree.Ok ? LimitReader.Read(tree.Value) : Result<IReadOnlyList<Limit>>.Refused(tree.Problems);
+        if (read.Ok) return read.Value;
+        fields.AddAll(read.Problems.Select(p => p with { Field = "limits" + p.Field }));
+        return null;
+    }
+
+    private static Dictionary<string, decimal> ReadAllowances(Fields fields)
+    {
+        var allowances = new Dictionary<string, decimal>(StringComparer.Ordinal);
+        if (fields.Raw("allowances") is not { } raw) return allowances;
+        if (raw.ValueKind != JsonValueKind.Object)
+        {
+            fields.Add("wrong_type", "must be a map: name of a quota -> units", "allowances");
+            return allowances;
+        }
+
+        foreach (var property in raw.EnumerateObject())
+        {
+            var text = property.Value.ValueKind switch
+            {
+                JsonValueKind.String => property.Value.GetString(),
+                JsonValueKind.Number => property.Value.GetRawText(),
+                _ => null,
+            };
+            if (QuotaReader.ParseAllowance(text) is not { } units)
+                fields.Add("bad_value", "must be a whole number of units from 0, such as 10000", $"allowances.{property.Name}");
+            else if (!allowances.TryAdd(property.Name, units))
+                fields.Add("duplicate_name", "stands there twice", $"allowances.{property.Name}");
+        }
+
+        return allowances;
+    }
+}
