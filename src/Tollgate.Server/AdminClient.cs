@@ -31,6 +31,14 @@ internal static class AdminClient
             Console.WriteLine(json ? text.TrimEnd() : words(answer.RootElement));
         });
 
+    /// <summary>Deletes what stands at a path, and says so.</summary>
+    public static Task<int> DeleteAsync(string admin, string path, string done) =>
+        SendAsync(admin, HttpMethod.Delete, path, null, json: false, _ =>
+        {
+            Console.WriteLine(done);
+            return Task.CompletedTask;
+        });
+
     /// <summary>Saves the answer to a GET; a file that is there is replaced when the answer is whole.</summary>
     public static Task<int> SaveAsync(string admin, string path, string file) =>
         SendAsync(admin, HttpMethod.Get, path, null, json: false, async response =>

@@ -16,6 +16,8 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     MigrateCommand.Build(),
     CopyCommand.Build(),
     JournalCommand.Build(),
+    TokensCommand.Build(),
+    KeysCommand.Build(),
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
