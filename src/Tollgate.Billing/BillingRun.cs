@@ -1,8 +1,6 @@
 using System.Data.Common;
 using Tollgate.Catalog;
 using Tollgate.Config;
-using Tollgate.Config.File;
-using Tollgate.Metering;
 using Tollgate.Storage;
 
 namespace Tollgate.Billing;
@@ -20,9 +18,15 @@ public sealed record BillingOptions
     /// clock that jumped, or a start that nobody meant (money.md 16). 1 to 1,000.</summary>
     public int MaxBills { get; init; } = 60;
 
+    /// <summary>How many settled periods usage that comes late is still billed for, as an adjustment on the next
+    /// invoice; what is older is kept, marked and never billed (money.md 13). 0 to 12.</summary>
+    public int LookBack { get; init; } = 2;
+
     /// <exception cref="ArgumentOutOfRangeException">Names the setting and its range.</exception>
     public void Validate()
     {
+        if (LookBack is < 0 or > 12)
+            throw new ArgumentOutOfRangeException(nameof(LookBack), LookBack, "0 to 12.");
         if (CollectionWindow < TimeSpan.Zero || CollectionWindow > TimeSpan.FromDays(31))
             throw new ArgumentOutOfRangeException(nameof(CollectionWindow), CollectionWindow, "Zero to 31 days.");
         if (PageSize is < 1 or > 10_000)
@@ -44,12 +48,15 @@ public sealed record BillingReport(int Issued, int ParkedCount, IReadOnlyList<Pr
 /// Turns usage into invoices: proposes everything that is due, compares with what exists, appends the difference.
 /// Running it twice, or twice at once, changes nothing; stopping it anywhere loses nothing.
 /// </summary>
-public sealed class BillingRun
+public sealed partial class BillingRun
 {
     private readonly Database _database;
     private readonly InvoiceStore _invoices;
-    private readonly Func<PlanVersionRow, PlanVersion> _readVersion;
+    private readonly DraftReader _reader;
     private readonly Func<Task> _catchUp;
+    /// <summary>Invoices in one transaction: a commit waits for the disk.</summary>
+    private const int IssuedTogether = 100;
+
     private readonly int _pageSize, _maxBills;
     private readonly long _window;
 
@@ -59,7 +66,8 @@ public sealed class BillingRun
         Database database, Func<PlanVersionRow, PlanVersion> readVersion, Func<Task> catchUp, BillingOptions options)
     {
         options.Validate();
-        (_database, _readVersion, _catchUp) = (database, readVersion, catchUp);
+        (_database, _catchUp) = (database, catchUp);
+        _reader = new DraftReader(readVersion, options.LookBack);
         _invoices = new InvoiceStore(database);
         (_pageSize, _maxBills) = (options.PageSize, options.MaxBills);
         _window = options.CollectionWindow.Ticks / TimeSpan.TicksPerMicrosecond;
@@ -70,65 +78,89 @@ public sealed class BillingRun
     public async Task<BillingReport> RunAsync(long now, CancellationToken cancel = default)
     {
         await _catchUp();
+        await GrantStore.RecurAsync(_database, now);
         await _invoices.LookAgainAsync(now);
         var versions = new Dictionary<(string, int), PlanVersion>();
-        var parked = new List<Problem>();
+        var done = new Tally();
         // billed in part, so they are due further on in the walk once more
         var held = new HashSet<long>();
-        var (issued, parkedCount) = (0, 0);
         for (var cursor = DueCursor.Start; ;)
         {
             var page = await _invoices.DueAsync(cursor, now, _window, _pageSize);
-            if (page.Count == 0) return new BillingReport(issued, parkedCount, parked);
+            if (page.Count == 0) break;
             cursor = DueCursor.After(page[^1]);
-            var empty = new List<Advance>();
-            foreach (var billed in page.Where(b => !held.Contains(b.Subscription.Key)))
+            cancel.ThrowIfCancellationRequested();
+            var looked = await LookAsync([.. page.Where(b => !held.Contains(b.Subscription.Key))], now, versions);
+            foreach (var several in await IssueAsync(looked, now, done))
             {
                 cancel.ThrowIfCancellationRequested();
-                var result = await TryBillAsync(billed, now, versions);
-                issued += result.Issued;
-                if (result.Empty is { } advance) empty.Add(advance);
+                var result = await TryBillAsync(several, now, versions);
+                done.Issued += result.Issued;
+                if (result.Empty is { } advance) await AdvanceAsync([advance]);
                 if (result.Problem is null) continue;
-                if (result.Issued > 0) held.Add(billed.Subscription.Key);
-                parkedCount++;
-                if (parked.Count < BillingReport.MaxParked) parked.Add(result.Problem);
+                if (result.Issued > 0) held.Add(several.Subscription.Key);
+                done.Park(result.Problem);
             }
-
-            if (empty.Count > 0) await AdvanceAsync(empty);
         }
+
+        return done.Report;
     }
 
-    /// <summary>
-    /// The invoices of a customer whose period starts in the time given, as JSON: those issued as they are stored,
-    /// and drafts of the others, the running period included: its fees as they fall due at its end, its usage so far.
-    /// </summary>
-    public async Task<Result<IReadOnlyList<string>>> PreviewAsync(CustomerRow customer, Period period, long now)
-    {
-        await _catchUp();
-        return await _database.ReadAsync<Result<IReadOnlyList<string>>>(async db =>
+    /// <summary>Looks at a page of subscriptions in one state of the store: most have one bill due, or none.</summary>
+    private Task<List<Looked>> LookAsync(
+        IReadOnlyList<BilledSubscription> page, long now, Dictionary<(string, int), PlanVersion> versions) =>
+        _database.ReadAsync(async db =>
         {
-            var (from, to) = (Micros.Of(period.Start), Micros.Of(period.End));
-            var found = (await InvoiceStore.OfPeriodAsync(db, customer.Key, from, to))
-                .Select(i => (i.BillAt, i.SubscriptionKey, i.Document)).ToList();
-            var until = Math.Min(to - 1, now);
-            foreach (var billed in await InvoiceStore.OfCustomerAsync(db, customer.Key))
+            var looked = new List<Looked>();
+            foreach (var billed in page)
             {
-                var terms = await TermsAsync(db, billed.Subscription, []);
-                var bills = ToCome(terms, billed)
-                    .TakeWhile(b => Micros.Of(b.Period.Start) <= until).Where(b => b.Period.Start >= period.Start);
-                foreach (var bill in bills)
+                try
                 {
-                    var draft = await DraftAsync(db, terms, bill);
-                    if (!draft.Ok) return Result<IReadOnlyList<string>>.Refused(draft.Problems);
-                    // nothing will come of an opening without fees, nor of a period that ended without any lines
-                    if (draft.Value.Lines.Count == 0 && (bill.Settles is null || bill.DueAt(_window) <= now)) continue;
-                    var document = await DocumentAsync(db, draft.Value, now);
-                    found.Add((bill.BillAt, billed.Subscription.Key, document.ToJson()));
+                    looked.Add(await LookAsync(db, billed, now, versions));
+                }
+                catch (Exception e) when (IsItsOwn(e))
+                {
+                    looked.Add(new Looked(billed) { Problem = Failed(billed, e) });
                 }
             }
 
-            return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Document).ToArray();
+            return looked;
         });
+
+    private async Task<Looked> LookAsync(
+        DbConnection db, BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
+    {
+        var terms = await _reader.TermsAsync(db, billed.Subscription, versions);
+        if (terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0))
+            return new Looked(billed)
+            {
+                Empty = Reached(billed, ToCome(terms, billed).FirstOrDefault(b => b.DueAt(_window) > now)),
+            };
+        var (due, next) = DueOf(terms, billed, now);
+        if (due.Count > 1) return new Looked(billed) { IsSeveral = true };
+        if (due.Count == 0) return new Looked(billed) { Empty = Reached(billed, next) };
+        var draft = await _reader.DraftAsync(db, terms, due[0], now);
+        return !draft.Ok ? new Looked(billed) { Problem = draft.Problems[0] }
+            : draft.Value.Draft.Lines.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) }
+            : new Looked(billed) { Proposal = new Proposal(draft.Value, next) };
+    }
+
+    /// <summary>Issues the invoices of a page in a few transactions, and notes those that owe nothing.</summary>
+    /// <returns>Subscriptions with several bills due: each of them is made from the one before.</returns>
+    private async Task<IEnumerable<BilledSubscription>> IssueAsync(List<Looked> looked, long now, Tally done)
+    {
+        foreach (var problem in looked.Select(l => l.Problem).OfType<Problem>()) done.Park(problem);
+        foreach (var some in looked.Where(l => l.Proposal is not null).Chunk(IssuedTogether))
+            done.Issued += await _database.WriteAsync(async db =>
+            {
+                var issued = 0;
+                foreach (var l in some)
+                    if (await InvoiceStore.TryIssueAsync(db, l.Billed, l.Proposal!, now)) issued++;
+                return issued;
+            });
+        var empty = looked.Select(l => l.Empty).OfType<Advance>().ToList();
+        if (empty.Count > 0) await AdvanceAsync(empty);
+        return looked.Where(l => l.IsSeveral).Select(l => l.Billed);
     }
 
     /// <summary>Issues what is due of one subscription at once, as when its terms have just changed.</summary>
@@ -141,51 +173,6 @@ public sealed class BillingRun
         if (result.Empty is { } advance) await AdvanceAsync([advance]);
     }
 
-    /// <summary>The bill of an instant as it would be issued, as JSON; null when nothing is billed then.</summary>
-    public async Task<Result<string?>> DraftAtAsync(DbConnection db, string subscriptionId, long at, long now)
-    {
-        var billed = await InvoiceStore.OfSubscriptionAsync(db, subscriptionId)
-            ?? throw new InvalidOperationException($"There is no subscription {subscriptionId}.");
-        var terms = await TermsAsync(db, billed.Subscription, []);
-        var bill = ToCome(terms, billed with { Sofar = billed.Sofar with { Next = at } })
-            .TakeWhile(b => b.BillAt <= at).LastOrDefault();
-        if (bill is null) return Result<string?>.Of(null);
-        var draft = await DraftAsync(db, terms, bill);
-        if (!draft.Ok) return Result<string?>.Refused(draft.Problems);
-        return draft.Value.Lines.Count == 0
-            ? Result<string?>.Of(null)
-            : (await DocumentAsync(db, draft.Value, now)).ToJson();
-    }
-
-    /// <summary>The end of the longest period that is paid in advance now, else of the billing period.</summary>
-    internal async Task<long> PaidPeriodEndAsync(DbConnection db, SubscriptionRow subscription, long now)
-    {
-        var terms = await TermsAsync(db, subscription, []);
-        var at = Micros.ToInstant(Math.Max(now, subscription.StartAt));
-        var era = Era.Of(terms).FirstOrDefault(e => e.Whole.Contains(at));
-        if (era is null) return Micros.Of(at);
-        var fees = terms.InForceAt(Micros.Of(at))?.Fees.Where(f => f.In == BillingTiming.Advance) ?? [];
-        return Micros.Of(fees.Select(f => f.Every).Prepend(era.Calendar.Interval)
-            .Select(every => era.FullAt(every, at).End).Max());
-    }
-
-    /// <summary>What the fees of these terms come to in a year: tells an upgrade from a downgrade.</summary>
-    internal async Task<decimal> YearlyAsync(
-        DbConnection db, SubscriptionRow subscription, Entitlement entitlement, StretchTerms own)
-    {
-        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey);
-        var stretch = await StretchAsync(
-            db, entitlement, own with { Phase = Phase.Active }, Currency.Of(customer!.Currency), []);
-        return stretch.Fees.Sum(f => f.UnitAmount * f.Quantity * f.Every switch
-        {
-            Interval.Day => 365,
-            Interval.Week => 52,
-            Interval.Month => 12,
-            Interval.Quarter => 4,
-            _ => 1,
-        });
-    }
-
     /// <summary>Bills one subscription; whatever is wrong with it is its own problem, and the others are billed. What
     /// is wrong with the store is everybody's, and ends the run.</summary>
     private async Task<Billed> TryBillAsync(
@@ -195,19 +182,23 @@ public sealed class BillingRun
         {
             return await BillAsync(billed, now, versions);
         }
-        catch (Exception e) when (e is not (OperationCanceledException or StorageException or DbException))
+        catch (Exception e) when (IsItsOwn(e))
         {
-            return new Billed(0, Problem: new Problem("billing_failed",
-                $"{billed.Subscription.Id} cannot be billed: {e.GetType().Name}: {e.Message}"));
+            return new Billed(0, Problem: Failed(billed, e));
         }
     }
+
+    private static bool IsItsOwn(Exception e) => e is not (OperationCanceledException or StorageException or DbException);
+
+    private static Problem Failed(BilledSubscription billed, Exception e) => new("billing_failed",
+        $"{billed.Subscription.Id} cannot be billed: {e.GetType().Name}: {e.Message}");
 
     /// <summary>Bills one subscription, period by period; the first that cannot be billed holds back the later ones,
     /// since invoices are issued in order.</summary>
     private async Task<Billed> BillAsync(
         BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
     {
-        var terms = await _database.ReadAsync(db => TermsAsync(db, billed.Subscription, versions));
+        var terms = await _database.ReadAsync(db => _reader.TermsAsync(db, billed.Subscription, versions));
         if (terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0))
             return new Billed(0, Reached(billed, ToCome(terms, billed).FirstOrDefault(b => b.DueAt(_window) > now)));
         var (due, next) = DueOf(terms, billed, now);
@@ -219,10 +210,11 @@ public sealed class BillingRun
         for (var i = 0; i < due.Count; i++)
         {
             var following = i + 1 < due.Count ? due[i + 1] : next;
-            var (draft, document) = await ProposeAsync(terms, due[i], now);
+            var bill = due[i];
+            var draft = await _database.ReadAsync(db => _reader.DraftAsync(db, terms, bill, now));
             if (!draft.Ok) return new Billed(issued, Problem: draft.Problems[0]);
-            if (document is null) continue;
-            var (expected, proposal) = (billed, new Proposal(draft.Value, document, following));
+            if (draft.Value.Draft.Lines.Count == 0) continue;
+            var (expected, proposal) = (billed, new Proposal(draft.Value, following));
             if (!await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, expected, proposal, now)))
                 return new Billed(issued);
             issued++;
@@ -264,88 +256,36 @@ public sealed class BillingRun
             await InvoiceStore.TryAdvanceAsync(db, expected, next?.BillAt, next is not { Waits: false });
     });
 
-    private Task<(Result<InvoiceDraft> Draft, InvoiceDocument? Document)> ProposeAsync(
-        SubscriptionTerms terms, Bill bill, long now) => _database.ReadAsync(async db =>
-    {
-        var draft = await DraftAsync(db, terms, bill);
-        return (draft, draft is { Ok: true, Value.Lines.Count: > 0 }
-            ? await DocumentAsync(db, draft.Value, now)
-            : null);
-    });
-
-    private async Task<SubscriptionTerms> TermsAsync(
-        DbConnection db, SubscriptionRow subscription, Dictionary<(string, int), PlanVersion> versions)
-    {
-        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey)
-            ?? throw new InvalidOperationException($"{subscription.Id} has no customer.");
-        var currency = Currency.Of(customer.Currency);
-        var own = await StretchStore.OfSubscriptionAsync(db, subscription.Id);
-        var stretches = new List<Stretch>();
-        foreach (var terms in await EntitlementStore.OfSubscriptionAsync(db, subscription.Id))
-            stretches.Add(await StretchAsync(
-                db, terms, own.GetValueOrDefault(terms.Key, StretchTerms.Plain), currency, versions));
-        return new SubscriptionTerms(subscription, currency, stretches);
-    }
-
-    private async Task<Stretch> StretchAsync(
-        DbConnection db, Entitlement terms, StretchTerms own, Currency currency,
-        Dictionary<(string, int), PlanVersion> versions)
-    {
-        var key = (terms.PlanId, terms.PlanVersion);
-        if (!versions.TryGetValue(key, out var prices))
-        {
-            var row = await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion);
-            if (row is not null) versions[key] = prices = _readVersion(row);
-        }
-
-        // a plan that was never priced has no version: it costs nothing
-        return new Stretch(terms, prices ?? new PlanVersion(terms.PlanId, terms.PlanVersion, currency, []))
-        {
-            Phase = own.Phase,
-            Quantity = own.Quantity,
-            AddOns = own.AddOns.Count == 0 ? [] : await AddOnsAsync(db, own.AddOns),
-        };
-    }
-
-    private async Task<IReadOnlyList<StretchAddOn>> AddOnsAsync(DbConnection db, IReadOnlyList<AddOnTerms> terms)
-    {
-        var addOns = new List<StretchAddOn>();
-        foreach (var (id, quantity) in terms)
-        {
-            var row = await AddOnStore.FindAsync(db, id)
-                ?? throw new InvalidOperationException($"There is no add-on {id}.");
-            var prices = _readVersion(
-                new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, QuotaWriter.None, row.CreatedAt));
-            addOns.Add(new StretchAddOn(row.Id, row.Name, quantity, prices.Prices));
-        }
-
-        return addOns;
-    }
-
-    private static async Task<Result<InvoiceDraft>> DraftAsync(DbConnection db, SubscriptionTerms terms, Bill bill)
-    {
-        var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();
-        // all stretches: the stamp of a call decides, not whether its stretch touches the period
-        foreach (var (stretch, period) in Bills.Settled(terms, bill))
-            usage[stretch.Terms.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period);
-        var billed = Fees.Compares(terms, bill)
-            ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt)
-            : [];
-        return Drafting.Draft(terms, bill, usage, billed);
-    }
-
-    private static async Task<InvoiceDocument> DocumentAsync(DbConnection db, InvoiceDraft draft, long now)
-    {
-        var subscription = draft.Subscription;
-        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey)
-            ?? throw new InvalidOperationException($"{subscription.Id} has no customer.");
-        var plan = await ConfigStore.FindAsync(db, ConfigKind.Plan, draft.PlanId);
-        return InvoiceDocument.Of(
-            draft, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? draft.PlanId, now);
-    }
-
     /// <param name="Empty">Up to where it owes nothing.</param>
     private sealed record Billed(int Issued, Advance? Empty = null, Problem? Problem = null);
 
     private sealed record Advance(BilledSubscription Expected, Bill? Next);
+
+    /// <summary>A subscription as a run finds it: owing nothing, one invoice, several, or a problem.</summary>
+    private sealed record Looked(BilledSubscription Billed)
+    {
+        public Advance? Empty { get; init; }
+
+        public Proposal? Proposal { get; init; }
+
+        public bool IsSeveral { get; init; }
+
+        public Problem? Problem { get; init; }
+    }
+
+    private sealed class Tally
+    {
+        private readonly List<Problem> _parked = [];
+        private int _count;
+
+        public int Issued { get; set; }
+
+        public BillingReport Report => new(Issued, _count, _parked);
+
+        public void Park(Problem problem)
+        {
+            _count++;
+            if (_parked.Count < BillingReport.MaxParked) _parked.Add(problem);
+        }
+    }
 }

@@ -15,10 +15,27 @@ public sealed record DraftLine(RatedLine Rated, Money Amount, int PlanVersion, s
 
     /// <summary>Gives back the unused part of a fee that was charged in advance.</summary>
     public bool IsCredit { get; init; }
+
+    /// <summary>It corrects what an invoice before told: the quantity then and now.</summary>
+    public (decimal Old, decimal New)? Adjusts { get; init; }
+}
+
+/// <summary>What a draft takes beside terms and usage.</summary>
+public sealed record DraftInputs
+{
+    public static DraftInputs None { get; } = new();
+
+    /// <summary>The fees in advance on the invoices before; needed where terms change.</summary>
+    public IReadOnlyList<BilledFee> Billed { get; init; } = [];
+
+    /// <summary>Periods of which usage came after their invoice.</summary>
+    public IReadOnlyList<LatePeriod> Late { get; init; } = [];
+
+    public InvoiceTerms Agreed { get; init; } = InvoiceTerms.Plain;
 }
 
 /// <summary>What an invoice would say.</summary>
-/// <param name="Total">The sum of the rounded lines.</param>
+/// <param name="Total">With tax: the sum of the rounded lines, what is taken off and what is added.</param>
 /// <param name="Unpriced">Usage that no price asks for, so that an invoice accounts for each call.</param>
 public sealed record InvoiceDraft(
     SubscriptionRow Subscription, Bill Bill, IReadOnlyList<DraftLine> Lines, Money Total,
@@ -29,6 +46,15 @@ public sealed record InvoiceDraft(
 
     /// <summary>The plan in force, the last of several.</summary>
     public required string PlanId { get; init; }
+
+    /// <summary>How the total comes about; its first lines are those of the draft.</summary>
+    public required InvoiceSum Sum { get; init; }
+
+    public required IReadOnlyList<Burn> Burns { get; init; }
+
+    public required IReadOnlyList<TakenCoupon> Coupons { get; init; }
+
+    public required CustomerTerms Terms { get; init; }
 }
 
 /// <summary>
@@ -39,18 +65,22 @@ public static class Drafting
 {
     /// <summary>Drafts the invoice of a bill, or says why these terms cannot stand on one invoice.</summary>
     /// <param name="usage">By key of the entitlement, as <see cref="Bills.Settled"/> asks for it.</param>
-    /// <param name="billed">The fees in advance on the invoices before; needed where terms change.</param>
+    /// <param name="inputs">Null for none.</param>
     public static Result<InvoiceDraft> Draft(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage,
-        IReadOnlyList<BilledFee>? billed = null)
+        DraftInputs? inputs = null)
     {
         var subscription = terms.Subscription;
+        inputs ??= DraftInputs.None;
         try
         {
+            DraftLine[] settled = [.. InOrderOf(terms, Fees.Arrears(terms, bill).Concat(Used(terms, bill, usage)))];
             DraftLine[] lines =
             [
-                .. InOrderOf(terms, Fees.Arrears(terms, bill).Concat(Used(terms, bill, usage))),
-                .. Fees.Advance(terms, bill, billed ?? []),
+                .. settled,
+                .. Commitments.Of(terms, bill, settled, inputs.Agreed.Commitments),
+                .. inputs.Late.SelectMany(late => LateUsage.Adjustments(terms, late)),
+                .. Fees.Advance(terms, bill, inputs.Billed),
             ];
             var currencies = lines.Select(l => l.Amount.Currency).Distinct().ToArray();
             if (currencies.Length > 1)
@@ -58,11 +88,15 @@ public static class Drafting
                     $"{currencies[1]} within one bill: an invoice has one currency, and nothing converts.");
             var currency = currencies.FirstOrDefault() ?? terms.CustomerCurrency;
             var inForce = InForce(terms, bill).ToArray();
-            return new InvoiceDraft(subscription, bill, lines,
-                lines.Aggregate(Money.Zero(currency), (sum, line) => sum + line.Amount), Unpriced(terms, bill, usage))
+            var (sum, burns, coupons) = inputs.Agreed.Sum(currency, lines);
+            return new InvoiceDraft(subscription, bill, lines, sum.Total, Unpriced(terms, bill, usage))
             {
                 PlanVersions = inForce.Select(s => s.Prices.Version).Distinct().ToArray(),
                 PlanId = inForce.LastOrDefault()?.Terms.PlanId ?? subscription.PlanId,
+                Sum = sum,
+                Burns = burns,
+                Coupons = coupons,
+                Terms = inputs.Agreed.Customer,
             };
         }
         catch (OverflowException)
@@ -72,11 +106,15 @@ public static class Drafting
         }
     }
 
+    /// <summary>The fees of a bill.</summary>
+    internal static IEnumerable<DraftLine> Time(SubscriptionTerms terms, Bill bill, DraftInputs inputs) =>
+        Fees.Arrears(terms, bill).Concat(Fees.Advance(terms, bill, inputs.Billed));
+
     /// <summary>
     /// The usage of the period that ended, stretch by stretch. A price that a new stretch left as it was goes on over
     /// both: their usage fills its tiers together.
     /// </summary>
-    private static IEnumerable<DraftLine> Used(
+    internal static IEnumerable<DraftLine> Used(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage)
     {
         var settled = Bills.Settled(terms, bill).Select(s => s.Stretch).ToArray();

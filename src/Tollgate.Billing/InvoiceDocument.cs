@@ -19,7 +19,7 @@ public sealed record InvoiceDocument
 {
     public const string Draft = "draft", Issued = "issued";
 
-    /// <summary><c>inv_…</c>; null for a draft.</summary>
+    /// <summary><c>inv_…</c>; a draft has it already, unless its instant has an invoice.</summary>
     public required string? Id { get; init; }
 
     /// <summary><c>2026-000001</c>, without gaps within the year of issue (UTC); null for a draft.</summary>
@@ -59,8 +59,32 @@ public sealed record InvoiceDocument
 
     public required IReadOnlyList<InvoiceLine> Lines { get; init; }
 
-    /// <summary>The sum of the lines' amounts.</summary>
+    /// <summary>The sum of the lines' amounts: before coupons, credit and tax.</summary>
+    public string Subtotal { get; init; } = "0";
+
+    /// <summary>Taken off before tax: coupons, then promotional credit.</summary>
+    public IReadOnlyList<InvoiceDeduction> Discounts { get; init; } = [];
+
+    /// <summary>Without tax.</summary>
+    public string Net { get; init; } = "0";
+
+    public string Tax { get; init; } = "0";
+
+    /// <summary>By rate.</summary>
+    public IReadOnlyList<InvoiceTax> Taxes { get; init; } = [];
+
+    /// <summary>With tax.</summary>
     public required string Total { get; init; }
+
+    /// <summary>Paid from prepaid credit.</summary>
+    public string PrepaidCredit { get; init; } = "0";
+
+    /// <summary>What was to be paid at its issue; what of it is paid stands beside the document. Below zero it is the
+    /// customer's credit.</summary>
+    public string AmountDue { get; init; } = "0";
+
+    /// <summary>None for a draft.</summary>
+    public string? DueAt { get; init; }
 
     /// <summary>Usage that no price asks for; with the lines it accounts for each billable call.</summary>
     public required IReadOnlyList<UnpricedUsage> UnpricedUsage { get; init; }
@@ -95,7 +119,7 @@ public sealed record InvoiceDocument
     /// <param name="asOf">Microseconds UTC.</param>
     public static InvoiceDocument Of(InvoiceDraft draft, InvoiceCustomer customer, string plan, long asOf) => new()
     {
-        Id = null,
+        Id = draft.Bill.IsRepeated ? null : InvoiceIds.Of(draft.Subscription.Id, draft.Bill.BillAt),
         Number = null,
         Status = Draft,
         Customer = customer,
@@ -111,23 +135,79 @@ public sealed record InvoiceDocument
         IssuedAt = null,
         Lines = draft.Lines.Select(line => InvoiceLine.Of(
             line, draft.Subscription.Calendar.Zone, draft.Subscription.ProratesBySecond)).ToArray(),
+        Subtotal = draft.Lines.Aggregate(Money.Zero(draft.Total.Currency), (sum, l) => sum + l.Amount).ToString(),
+        Discounts =
+        [
+            .. draft.Coupons.Select(c => new InvoiceDeduction("coupon", c.Coupon.Coupon.Name, c.Off.ToString())),
+            .. draft.Burns.Where(b => b.Grant.Kind == GrantRow.Promotional)
+                .Select(b => new InvoiceDeduction("promotional_credit", b.Grant.Name, b.Amount.ToString())),
+        ],
+        Net = draft.Sum.Net.ToString(),
+        Tax = draft.Sum.Tax.ToString(),
+        Taxes = [.. draft.Sum.Taxes.Select(t => InvoiceTax.Of(t))],
         Total = draft.Total.ToString(),
+        PrepaidCredit = draft.Sum.Prepaid.ToString(),
+        AmountDue = draft.Sum.Due.ToString(),
         UnpricedUsage = draft.Unpriced
             .Select(u => new UnpricedUsage(u.Operation, u.Endpoint, DecimalText.Of(u.Quantity))).ToArray(),
     };
 
     /// <summary>The same, issued.</summary>
-    public InvoiceDocument Issue(string id, string number, long issuedAt) => this with
+    /// <param name="at">Microseconds.</param>
+    public InvoiceDocument Issue(string id, string number, (long Issued, long Due) at) => this with
     {
         Id = id,
         Number = number,
         Status = Issued,
         AsOf = null,
-        IssuedAt = Micros.ToText(issuedAt),
+        IssuedAt = Micros.ToText(at.Issued),
+        DueAt = Micros.ToText(at.Due),
     };
 }
 
 public sealed record InvoiceCustomer(string Id, string Name);
+
+/// <summary>What is taken off.</summary>
+/// <param name="Kind"><c>coupon</c> or <c>promotional_credit</c>.</param>
+public sealed record InvoiceDeduction(string Kind, string Name, string Amount);
+
+/// <summary>What the lines of one rate come to.</summary>
+/// <param name="Treatment"><c>taxed</c>, <c>exempt</c> or <c>reverse_charge</c>: the customer owes it to their own
+/// authority.</param>
+public sealed record InvoiceTax(string Percent, bool Inclusive, string Treatment, string Net, string Amount)
+{
+    public static InvoiceTax Of(TaxTotal total) => new(
+        DecimalText.Of(total.Tax.Percent), total.Tax.IsInclusive, total.Tax.Treatment switch
+        {
+            TaxTreatment.Exempt => CustomerTerms.Exempt,
+            TaxTreatment.ReverseCharge => CustomerTerms.ReverseCharge,
+            _ => CustomerTerms.Taxed,
+        }, total.Net.ToString(), total.Amount.ToString());
+}
+
+/// <summary>Ids of invoices: a draft has that of the invoice that it becomes.</summary>
+public static class InvoiceIds
+{
+    /// <summary>A UUIDv7 of the instant of the bill; what is random in others is the hash of subscription and instant.
+    /// </summary>
+    public static string Of(string subscription, long billAt)
+    {
+        Span<byte> bytes = stackalloc byte[32];
+        System.Security.Cryptography.SHA256.HashData(
+            System.Text.Encoding.UTF8.GetBytes($"{subscription} {billAt}"), bytes);
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(bytes, (billAt / 1_000 << 16)
+            | System.Buffers.Binary.BinaryPrimitives.ReadUInt16BigEndian(bytes[6..]));
+        bytes[6] = (byte)((bytes[6] & 0x0f) | 0x70);
+        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
+        return new Id<Invoice>(new Guid(bytes[..16], bigEndian: true)).ToString();
+    }
+
+    /// <summary>The millisecond of the bill that an id was made for, as microseconds; null when it is no such id.</summary>
+    public static long? InstantOf(string id) => Id<Invoice>.TryParse(id, out var parsed)
+        ? (long)(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(parsed.Value.ToByteArray(bigEndian: true)) >> 16)
+            * 1_000
+        : null;
+}
 
 /// <summary>Usage without a price, per operation.</summary>
 public sealed record UnpricedUsage(string Operation, string Endpoint, string Quantity);
@@ -167,7 +247,8 @@ public sealed record InvoiceProration
 /// <summary>What one price asks for one operation, or for a period.</summary>
 public sealed record InvoiceLine
 {
-    public const string Usage = "usage", Fee = "fee", Credit = "credit", Maximum = "maximum", Minimum = "minimum";
+    public const string Usage = "usage", Fee = "fee", Credit = "credit", Maximum = "maximum", Minimum = "minimum",
+        Adjustment = "adjustment";
 
     /// <summary>For people: <c>/api/v1/data, 1,234 calls</c>.</summary>
     public required string Description { get; init; }
@@ -202,6 +283,14 @@ public sealed record InvoiceLine
     /// <summary>Rounded once, half away from zero, to the minor unit of the currency.</summary>
     public required string Amount { get; init; }
 
+    /// <summary>Of an adjustment: what an invoice before told.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? OldQuantity { get; init; }
+
+    /// <summary>Of an adjustment: what there is now.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? NewQuantity { get; init; }
+
     /// <summary>None when the terms cover the whole period, and for usage, which is never prorated.</summary>
     public required InvoiceProration? Proration { get; init; }
 
@@ -215,7 +304,7 @@ public sealed record InvoiceLine
         return new InvoiceLine
         {
             Description = Describe(line, zone, bySecond),
-            Kind = line.IsCredit ? Credit : rated.Kind.ToString().ToLowerInvariant(),
+            Kind = line.Adjusts is not null ? Adjustment : line.IsCredit ? Credit : rated.Kind.ToString().ToLowerInvariant(),
             InAdvance = line.InAdvance,
             Price = rated.PriceName,
             PlanVersion = line.PlanVersion,
@@ -226,6 +315,8 @@ public sealed record InvoiceLine
             UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
+            OldQuantity = line.Adjusts is { } a ? DecimalText.Of(a.Old) : null,
+            NewQuantity = line.Adjusts is { } b ? DecimalText.Of(b.New) : null,
             Proration = InvoiceProration.From(rated.Factor, bySecond),
             PeriodStart = Micros.ToText(Micros.Of(line.Period.Start)),
             PeriodEnd = Micros.ToText(Micros.Of(line.Period.End)),
@@ -235,6 +326,9 @@ public sealed record InvoiceLine
     private static string Describe(DraftLine line, DateTimeZone zone, bool bySecond)
     {
         var rated = line.Rated;
+        if (line.Adjusts is var (old, now))
+            return $"{rated.Endpoint ?? rated.PriceName}, adjustment for {LocalDays.Of(line.Period, zone)}: " +
+                $"{DecimalText.Of(old)} → {DecimalText.Counted(now, rated.Meter ?? "")}".TrimEnd();
         if (rated.Kind is LineKind.Maximum or LineKind.Minimum)
             return $"{rated.PriceName}, {(rated.Kind == LineKind.Maximum ? "down to the maximum" : "up to the minimum")}";
         if (rated.Meter is { } meter)

@@ -5,19 +5,31 @@ using Tollgate.Storage;
 
 namespace Tollgate.Billing;
 
-/// <summary>An issued invoice as it is stored; it never changes.</summary>
-/// <param name="Total">Minor units of the currency.</param>
+/// <summary>An issued invoice as it is stored. Its document never changes; what becomes of it stands beside.</summary>
+/// <param name="Total">With tax; minor units of the currency.</param>
 /// <param name="Document">What was sent, byte for byte.</param>
+/// <param name="Status"><c>issued</c>, <c>paid</c>, <c>void</c> or <c>uncollectible</c>; overdue is a matter of time.
+/// </param>
+/// <param name="AmountDue">What was to be paid at its issue; never below zero.</param>
+/// <param name="Settled">What is paid, or credited, of it.</param>
+/// <param name="Credited">By credit notes.</param>
 public sealed record InvoiceRow(
     long Key, string Id, string Number, long CustomerKey, long SubscriptionKey, long BillAt, long PeriodStart,
-    long PeriodEnd, string Currency, long Total, string Document, long IssuedAt);
+    long PeriodEnd, string Currency, long Total, string Document, long IssuedAt, string Status, long AmountDue,
+    long Settled, long Credited, long DueAt, long? ClosedAt)
+{
+    public const string Issued = "issued", Paid = "paid", Void = "void", Uncollectible = "uncollectible",
+        Overdue = "overdue";
+
+    public string StatusAt(long now) => Status == Issued && DueAt <= now ? Overdue : Status;
+}
 
 /// <summary>A subscription, and up to when it has been billed.</summary>
 public sealed record BilledSubscription(SubscriptionRow Subscription, BilledSoFar Sofar);
 
 /// <summary>An invoice as it would be issued.</summary>
 /// <param name="Next">The bill after it; null when it is the last one.</param>
-public sealed record Proposal(InvoiceDraft Draft, InvoiceDocument Document, Bill? Next);
+public sealed record Proposal(ReadDraft Read, Bill? Next);
 
 /// <summary>How far a walk over the subscriptions that are due has come.</summary>
 public readonly record struct DueCursor(long NextBillAt, long StartAt, long Key)
@@ -32,12 +44,10 @@ public readonly record struct DueCursor(long NextBillAt, long StartAt, long Key)
 public sealed class InvoiceStore(Database database)
 {
     private const string Columns = "key, id, number, customer_key, subscription_key, bill_at, period_start, " +
-        "period_end, currency, total, document, issued_at";
+        "period_end, currency, total, document, issued_at, status, amount_due, settled, credited, due_at, closed_at";
 
     /// <summary>By id or by number.</summary>
-    public Task<InvoiceRow?> FindAsync(string idOrNumber) => database.ReadAsync(db =>
-        db.QueryFirstOrDefaultAsync<InvoiceRow?>(
-            $"select {Columns} from invoices where id = @idOrNumber or number = @idOrNumber", new { idOrNumber }));
+    public Task<InvoiceRow?> FindAsync(string idOrNumber) => database.ReadAsync(db => FindAsync(db, idOrNumber));
 
     /// <summary>In order of issue, after the key given; of one customer, or of all.</summary>
     public Task<IReadOnlyList<InvoiceRow>> ListAsync(long? customerKey, long after, int limit) => database.ReadAsync(
@@ -91,7 +101,8 @@ public sealed class InvoiceStore(Database database)
         // no period is longer than a year
         var since = at - 367L * 86_400 * Micros.PerSecond;
         var documents = await db.QueryAsync<string>(
-            "select document from invoices where subscription_key = @subscriptionKey and bill_at >= @since order by key",
+            "select document from invoices where subscription_key = @subscriptionKey and bill_at >= @since " +
+            "and status <> 'void' order by key",
             new { subscriptionKey, since });
         return documents.SelectMany(d => InvoiceDocument.Read(d).FeesInAdvance()).ToArray();
     }
@@ -127,7 +138,7 @@ public sealed class InvoiceStore(Database database)
     public static async Task<bool> TryIssueAsync(
         DbConnection db, BilledSubscription expected, Proposal proposal, long now)
     {
-        var (draft, document) = (proposal.Draft, proposal.Document);
+        var (draft, document) = (proposal.Read.Draft, proposal.Read.Document);
         if (await db.ExecuteAsync(
             "update subscriptions set next_bill_at = @next, waits = @waits, revision = revision + 1, " +
             "billed_at = case when billed_at > @BillAt then billed_at else @BillAt end, " +
@@ -147,15 +158,25 @@ public sealed class InvoiceStore(Database database)
             "insert into number_series (year, last) values (@year, 1) " +
             "on conflict (year) do update set last = number_series.last + 1 returning last", new { year });
         var number = $"{year}-{last:000000}";
-        var id = new Id<Invoice>(Guid.CreateVersion7(Micros.ToDateTimeOffset(now))).ToString();
-        await db.ExecuteAsync(
+        // the draft's, unless the instant has an invoice already
+        var id = expected.Sofar.Billed >= draft.Bill.BillAt || document.Id is null
+            ? new Id<Invoice>(Guid.CreateVersion7(Micros.ToDateTimeOffset(now))).ToString()
+            : document.Id;
+        var due = draft.Sum.Due.MinorUnits;
+        var dueAt = now + draft.Terms.NetDays * Micros.PerDay;
+        var key = await db.ExecuteScalarAsync<long>(
             "insert into invoices (id, number, customer_key, subscription_key, bill_at, period_start, period_end, " +
-            "currency, total, document, issued_at) values (@id, @number, @CustomerKey, @Key, @BillAt, @start, @end, " +
-            "@currency, @MinorUnits, @json, @now)",
+            "currency, total, document, issued_at, status, amount_due, due_at, closed_at) values (@id, @number, " +
+            "@CustomerKey, @Key, @BillAt, @start, @end, @currency, @MinorUnits, @json, @now, @status, @due, @dueAt, " +
+            "@closedAt) returning key",
             new
             {
                 id,
                 number,
+                status = due > 0 ? InvoiceRow.Issued : InvoiceRow.Paid,
+                due = Math.Max(due, 0),
+                dueAt,
+                closedAt = due > 0 ? (long?)null : now,
                 draft.Subscription.CustomerKey,
                 draft.Subscription.Key,
                 draft.Bill.BillAt,
@@ -163,10 +184,78 @@ public sealed class InvoiceStore(Database database)
                 end = Micros.Of(draft.Bill.Period.End),
                 currency = draft.Total.Currency.Code,
                 draft.Total.MinorUnits,
-                json = document.Issue(id, number, now).ToJson(),
+                json = document.Issue(id, number, (now, dueAt)).ToJson(),
                 now,
             });
+        await NoteAsync(db, proposal.Read, (key, id), now);
         return true;
+    }
+
+    /// <summary>What an invoice brings about, in its transaction: postings, burnt credit, used coupons, told usage.
+    /// </summary>
+    private static async Task NoteAsync(DbConnection db, ReadDraft read, (long Key, string Id) invoice, long now)
+    {
+        var draft = read.Draft;
+        var customer = draft.Subscription.CustomerKey;
+        var promotional = draft.Burns.Where(b => b.Grant.Kind == GrantRow.Promotional)
+            .Aggregate(Money.Zero(draft.Total.Currency), (sum, b) => sum + b.Amount);
+        // an inclusive price contains the tax of what was given away: revenue and promotion both go without it
+        await Ledger.PostAsync(db, customer, Entry.OfInvoice(invoice.Id,
+            new InvoiceAmounts(draft.Sum.Net, draft.Sum.Tax, promotional, draft.Sum.Prepaid)), invoice.Id, now);
+        foreach (var burn in draft.Burns)
+            await GrantStore.BurnAsync(db, burn.Grant.Key, invoice.Key, burn.Amount.MinorUnits, now);
+        foreach (var coupon in draft.Coupons) await CouponStore.UseAsync(db, coupon.Coupon.Key);
+        await ToldUsageStore.SetAsync(db, read.Told);
+        foreach (var late in read.Late)
+            await ToldUsageStore.MarkAsync(db, late.Entitlement, late.Period,
+                (long)late.Read().Sum(u => u.Quantity), now);
+        await Settling.SettleAsync(db, customer, draft.Total.Currency.Code, now);
+    }
+
+    /// <summary>Subscriptions whose next bill is of this millisecond.</summary>
+    public static Task<IReadOnlyList<BilledSubscription>> NextAsync(DbConnection db, long from) => SubscriptionsAsync(
+        db, "s.next_bill_at >= @from and s.next_bill_at < @to order by s.key", new { from, to = from + 1_000 });
+
+    /// <summary>Whether a subscription has an invoice of this instant.</summary>
+    public static Task<bool> ExistsAsync(DbConnection db, long subscriptionKey, long billAt) =>
+        db.ExecuteScalarAsync<bool>("select exists (select 1 from invoices where subscription_key = @subscriptionKey " +
+            "and bill_at = @billAt)", new { subscriptionKey, billAt });
+
+    public static Task<InvoiceRow?> FindAsync(DbConnection db, string idOrNumber) =>
+        db.QueryFirstOrDefaultAsync<InvoiceRow?>(
+            $"select {Columns} from invoices where id = @idOrNumber or number = @idOrNumber", new { idOrNumber });
+
+    /// <summary>Takes an invoice back: nothing of it is owed, and what it burnt is there again. Its number stays.</summary>
+    /// <returns>Or <c>invoice_closed</c>.</returns>
+    public static async Task<Problem?> VoidAsync(DbConnection db, InvoiceRow invoice, long now)
+    {
+        if (invoice.Status is InvoiceRow.Void or InvoiceRow.Uncollectible || invoice.Credited > 0)
+            return new Problem("invoice_closed", invoice.Credited > 0
+                ? $"{invoice.Number} has credit notes: credit the rest of it."
+                : $"{invoice.Number} is {invoice.Status} already.");
+        await db.ExecuteAsync("update invoices set status = 'void', settled = 0, closed_at = @now where key = @Key",
+            new { now, invoice.Key });
+        await Ledger.PostAsync(db, invoice.CustomerKey, Entry.Reversed(
+            invoice.Id, await Ledger.OfDocumentAsync(db, invoice.Id)), invoice.Id + " void", now);
+        await GrantStore.UnburnAsync(db, invoice.Key, now);
+        await Settling.SettleAsync(db, invoice.CustomerKey, invoice.Currency, now);
+        await Settling.HoldAsync(db, invoice.CustomerKey, now);
+        return null;
+    }
+
+    /// <summary>Writes off what is left of an invoice.</summary>
+    /// <returns>Or <c>invoice_closed</c>.</returns>
+    public static async Task<Problem?> WriteOffAsync(DbConnection db, InvoiceRow invoice, long now)
+    {
+        if (invoice.Status != InvoiceRow.Issued)
+            return new Problem("invoice_closed", $"{invoice.Number} is {invoice.Status} already.");
+        await db.ExecuteAsync("update invoices set status = 'uncollectible', closed_at = @now where key = @Key",
+            new { now, invoice.Key });
+        var left = new Money(invoice.AmountDue - invoice.Settled, Currency.Of(invoice.Currency));
+        await Ledger.PostAsync(
+            db, invoice.CustomerKey, Entry.OfWriteOff(invoice.Id, left), invoice.Id + " written off", now);
+        await Settling.HoldAsync(db, invoice.CustomerKey, now);
+        return null;
     }
 
     public static async Task<BilledSubscription?> OfSubscriptionAsync(DbConnection db, string id) =>

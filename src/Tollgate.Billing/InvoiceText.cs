@@ -37,13 +37,32 @@ public static class InvoiceText
 
         if (invoice.Lines.Count == 0) Line(text, "Nothing is charged.");
         Line(text, new string('-', Width));
+        if (invoice.Discounts.Count > 0) Row(text, "Subtotal", "", Grouped(invoice.Subtotal));
+        foreach (var off in invoice.Discounts)
+            Row(text, (off.Kind == "coupon" ? "Coupon " : "Credit ") + Shown(off.Name), "", Grouped("-" + off.Amount));
+        if (invoice.Taxes.Count > 0) Row(text, "Net", "", Grouped(invoice.Net));
+        foreach (var tax in invoice.Taxes) Row(text, TaxName(tax), "", Grouped(tax.Amount));
         Row(text, "Total", "", $"{invoice.Currency} {Grouped(invoice.Total)}");
+        if (Number(invoice.PrepaidCredit) != 0)
+        {
+            Row(text, "Prepaid credit", "", Grouped("-" + invoice.PrepaidCredit));
+            Row(text, "Due", "", $"{invoice.Currency} {Grouped(invoice.AmountDue)}");
+        }
+
+
         if (invoice.UnpricedUsage.Count == 0) return text.ToString();
         Line(text, "\nUsage without a price");
         foreach (var usage in invoice.UnpricedUsage)
             Row(text, Shown(usage.Endpoint), Counted(usage.Quantity, Metering.UsageStore.Calls), "");
         return text.ToString();
     }
+
+    private static string TaxName(InvoiceTax tax) => tax.Treatment switch
+    {
+        CustomerTerms.Exempt => "Tax: exempt",
+        CustomerTerms.ReverseCharge => "Tax: reverse charge, owed by the customer",
+        _ => $"Tax {tax.Percent} %{(tax.Inclusive ? ", included" : "")}",
+    };
 
     private static void Header(StringBuilder text, InvoiceDocument invoice, DateTimeZone zone)
     {

@@ -73,6 +73,9 @@ public sealed record Fee(string Name, decimal UnitAmount, int Quantity, Currency
 public sealed record SubscriptionTerms(
     SubscriptionRow Subscription, Currency CustomerCurrency, IReadOnlyList<Stretch> Stretches)
 {
+    /// <summary>Who pays; not needed to draft.</summary>
+    public CustomerRow? Customer { get; init; }
+
     /// <summary>The stretch that holds an instant; of several that begin at one instant, the one that stayed.</summary>
     public Stretch? InForceAt(long at) => Stretches.LastOrDefault(
         s => s.Terms.StartAt <= at && (s.Terms.EndAt is null || s.Terms.EndAt > at));

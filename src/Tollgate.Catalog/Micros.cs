@@ -10,6 +10,9 @@ public static class Micros
 {
     public const long PerSecond = 1_000_000;
 
+    /// <summary>24 hours, which a local day is not always.</summary>
+    public const long PerDay = 86_400 * PerSecond;
+
     private const int FirstYear = 1999, LastYear = 2200;
 
     // what an offset makes of the last and the first hours lies in the years beside

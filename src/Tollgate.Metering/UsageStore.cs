@@ -35,8 +35,9 @@ public static class UsageStore
     /// measurements add up, else one number over all of it. Its time is not looked at again: the stamp decides.
     /// </summary>
     /// <param name="period">Index in the subscription's calendar.</param>
+    /// <param name="before">Microseconds: only what adds up, of quarters of an hour that began before; null for all.</param>
     public static async Task<IReadOnlyList<OperationUsage>> OfEntitlementAsync(
-        DbConnection db, int entitlement, int period)
+        DbConnection db, int entitlement, int period, long? before = null)
     {
         var meters = (await MetersAsync(db)).Values.ToDictionary(m => m.Key);
         const string additive = "(select key from meter_keys where aggregation in ('count', 'sum'))";
@@ -46,8 +47,9 @@ public static class UsageStore
             "cast(sum(r.quantity) as bigint) as quantity, cast(sum(r.unknown) as bigint) as unknown " +
             "from rollups r left join operation_keys o on o.key = r.operation " +
             $"where r.entitlement = @entitlement and r.period = @period and r.meter in {additive} " +
+            (before is null ? "" : "and r.bucket < @before ") +
             "group by r.meter, r.dimensions, r.operation, o.api, o.operation, o.endpoint order by 1, 4, 3, 2",
-            new { entitlement, period });
+            new { entitlement, period, before });
         var usage = new List<OperationUsage>();
         foreach (var of in sums.GroupBy(r => meters[(int)r.Meter])) usage.AddRange(await NamedAsync(db, of.Key, of));
         var rows = await db.QueryAsync<UsageSum>(

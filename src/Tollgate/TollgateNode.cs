@@ -163,6 +163,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         // first, so that a billing run that fails does not let the journal grow
         Drain.Truncate(Archive.Archived);
         var report = await Billing.RunAsync(await _peers.HorizonAsync(Micros.Now(Clocks.Business)), _stopping.Token);
+        foreach (var customer in await Billing.HoldAsync(Micros.Now(Clocks.Business)))
+            await Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
         var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
         foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
             _log.LogError("Billing: not invoiced until it is mended: {Problem}", problem);

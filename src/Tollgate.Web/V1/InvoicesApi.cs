@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -16,20 +17,36 @@ internal static class InvoicesApi
     {
         routes.MapGet("/v1/invoices", ListAsync);
         routes.MapGet("/v1/invoices/preview", PreviewAsync);
-        routes.MapGet("/v1/invoices/{invoice}", async (string invoice, HttpRequest request, InvoiceStore invoices) =>
+        routes.MapGet("/v1/invoices/{invoice}", async (
+            string invoice, HttpRequest request, InvoiceStore invoices, TimeProvider clock) =>
+            await invoices.FindAsync(invoice) is not { } found ? Answers.NotFound("invoice", invoice)
+                : WantsText(request) ? Results.Text(InvoiceText.Render(InvoiceDocument.Read(found.Document)))
+                : Answers.Ok(View(found, Micros.Now(clock))));
+        routes.MapGet("/v1/invoices/{invoice}/document", async (string invoice, InvoiceStore invoices) =>
             await invoices.FindAsync(invoice) is { } found
-                ? Document(request, found.Document)
+                ? Results.Text(found.Document, "application/json")
                 : Answers.NotFound("invoice", invoice));
+    }
+
+    /// <summary>The document as it was issued, with what has become of it since.</summary>
+    public static JsonNode View(InvoiceRow row, long now)
+    {
+        var view = JsonNode.Parse(row.Document)!.AsObject();
+        view["status"] = row.StatusAt(now);
+        view["amount_paid"] = MoneyFields.Text(row.Settled, row.Currency);
+        view["amount_remaining"] = MoneyFields.Text(
+            row.Status is InvoiceRow.Issued ? row.AmountDue - row.Settled : 0, row.Currency);
+        view["amount_credited"] = MoneyFields.Text(row.Credited, row.Currency);
+        view["due_at"] = Micros.ToText(row.DueAt);
+        view["closed_at"] = row.ClosedAt is { } at ? Micros.ToText(at) : null;
+        return view;
     }
 
     public static bool WantsText(HttpRequest request) =>
         request.Headers.Accept.ToString().StartsWith("text/plain", StringComparison.OrdinalIgnoreCase);
 
-    private static IResult Document(HttpRequest request, string document) => WantsText(request)
-        ? Results.Text(InvoiceText.Render(InvoiceDocument.Read(document)))
-        : Results.Text(document, "application/json");
-
-    private static async Task<IResult> ListAsync(HttpRequest request, InvoiceStore invoices, CustomerStore customers)
+    private static async Task<IResult> ListAsync(
+        HttpRequest request, InvoiceStore invoices, CustomerStore customers, TimeProvider clock)
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
         CustomerRow? customer = null;
@@ -37,7 +54,8 @@ internal static class InvoicesApi
             && (customer = await customers.FindAsync(name)) is null)
             return Answers.Invalid(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer"));
         var rows = await invoices.ListAsync(customer?.Key, paging.After, paging.Limit + 1);
-        return Answers.Page(rows, paging.Limit, r => JsonDocument.Parse(r.Document).RootElement, r => r.Key);
+        var now = Micros.Now(clock);
+        return Answers.Page(rows, paging.Limit, r => View(r, now), r => r.Key);
     }
 
     private static async Task<IResult> PreviewAsync(

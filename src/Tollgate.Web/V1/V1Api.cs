@@ -23,6 +23,14 @@ public static class V1Api
         AddOnsApi.Map(billing);
         OverridesApi.Map(billing);
         BalancesApi.Map(billing);
+        CustomerTermsApi.Map(billing);
+        InvoiceLifeApi.Map(billing);
+        PaymentsApi.Map(billing);
+        CreditNotesApi.Map(billing);
+        CreditsApi.Map(billing);
+        CouponsApi.Map(billing);
+        CommitmentsApi.Map(billing);
+        PostingsApi.Map(billing);
         InvoicesApi.Map(billing);
         UsageApi.Map(billing);
         EventsApi.Map(billing);

@@ -202,6 +202,7 @@ public sealed class BillingRunTests
             Id = null,
             Subscription = "",
             IssuedAt = null,
+            DueAt = null,
             Customer = new InvoiceCustomer("", ""),
         }).Select(d => d.ToJson()).ToArray();
     }

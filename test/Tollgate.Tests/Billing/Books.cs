@@ -33,6 +33,41 @@ public sealed class Books : IAsyncDisposable
 
     public SubscriptionChanges Changes(long now) => new(Database, new Clock(now), Run());
 
+    public GrantStore Grants => new(Database, new Clock(0));
+
+    public TimeProvider ClockAt(long now) => new Clock(now);
+
+    public Task TermsAsync(SubscriptionRow subscription, CustomerTerms terms) =>
+        Database.WriteAsync(db => terms.SetAsync(db, subscription.CustomerKey));
+
+    public Task GrantAsync(
+        SubscriptionRow subscription, string kind, long cents, int priority = 0, long? expiresAt = null) =>
+        Database.WriteAsync(db => Grants.AddAsync(db, new NewGrant(
+            subscription.CustomerKey, kind, new Money(cents, Currency.Usd), kind)
+        {
+            Priority = priority,
+            EffectiveAt = 0,
+            ExpiresAt = expiresAt,
+        }));
+
+    public Task PayAsync(SubscriptionRow subscription, long cents, long at) => Database.WriteAsync(
+        db => new PaymentStore(Database, new Clock(at)).AddAsync(db, new NewPayment(
+            subscription.CustomerKey, null, new Money(cents, Currency.Usd), null, null)));
+
+    /// <summary>The postings of each entry sum to zero, and each customer owes what is open, or has credit.</summary>
+    public async Task AssertBalancedAsync()
+    {
+        Assert.Empty(await ReadAsync(db => db.QueryAsync<string>(
+            "select entry from postings group by entry having sum(amount) <> 0")));
+        var (owed, open) = (
+            await ReadAsync(db => db.ExecuteScalarAsync<long>(
+                "select cast(coalesce(sum(amount), 0) as bigint) from postings where account = 'customer'")),
+            await ReadAsync(db => db.ExecuteScalarAsync<long>(
+                "select cast(coalesce(sum(amount_due - settled), 0) as bigint) from invoices where status = 'issued'")));
+        // credit is used before anything stays open
+        Assert.Equal(Math.Max(owed, 0), open);
+    }
+
     public AddOnStore AddOns => new(Database, new Clock(0));
 
     public Task<CustomerRow> CustomerAsync(string name, string currency = "USD", string zone = "UTC", long at = 0) =>

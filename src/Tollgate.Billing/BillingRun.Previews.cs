@@ -1,0 +1,126 @@
+using System.Data.Common;
+using Tollgate.Catalog;
+
+namespace Tollgate.Billing;
+
+/// <summary>What a run would do, and what a change of terms asks about prices.</summary>
+public sealed partial class BillingRun
+{
+    /// <summary>
+    /// The invoices of a customer whose period starts in the time given, as JSON: those issued as they are stored,
+    /// and drafts of the others, the running period included: its fees as they fall due at its end, its usage so far.
+    /// </summary>
+    public async Task<Result<IReadOnlyList<string>>> PreviewAsync(CustomerRow customer, Period period, long now)
+    {
+        await _catchUp();
+        return await _database.ReadAsync<Result<IReadOnlyList<string>>>(async db =>
+        {
+            var (from, to) = (Micros.Of(period.Start), Micros.Of(period.End));
+            var found = (await InvoiceStore.OfPeriodAsync(db, customer.Key, from, to))
+                .Select(i => (i.BillAt, i.SubscriptionKey, i.Document)).ToList();
+            var until = Math.Min(to - 1, now);
+            foreach (var billed in await InvoiceStore.OfCustomerAsync(db, customer.Key))
+            {
+                var terms = await _reader.TermsAsync(db, billed.Subscription, []);
+                var bills = ToCome(terms, billed)
+                    .TakeWhile(b => Micros.Of(b.Period.Start) <= until).Where(b => b.Period.Start >= period.Start);
+                foreach (var bill in bills)
+                {
+                    var draft = await _reader.DraftAsync(db, terms, bill, now);
+                    if (!draft.Ok) return Result<IReadOnlyList<string>>.Refused(draft.Problems);
+                    // nothing will come of an opening without fees, nor of a period that ended without any lines
+                    if (draft.Value.Draft.Lines.Count == 0 && (bill.Settles is null || bill.DueAt(_window) <= now))
+                        continue;
+                    found.Add((bill.BillAt, billed.Subscription.Key, draft.Value.Document.ToJson()));
+                }
+            }
+
+            return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Document).ToArray();
+        });
+    }
+
+    /// <summary>The bill of an instant as it would be issued, as JSON; null when nothing is billed then.</summary>
+    public async Task<Result<string?>> DraftAtAsync(DbConnection db, string subscriptionId, long at, long now)
+    {
+        var billed = await InvoiceStore.OfSubscriptionAsync(db, subscriptionId)
+            ?? throw new InvalidOperationException($"There is no subscription {subscriptionId}.");
+        var terms = await _reader.TermsAsync(db, billed.Subscription, []);
+        var bill = ToCome(terms, billed with { Sofar = billed.Sofar with { Next = at } })
+            .TakeWhile(b => b.BillAt <= at).LastOrDefault();
+        if (bill is null) return Result<string?>.Of(null);
+        var draft = await _reader.DraftAsync(db, terms, bill, now);
+        if (!draft.Ok) return Result<string?>.Refused(draft.Problems);
+        return Result<string?>.Of(draft.Value.Draft.Lines.Count == 0 ? null : draft.Value.Document.ToJson());
+    }
+
+    /// <summary>The end of the longest period that is paid in advance now, else of the billing period.</summary>
+    internal async Task<long> PaidPeriodEndAsync(DbConnection db, SubscriptionRow subscription, long now)
+    {
+        var terms = await _reader.TermsAsync(db, subscription, []);
+        var at = Micros.ToInstant(Math.Max(now, subscription.StartAt));
+        var era = Era.Of(terms).FirstOrDefault(e => e.Whole.Contains(at));
+        if (era is null) return Micros.Of(at);
+        var fees = terms.InForceAt(Micros.Of(at))?.Fees.Where(f => f.In == BillingTiming.Advance) ?? [];
+        return Micros.Of(fees.Select(f => f.Every).Prepend(era.Calendar.Interval)
+            .Select(every => era.FullAt(every, at).End).Max());
+    }
+
+    /// <summary>What the fees of these terms come to in a year: tells an upgrade from a downgrade.</summary>
+    internal async Task<decimal> YearlyAsync(
+        DbConnection db, SubscriptionRow subscription, Entitlement entitlement, StretchTerms own)
+    {
+        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey);
+        var stretch = await _reader.StretchAsync(
+            db, entitlement, own with { Phase = Phase.Active }, Currency.Of(customer!.Currency), []);
+        return stretch.Fees.Sum(f => f.UnitAmount * f.Quantity * f.Every switch
+        {
+            Interval.Day => 365,
+            Interval.Week => 52,
+            Interval.Month => 12,
+            Interval.Quarter => 4,
+            _ => 1,
+        });
+    }
+
+    /// <summary>Issues a draft whose period is over, without waiting for late usage.</summary>
+    /// <param name="id">As drafts have it.</param>
+    /// <returns>Null when it is issued; or <c>not_found</c>, <c>period_not_over</c>, or why it cannot be billed.</returns>
+    public async Task<Problem?> FinalizeAsync(string id, long now)
+    {
+        await _catchUp();
+        if (InvoiceIds.InstantOf(id) is not { } from
+            || await _database.ReadAsync(db => InvoiceStore.NextAsync(db, from)) is not { } candidates
+            || candidates.FirstOrDefault(b => InvoiceIds.Of(b.Subscription.Id, b.Sofar.Next ?? 0) == id) is not { } billed)
+            return new Problem("not_found", id);
+        if (billed.Sofar.Next > now)
+            return new Problem("period_not_over", $"Its period ends at {Micros.ToText(billed.Sofar.Next ?? 0)}.");
+        var draft = await _database.ReadAsync(async db =>
+        {
+            var terms = await _reader.TermsAsync(db, billed.Subscription, []);
+            var bills = ToCome(terms, billed).Take(2).ToArray();
+            return (Bills: bills, Read: bills.Length == 0 ? null : await _reader.DraftAsync(db, terms, bills[0], now));
+        });
+        if (draft.Read is null || (draft.Read.Ok && draft.Read.Value.Draft.Lines.Count == 0))
+            return new Problem("not_found", id);
+        if (!draft.Read.Ok) return draft.Read.Problems[0];
+        var proposal = new Proposal(draft.Read.Value, draft.Bills.Length > 1 ? draft.Bills[1] : null);
+        return await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, billed, proposal, now))
+            ? null
+            : new Problem("changed_meanwhile", "The subscription changed meanwhile: try again.");
+    }
+
+    /// <summary>Holds the subscriptions of customers who have been overdue for too long, and lets the others go on.
+    /// </summary>
+    /// <returns>Customers whose entitlements changed, to be announced.</returns>
+    public async Task<IReadOnlyList<long>> HoldAsync(long now)
+    {
+        const int most = 10_000;
+        var customers = await _database.ReadAsync(db => Settling.ToHoldAsync(db, now, most));
+        foreach (var some in customers.Chunk(IssuedTogether))
+            await _database.WriteAsync(async db =>
+            {
+                foreach (var customer in some) await Settling.HoldAsync(db, customer, now);
+            });
+        return customers;
+    }
+}

@@ -1,0 +1,189 @@
+using System.Data.Common;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
+using Tollgate.Metering;
+
+namespace Tollgate.Billing;
+
+/// <summary>A draft, its document, and what its issue notes beside.</summary>
+/// <param name="Late">Usage that is too old to be billed with it.</param>
+public sealed record ReadDraft(
+    InvoiceDraft Draft, InvoiceDocument Document, IReadOnlyList<ToldUsage> Told, IReadOnlyList<ToldUsage> Late);
+
+/// <summary>Reads everything that a draft is made from, on the connection of the caller: one state of the store.</summary>
+/// <param name="readVersion">Reads the prices of a published version.</param>
+/// <param name="lookBack">How many settled periods late usage is still billed for.</param>
+internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion, int lookBack)
+{
+    public async Task<SubscriptionTerms> TermsAsync(
+        DbConnection db, SubscriptionRow subscription, Dictionary<(string, int), PlanVersion> versions)
+    {
+        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey)
+            ?? throw new InvalidOperationException($"{subscription.Id} has no customer.");
+        var currency = Currency.Of(customer.Currency);
+        var own = await StretchStore.OfSubscriptionAsync(db, subscription.Id);
+        var stretches = new List<Stretch>();
+        foreach (var terms in await EntitlementStore.OfSubscriptionAsync(db, subscription.Id))
+            stretches.Add(await StretchAsync(
+                db, terms, own.GetValueOrDefault(terms.Key, StretchTerms.Plain), currency, versions));
+        return new SubscriptionTerms(subscription, currency, stretches) { Customer = customer };
+    }
+
+    public async Task<Stretch> StretchAsync(
+        DbConnection db, Entitlement terms, StretchTerms own, Currency currency,
+        Dictionary<(string, int), PlanVersion> versions)
+    {
+        var key = (terms.PlanId, terms.PlanVersion);
+        if (!versions.TryGetValue(key, out var prices))
+        {
+            var row = await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion);
+            if (row is not null) versions[key] = prices = readVersion(row);
+        }
+
+        // a plan that was never priced has no version: it costs nothing
+        return new Stretch(terms, prices ?? new PlanVersion(terms.PlanId, terms.PlanVersion, currency, []))
+        {
+            Phase = own.Phase,
+            Quantity = own.Quantity,
+            AddOns = own.AddOns.Count == 0 ? [] : await AddOnsAsync(db, own.AddOns),
+        };
+    }
+
+    /// <summary>Drafts a bill, or says why it cannot be.</summary>
+    public async Task<Result<ReadDraft>> DraftAsync(DbConnection db, SubscriptionTerms terms, Bill bill, long now)
+    {
+        var usage = await UsageAsync(db, terms, bill);
+        var (late, tooLate) = await LateAsync(db, terms, bill);
+        var billed = Fees.Compares(terms, bill)
+            ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt)
+            : [];
+        var inputs = new DraftInputs { Billed = billed, Late = late };
+        var agreed = await AgreedAsync(db, terms, bill, (usage, inputs));
+        var draft = Drafting.Draft(terms, bill, usage, inputs with { Agreed = agreed });
+        if (!draft.Ok) return Result<ReadDraft>.Refused(draft.Problems);
+        var plan = await ConfigStore.FindAsync(db, ConfigKind.Plan, draft.Value.PlanId);
+        var customer = terms.Customer!;
+        var document = InvoiceDocument.Of(
+            draft.Value, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? draft.Value.PlanId, now);
+        var told = late.SelectMany(l => Told(terms, l.Bill, l.Used)).Concat(Told(terms, bill, usage)).ToArray();
+        return new ReadDraft(draft.Value, document, told, tooLate);
+    }
+
+    private static IEnumerable<ToldUsage> Told(
+        SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage) =>
+        Bills.Settled(terms, bill).Select(s => ToldUsage.Of(s.Stretch.Terms.Key, s.Period, usage[s.Stretch.Terms.Key]));
+
+    private static async Task<Dictionary<int, IReadOnlyList<OperationUsage>>> UsageAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill, long? before = null)
+    {
+        var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();
+        // all stretches: the stamp of a call decides, not whether its stretch touches the period
+        foreach (var (stretch, period) in Bills.Settled(terms, bill))
+            usage[stretch.Terms.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before);
+        return usage;
+    }
+
+    /// <summary>The periods before this bill of which usage came late, those that can be adjusted and the one that just
+    /// cannot any more.</summary>
+    private async Task<(IReadOnlyList<LatePeriod> Late, IReadOnlyList<ToldUsage> TooLate)> LateAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill)
+    {
+        var late = new List<LatePeriod>();
+        var tooLate = new List<ToldUsage>();
+        if (bill.Settles is not { } index) return (late, tooLate);
+        var at = Micros.ToInstant(bill.BillAt);
+        var era = Era.Of(terms).FirstOrDefault(e => !e.Whole.IsEmpty && e.Whole.Start < at && at <= e.Whole.End);
+        if (era is null) return (late, tooLate);
+        var first = era.Calendar.IndexAt(era.Whole.Start);
+        for (var back = lookBack + 1; back >= 1; back--)
+        {
+            if (index - back < first) continue;
+            var full = era.Calendar.PeriodOf(index - back);
+            var settled = new Bill(Micros.Of(full.End), full.Intersect(era.Whole), index - back, null);
+            var used = await UsageAsync(db, terms, settled);
+            var told = await ToldAsync(db, terms, settled);
+            if (told is null || Told(terms, settled, told).SequenceEqual(Told(terms, settled, used))) continue;
+            if (back <= lookBack) late.Add(new LatePeriod(settled, told, used));
+            else tooLate.AddRange(Told(terms, settled, used).Except(Told(terms, settled, told)));
+        }
+
+        return (late, tooLate);
+    }
+
+    /// <returns>Null when an invoice settled it before it was noted what invoices tell.</returns>
+    private static async Task<IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>>?> ToldAsync(
+        DbConnection db, SubscriptionTerms terms, Bill settled)
+    {
+        var told = new Dictionary<int, IReadOnlyList<OperationUsage>>();
+        var known = false;
+        foreach (var (stretch, period) in Bills.Settled(terms, settled))
+        {
+            var usage = await ToldUsageStore.FindAsync(db, stretch.Terms.Key, period);
+            told[stretch.Terms.Key] = usage?.Read() ?? [];
+            known |= usage is not null;
+        }
+
+        return known || !await InvoiceStore.ExistsAsync(db, terms.Subscription.Key, settled.BillAt) ? told : null;
+    }
+
+    private static async Task<InvoiceTerms> AgreedAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill,
+        (IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Usage, DraftInputs Inputs) so)
+    {
+        var customer = terms.Customer!;
+        var agreed = new InvoiceTerms(await CustomerTerms.OfAsync(db, customer.Key))
+        {
+            Coupons = await CouponStore.OfAsync(db, customer.Key, terms.Subscription.Key),
+            Commitments = await CommitmentStore.OfAsync(db, terms.Subscription.Key),
+        };
+        var time = (bill.Settles is null ? bill.BillAt : Micros.Of(bill.Period.Start), bill.BillAt);
+        var grants = await GrantStore.ValidAsync(db, customer.Key, customer.Currency, time);
+        if (grants.Count == 0) return agreed;
+        var usable = new List<UsableGrant>();
+        foreach (var grant in grants)
+            usable.Add(new UsableGrant(grant, await AvailableAsync(db, terms, bill, (grant, so.Usage, so.Inputs))));
+        return agreed with { Grants = usable };
+    }
+
+    /// <summary>What is left of a grant, and no more than what was used while it was valid: late usage burns the grant
+    /// that was valid when it was used, and one that has expired since pays for what came before.</summary>
+    private static async Task<Money> AvailableAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill,
+        (GrantRow Grant, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Usage, DraftInputs Inputs) so)
+    {
+        var (grant, usage, inputs) = so;
+        var left = new Money(grant.Left, Currency.Of(grant.Currency));
+        var start = Micros.Of(bill.Period.Start);
+        var (from, to) = (Math.Max(grant.EffectiveAt, start), grant.ExpiresAt ?? long.MaxValue);
+        if (bill.Settles is null || (from <= start && to > bill.BillAt)) return left;
+        var until = to >= bill.BillAt ? Sum(usage) : Sum(await UsageAsync(db, terms, bill, to));
+        var before = from <= start ? Money.Zero(left.Currency) : Sum(await UsageAsync(db, terms, bill, from));
+        var used = until - before;
+        // fees are due at the instant of the bill
+        if (grant.EffectiveAt <= bill.BillAt && to > bill.BillAt)
+            used += Drafting.Time(terms, bill, inputs).Where(l => l.Amount.Currency == left.Currency)
+                .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + l.Amount);
+        // the grant pays with tax: what was used is taken as it stands, so it covers the net at least
+        return used.MinorUnits < left.MinorUnits ? used.MinorUnits < 0 ? Money.Zero(left.Currency) : used : left;
+
+        Money Sum(IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> of) =>
+            Drafting.Used(terms, bill, of).Where(l => l.Amount.Currency == left.Currency)
+                .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + l.Amount);
+    }
+
+    private async Task<IReadOnlyList<StretchAddOn>> AddOnsAsync(DbConnection db, IReadOnlyList<AddOnTerms> terms)
+    {
+        var addOns = new List<StretchAddOn>();
+        foreach (var (id, quantity) in terms)
+        {
+            var row = await AddOnStore.FindAsync(db, id)
+                ?? throw new InvalidOperationException($"There is no add-on {id}.");
+            var prices = readVersion(
+                new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, QuotaWriter.None, row.CreatedAt));
+            addOns.Add(new StretchAddOn(row.Id, row.Name, quantity, prices.Prices));
+        }
+
+        return addOns;
+    }
+}

@@ -1,0 +1,91 @@
+using System.Data.Common;
+using System.Text.Json;
+using Dapper;
+using Tollgate.Catalog;
+using Tollgate.Metering;
+
+namespace Tollgate.Billing;
+
+/// <summary>A period that is settled, with the usage that invoices have told of it and the usage that there is.</summary>
+/// <param name="Bill">As it was settled with.</param>
+public sealed record LatePeriod(
+    Bill Bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Told,
+    IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Used);
+
+/// <summary>Usage of a stretch in a period, as an invoice tells it.</summary>
+public sealed record ToldUsage(int Entitlement, int Period, string Usage)
+{
+    public static ToldUsage Of(int entitlement, int period, IReadOnlyList<OperationUsage> usage) =>
+        new(entitlement, period, JsonSerializer.Serialize(
+            usage.Where(u => u.Quantity != 0).OrderBy(u => u.Operation, StringComparer.Ordinal)
+                .ThenBy(u => u.Api, StringComparer.Ordinal).ThenBy(u => u.Meter, StringComparer.Ordinal)
+                .ThenBy(u => string.Join(',', u.Dimensions.OrderBy(d => d.Key, StringComparer.Ordinal)),
+                    StringComparer.Ordinal)));
+
+    public IReadOnlyList<OperationUsage> Read() => JsonSerializer.Deserialize<OperationUsage[]>(Usage)!;
+}
+
+/// <summary>
+/// Usage that came after its period was invoiced: what the period costs with it, less what it cost without, price by
+/// price; below zero when a cheaper tier was reached (money.md 13).
+/// </summary>
+internal static class LateUsage
+{
+    public static IEnumerable<DraftLine> Adjustments(SubscriptionTerms terms, LatePeriod late)
+    {
+        var before = Drafting.Used(terms, late.Bill, late.Told).ToLookup(KeyOf);
+        var after = Drafting.Used(terms, late.Bill, late.Used).ToLookup(KeyOf);
+        foreach (var key in after.Select(g => g.Key).Union(before.Select(g => g.Key)))
+        {
+            var (old, now) = (before[key].FirstOrDefault(), after[key].FirstOrDefault());
+            var line = (now ?? old)!;
+            var zero = Money.Zero(line.Amount.Currency);
+            var amount = (now?.Amount ?? zero) - (old?.Amount ?? zero);
+            var (oldQuantity, newQuantity) = (old?.Rated.Quantity ?? 0, now?.Rated.Quantity ?? 0);
+            if (amount.MinorUnits == 0 && oldQuantity == newQuantity) continue;
+            yield return line with
+            {
+                Rated = line.Rated with
+                {
+                    Quantity = newQuantity - oldQuantity,
+                    PreciseAmount = (now?.Rated.PreciseAmount ?? 0) - (old?.Rated.PreciseAmount ?? 0),
+                    Included = 0,
+                    Parts = [],
+                },
+                Amount = amount,
+                Period = late.Bill.Period,
+                Adjusts = (oldQuantity, newQuantity),
+            };
+        }
+    }
+
+    private static (string, string?, string?, LineKind, int, NodaTime.Instant) KeyOf(DraftLine line) => (
+        line.Rated.PriceName, line.Rated.Operation, line.Rated.Endpoint, line.Rated.Kind, line.PlanVersion,
+        line.Period.Start);
+}
+
+/// <summary>The SQL of what invoices have told of usage.</summary>
+internal static class ToldUsageStore
+{
+    public static async Task<ToldUsage?> FindAsync(DbConnection db, int entitlement, int period) =>
+        await db.QueryFirstOrDefaultAsync<string?>(
+            "select usage from settled_usage where entitlement_key = @entitlement and period = @period",
+            new { entitlement, period }) is { } usage ? new ToldUsage(entitlement, period, usage) : null;
+
+    public static async Task SetAsync(DbConnection db, IReadOnlyList<ToldUsage> told)
+    {
+        foreach (var t in told)
+            await db.ExecuteAsync(
+                "insert into settled_usage (entitlement_key, period, usage) values (@Entitlement, @Period, @Usage) " +
+                "on conflict (entitlement_key, period) do update set usage = @Usage", t);
+    }
+
+    /// <summary>Marks usage that no invoice can tell any more.</summary>
+    /// <returns>Whether it is news.</returns>
+    public static async Task<bool> MarkAsync(DbConnection db, int entitlement, int period, long quantity, long now) =>
+        await db.ExecuteAsync(
+            "insert into late_usage (entitlement_key, period, quantity, found_at) values " +
+            "(@entitlement, @period, @quantity, @now) on conflict (entitlement_key, period) do update " +
+            "set quantity = @quantity, found_at = @now where late_usage.quantity <> @quantity",
+            new { entitlement, period, quantity, now }) > 0;
+}

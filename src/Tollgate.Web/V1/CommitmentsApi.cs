@@ -1,0 +1,66 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/commitments</c>: the least, or the most, that a subscription spends in a period.</summary>
+internal static class CommitmentsApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/commitments", async (
+            HttpRequest request, CommitmentStore commitments, SubscriptionStore subscriptions) =>
+        {
+            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
+            long? key = null;
+            if (request.Query["subscription"].ToString() is { Length: > 0 } id)
+            {
+                if (await subscriptions.FindAsync(id) is not { } found)
+                    return Answers.Invalid(
+                        new Problem("unknown_subscription", $"There is no subscription '{id}'.", "subscription"));
+                key = found.Key;
+            }
+
+            return Answers.Page(
+                await commitments.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key);
+        });
+        routes.MapGet("/v1/commitments/{id}", async (string id, CommitmentStore commitments) =>
+            await commitments.FindAsync(id) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("commitment", id));
+        routes.MapPost("/v1/commitments", CreateAsync);
+    }
+
+    private static async Task<IResult> CreateAsync(
+        HttpRequest request, CommitmentStore commitments, SubscriptionStore subscriptions, CustomerStore customers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var id = fields.Text("subscription", required: true);
+        var subscription = id is null ? null : await subscriptions.FindAsync(id);
+        if (id is not null && subscription is null)
+            fields.Add("unknown_subscription", $"There is no subscription '{id}'.", "subscription");
+        var customer = subscription is null ? null : await customers.OfKeyAsync(subscription.CustomerKey);
+        var kind = fields.Text("kind", required: true);
+        if (kind is not (null or CommitmentRow.Minimum or CommitmentRow.Maximum))
+            fields.Add("bad_value", "must be minimum or maximum", "kind");
+        var amount = MoneyFields.Amount(fields, "amount", Currency.Of(customer?.Currency ?? "USD"));
+        var start = fields.Instant("start_at") ?? subscription?.StartAt;
+        var end = fields.Instant("end_at");
+        if (end <= start) fields.Add("bad_value", "must be after the start", "end_at");
+        if (fields.Faults() is { } faults) return faults;
+        var row = await commitments.AddAsync(subscription!.Key, kind!, amount!.Value, (start!.Value, end));
+        return Answers.Created($"/v1/commitments/{row.Id}", View(row));
+    }
+
+    private static object View(CommitmentRow c) => new
+    {
+        c.Id,
+        c.Kind,
+        amount = MoneyFields.Text(c.Amount, c.Currency),
+        c.Currency,
+        start_at = Micros.ToText(c.StartAt),
+        end_at = c.EndAt is { } end ? Micros.ToText(end) : null,
+        created_at = Micros.ToText(c.CreatedAt),
+    };
+}

@@ -1,0 +1,75 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/coupons</c>: what is taken off the invoices of whom they are applied to, before tax.</summary>
+internal static class CouponsApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/coupons", async (HttpRequest request, CouponStore coupons) =>
+            Paging.TryRead(request, out var paging)
+            ?? Answers.Page(await coupons.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key));
+        routes.MapGet("/v1/coupons/{name}", async (string name, CouponStore coupons) =>
+            await coupons.FindAsync(name) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("coupon", name));
+        routes.MapPost("/v1/coupons", CreateAsync);
+        routes.MapPost("/v1/coupons/{name}/apply", ApplyAsync);
+    }
+
+    private static async Task<IResult> CreateAsync(HttpRequest request, CouponStore coupons, PlanPublishing publishing)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var name = fields.Text("name", required: true);
+        var percent = MoneyFields.Decimal(fields, "percent_off", (0, 100));
+        var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
+        if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
+        var amount = MoneyFields.Amount(fields, "amount_off", Currency.Find(code) ?? Currency.Usd, required: false);
+        if (fields.Has("percent_off") == fields.Has("amount_off"))
+            fields.Add("missing_field", "is required, or amount_off, and not both", "percent_off");
+        var invoices = fields.Whole("invoices", 1, 1_000);
+        var prices = MoneyFields.Prices(fields);
+        if (fields.Faults() is { } faults) return faults;
+        var added = await coupons.AddAsync(new Discount(name!, percent, amount) { Prices = prices }, invoices);
+        return added is null
+            ? Answers.Conflict("duplicate_name", $"There is a coupon '{name}' already.", "name")
+            : Answers.Created($"/v1/coupons/{added.Id}", View(added));
+    }
+
+    private static async Task<IResult> ApplyAsync(
+        string name, HttpRequest request, CouponStore coupons, CustomerStore customers, SubscriptionStore subscriptions)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var id = fields.Text("subscription");
+        var subscription = id is null ? null : await subscriptions.FindAsync(id);
+        if (id is not null && subscription is null)
+            fields.Add("unknown_subscription", $"There is no subscription '{id}'.", "subscription");
+        var customer = await MoneyFields.CustomerAsync(fields, customers, required: id is null)
+            ?? (subscription is null ? null : await customers.OfKeyAsync(subscription.CustomerKey));
+        if (subscription is not null && customer is not null && subscription.CustomerKey != customer.Key)
+            fields.Add("bad_value", "is not a subscription of this customer", "subscription");
+        if (await coupons.FindAsync(name) is not { } coupon) return Answers.NotFound("coupon", name);
+        if (customer is not null && coupon.Currency is { } currency && currency != customer.Currency)
+            fields.Add("currency_differs", $"The coupon is in {currency}, the customer pays in {customer.Currency}.",
+                "customer");
+        if (fields.Faults() is { } faults) return faults;
+        return await coupons.ApplyAsync(coupon, customer!.Key, subscription?.Key)
+            ? Answers.Ok(View(coupon))
+            : Answers.Conflict("already_applied", "The customer has this coupon already.");
+    }
+
+    private static object View(CouponRow c) => new
+    {
+        c.Id,
+        c.Name,
+        percent_off = c.Percent,
+        amount_off = c.Amount is { } amount ? MoneyFields.Text(amount, c.Currency!) : null,
+        c.Currency,
+        prices = c.PriceNames,
+        c.Invoices,
+        created_at = Micros.ToText(c.CreatedAt),
+    };
+}

@@ -1,0 +1,111 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+using Tollgate.Storage;
+
+namespace Tollgate.Web.V1;
+
+/// <summary><c>/v1/credits</c>: prepaid and promotional credit in money, once or with every period.</summary>
+internal static class CreditsApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/credits", async (HttpRequest request, GrantStore grants, CustomerStore customers) =>
+        {
+            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
+            var (key, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
+            return unknown ?? Answers.Page(
+                await grants.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, g => g.Key);
+        });
+        routes.MapGet("/v1/credits/{id}", async (string id, GrantStore grants) =>
+            await grants.FindAsync(id) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("credit", id));
+        routes.MapPost("/v1/credits", CreateAsync);
+        routes.MapPost("/v1/credits/{id}/void", VoidAsync);
+    }
+
+    private static async Task<IResult> CreateAsync(
+        HttpRequest request, Database database, GrantStore grants, CustomerStore customers, TimeProvider clock)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var customer = await MoneyFields.CustomerAsync(fields, customers);
+        var kind = fields.Text("kind", required: true);
+        if (kind is not (null or GrantRow.Prepaid or GrantRow.Promotional))
+            fields.Add("bad_value", "must be prepaid or promotional", "kind");
+        var currency = Currency.Of(customer?.Currency ?? "USD");
+        var amount = MoneyFields.Amount(fields, "amount", currency);
+        var effectiveAt = fields.Instant("effective_at");
+        var expiresAt = fields.Instant("expires_at");
+        if (expiresAt <= (effectiveAt ?? Micros.Now(clock)))
+            fields.Add("bad_value", "must be after effective_at", "expires_at");
+        var every = fields.Text("every");
+        var interval = Intervals.Find(every);
+        if (every is not null && interval is null) fields.Add("bad_value", $"must be {Intervals.Names}", "every");
+        var rollover = fields.Whole("rollover_periods", 0, 24);
+        if (rollover is not null && every is null)
+            fields.Add("bad_value", "is of a credit that comes again: give every", "rollover_periods");
+        var grant = new NewGrant(customer?.Key ?? 0, kind ?? "", amount ?? Money.Zero(currency),
+            fields.Text("name") ?? $"{kind} credit")
+        {
+            Priority = fields.Whole("priority", 0, 1_000) ?? 0,
+            EffectiveAt = effectiveAt,
+            ExpiresAt = expiresAt,
+            Prices = MoneyFields.Prices(fields),
+        };
+        if (fields.Faults() is { } faults) return faults;
+        if (interval is null)
+        {
+            var id = await database.WriteAsync(db => grants.AddAsync(db, grant));
+            return Answers.Created($"/v1/credits/{id}", View((await grants.FindAsync(id))!));
+        }
+
+        var now = Micros.Now(clock);
+        var calendar = BillingCalendar.Anniversary(Micros.ToInstant(effectiveAt ?? now),
+            NodaTime.DateTimeZoneProviders.Tzdb[customer!.Timezone], interval.Value);
+        var recurring = await database.WriteAsync(db => grants.AddRecurringAsync(
+            db, new NewRecurringGrant(grant, calendar, rollover ?? 0, expiresAt)));
+        await GrantStore.RecurAsync(database, now);
+        return Answers.Created("/v1/credits", new
+        {
+            id = recurring,
+            every,
+            rollover_periods = rollover ?? 0,
+            amount = grant.Amount.ToString(),
+            currency = currency.Code,
+            ends_at = expiresAt is { } end ? Micros.ToText(end) : null,
+        });
+    }
+
+    private static async Task<IResult> VoidAsync(string id, HttpRequest request, Database database, GrantStore grants)
+    {
+        var fields = await Fields.ReadAsync(request);
+        if (fields.Faults() is { } faults) return faults;
+        var voided = await database.WriteAsync<Result<string>>(async db =>
+        {
+            if (await GrantStore.FindAsync(db, id) is not { } found) return new Problem("not_found", id);
+            if (found.VoidedAt is not null) return new Problem("already_void", "The credit is void already.");
+            await grants.VoidAsync(db, found);
+            return id;
+        });
+        if (voided.Ok) return Answers.Ok(View((await grants.FindAsync(id))!));
+        return voided.Problems[0].Code == "not_found" ? Answers.NotFound("credit", id)
+            : Answers.Refused(StatusCodes.Status409Conflict, voided.Problems);
+    }
+
+    private static object View(GrantRow g) => new
+    {
+        g.Id,
+        g.Kind,
+        g.Name,
+        amount = MoneyFields.Text(g.Amount, g.Currency),
+        balance = MoneyFields.Text(g.Left, g.Currency),
+        g.Currency,
+        g.Priority,
+        effective_at = Micros.ToText(g.EffectiveAt),
+        expires_at = g.ExpiresAt is { } end ? Micros.ToText(end) : null,
+        prices = g.PriceNames,
+        created_at = Micros.ToText(g.CreatedAt),
+        voided_at = g.VoidedAt is { } at ? Micros.ToText(at) : null,
+    };
+}

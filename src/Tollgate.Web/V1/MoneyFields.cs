@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Tollgate.Billing;
+using Tollgate.Catalog;
+
+namespace Tollgate.Web.V1;
+
+/// <summary>Fields that requests about money share.</summary>
+internal static class MoneyFields
+{
+    private const int MaxPrices = 100;
+
+    /// <summary>An exact decimal, as a text or a number, without exponent.</summary>
+    public static decimal? Decimal(Fields fields, string name, (decimal Min, decimal Max) range, bool required = false)
+    {
+        if (fields.Raw(name, required) is not { } raw) return null;
+        var text = raw.ValueKind switch
+        {
+            JsonValueKind.String => raw.GetString()!,
+            JsonValueKind.Number => raw.GetRawText(),
+            _ => "",
+        };
+        if (decimal.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign,
+                CultureInfo.InvariantCulture, out var value)
+            && value.Scale <= 12 && value >= range.Min && value <= range.Max)
+            return value;
+        fields.Add("bad_value", $"must be a decimal from {range.Min} to {range.Max}, such as \"12.50\"", name);
+        return null;
+    }
+
+    /// <summary>An amount above zero with no more digits than its currency has.</summary>
+    public static Money? Amount(Fields fields, string name, Currency currency, bool required = true)
+    {
+        if (Decimal(fields, name, (0, 1_000_000_000_000m), required) is not { } value) return null;
+        var amount = Money.Round(value, currency);
+        if (amount.Amount == value && amount.MinorUnits > 0) return amount;
+        fields.Add("bad_value",
+            $"must be above zero, with at most {currency.MinorUnitDigits} digits after the point in {currency}", name);
+        return null;
+    }
+
+    /// <summary>The customer that a request names; a fault when there is none.</summary>
+    public static async Task<CustomerRow?> CustomerAsync(Fields fields, CustomerStore customers, bool required = true)
+    {
+        if (fields.Text("customer", required) is not { } name) return null;
+        var customer = await customers.FindAsync(name);
+        if (customer is null) fields.Add("unknown_customer", $"There is no customer '{name}'.", "customer");
+        return customer;
+    }
+
+    /// <summary><c>?customer=</c> of a list.</summary>
+    public static async Task<(long? Key, IResult? Faults)> OfCustomerAsync(HttpRequest request, CustomerStore customers)
+    {
+        if (request.Query["customer"].ToString() is not { Length: > 0 } name) return (null, null);
+        return await customers.FindAsync(name) is { } found ? (found.Key, null)
+            : (null, Answers.Invalid(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer")));
+    }
+
+    /// <summary>Names of prices; null for all.</summary>
+    public static IReadOnlyList<string>? Prices(Fields fields)
+    {
+        if (fields.Raw("prices") is not { } raw) return null;
+        if (raw.ValueKind == JsonValueKind.Array && raw.GetArrayLength() is > 0 and <= MaxPrices
+            && raw.EnumerateArray().All(p => p.ValueKind == JsonValueKind.String))
+            return [.. raw.EnumerateArray().Select(p => p.GetString()!)];
+        fields.Add("wrong_type", $"must be a list of 1 to {MaxPrices} names of prices", "prices");
+        return null;
+    }
+
+    public static string Text(long minorUnits, string currency) =>
+        new Money(minorUnits, Currency.Of(currency)).ToString();
+}
