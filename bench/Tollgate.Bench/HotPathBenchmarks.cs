@@ -47,7 +47,7 @@ public class HotPathBenchmarks
                   analytics: GET {{Target}}
             {{string.Join('\n', others)}}
             plans:
-              pro: { operations: ["*"], limits: [1_000_000_000/minute, 1_000_000_000/hour] }
+              pro: { operations: ["*"], limits: [1_000_000_000/minute, 1_000_000_000/hour], quotas: [{ meter: calls, allowance: 1_000_000_000, per: month }] }
             """);
         _node = await TollgateNode.OpenAsync(
             new TollgateOptions { Data = Path.Combine(_folder, "data"), ConfigFile = file }, NullLogger.Instance);
@@ -80,7 +80,8 @@ public class HotPathBenchmarks
     [Benchmark]
     public bool Hash_the_key() => _node.Keys.TryHash(Key, _hash);
 
-    /// <summary>Everything that decides and writes: the key's entry, the plan, two limits, admitted, settled.</summary>
+    /// <summary>Everything that decides and writes: the key's entry, the plan, two limits and a monthly quota, admitted,
+    /// settled, the unit of the quota settled.</summary>
     [Benchmark]
     public ulong Decide_and_record()
     {
@@ -108,6 +109,7 @@ public class HotPathBenchmarks
             Quantity = 1,
             LatencyMicros = 100,
         });
+        Gate.Settle(ref decision, _operation, 1);
         return record.Sequence;
     }
 }

@@ -13,7 +13,8 @@ public sealed class HotPathTests
     {
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(
-            Yaml.Tiers.Replace("[1000/minute]", "[30000/minute, 100000/hour, 40000/month]", StringComparison.Ordinal),
+            Yaml.Tiers.Replace("[1000/minute]", "[30000/minute, 100000/hour, 40000/month, 70000/day sliding, 90000/hour bucket by customer, 9 concurrent]\n" +
+                "    quotas: [{ meter: calls, allowance: 50000, per: month }]", StringComparison.Ordinal),
             upstream);
         var hash = server.Node.Keys.Hash(await server.SubscribeAsync("paul", "pro"))!;
         var gate = new Tollgate.Gateway.Gate(server.Node.Table, server.Node.Journal);
@@ -61,6 +62,8 @@ public sealed class HotPathTests
                 Quantity = 1,
                 LatencyMicros = 5,
             });
+            Tollgate.Gateway.Gate.Settle(ref decision, operation, 1);
+            Tollgate.Gateway.Gate.Release(ref decision);
         }
     }
 }
