@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests;
 
@@ -7,7 +8,7 @@ public sealed partial class ThreatModelTests
     [Fact]
     public void Every_test_that_the_threat_model_names_exists()
     {
-        var root = Root();
+        var root = Repository.Root;
         var sources = Directory.GetFiles(Path.Combine(root, "test"), "*Tests.cs", SearchOption.AllDirectories)
             .Select(File.ReadAllText).ToArray();
         var named = TestName().Matches(File.ReadAllText(Path.Combine(root, "THREAT_MODEL.md")))
@@ -17,13 +18,6 @@ public sealed partial class ThreatModelTests
 
         Assert.True(named.Length > 20, "the page names its tests in backquotes");
         Assert.Empty(gone);
-    }
-
-    private static string Root()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "Tollgate.slnx"))) return folder.FullName;
-        throw new InvalidOperationException("No Tollgate.slnx above the tests.");
     }
 
     [GeneratedRegex("`([A-Z][A-Za-z0-9]*_[A-Za-z0-9_]+)`")]
