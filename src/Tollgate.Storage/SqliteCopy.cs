@@ -55,6 +55,10 @@ public static class SqliteCopy
         try
         {
             connection.Open();
+            // a copy asks SQLite itself for its locks: without this it would give up at the first that is taken
+            using var wait = connection.CreateCommand();
+            wait.CommandText = "pragma busy_timeout = 30000";
+            wait.ExecuteNonQuery();
             return connection;
         }
         catch
