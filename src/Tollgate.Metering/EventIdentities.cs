@@ -74,7 +74,7 @@ internal sealed class EventIdentities
         if (!days.Contains(today))
         {
             await db.ExecuteAsync($"create table if not exists {TableOf(today)} (high bigint not null, low bigint not null, " +
-                "journal bigint not null, sequence bigint not null, duplicates integer not null, " +
+                "journal bigint not null, sequence bigint not null, duplicates bigint not null, " +
                 $"primary key (high, low)){Storage.Sql.Clustered(db)}");
             await db.ExecuteAsync("insert into event_days (day) values (@today) on conflict do nothing", new { today });
             days.Add(today);

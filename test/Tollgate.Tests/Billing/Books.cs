@@ -7,6 +7,7 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Metering;
 using Tollgate.Storage;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Billing;
 
@@ -17,7 +18,7 @@ public sealed class Books : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("tollgate-billing-").FullName;
     private int _plans;
 
-    public Books() => Database = Database.Open(Path.Combine(_folder, "tollgate.db"));
+    public Books() => Database = TestDatabase.Open(_folder);
 
     public Database Database { get; }
 
