@@ -47,7 +47,10 @@ public class HotPathBenchmarks
                   analytics: GET {{Target}}
             {{string.Join('\n', others)}}
             plans:
-              pro: { operations: ["*"], limits: [1_000_000_000/minute, 1_000_000_000/hour], quotas: [{ meter: calls, allowance: 1_000_000_000, per: month }] }
+              pro:
+                operations: ["*"]
+                limits: [1_000_000_000/minute, 1_000_000_000/hour]
+                quotas: [{ meter: calls, allowance: 1_000_000_000, per: month }]
             """);
         _node = await TollgateNode.OpenAsync(
             new TollgateOptions { Data = Path.Combine(_folder, "data"), ConfigFile = file }, NullLogger.Instance);

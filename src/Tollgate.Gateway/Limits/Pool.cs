@@ -348,7 +348,7 @@ public sealed class AddressBudget(int most)
 {
     private int _left = most;
 
-    /// <summary>False when there are as many as <c>--limit-addresses</c> allows.</summary>
+    /// <summary>False when there are as many as the bound on addresses allows.</summary>
     public bool TryTake()
     {
         if (Interlocked.Decrement(ref _left) >= 0) return true;

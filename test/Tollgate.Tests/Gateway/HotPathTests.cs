@@ -13,7 +13,8 @@ public sealed class HotPathTests
     {
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(
-            Yaml.Tiers.Replace("[1000/minute]", "[30000/minute, 100000/hour, 40000/month, 70000/day sliding, 90000/hour bucket by customer, 9 concurrent]\n" +
+            Yaml.Tiers.Replace("[1000/minute]", "[30000/minute, 100000/hour, 40000/month, " +
+                "70000/day sliding, 90000/hour bucket by customer, 9 concurrent]\n" +
                 "    quotas: [{ meter: calls, allowance: 50000, per: month }]", StringComparison.Ordinal),
             upstream);
         var hash = server.Node.Keys.Hash(await server.SubscribeAsync("paul", "pro"))!;
