@@ -4,6 +4,7 @@ using Tollgate.Config;
 using Tollgate.Metering;
 using Tollgate.Storage;
 using Tollgate.Tests.Billing;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Metering;
 
@@ -112,11 +113,11 @@ public sealed class MeterDrainTests : IAsyncLifetime
     public async Task A_batch_that_fails_remembers_no_identity()
     {
         await SubscribeAliceAsync();
-        await books.SqlAsync("create trigger full before insert on rollups begin select raise(abort, 'disk full'); end");
+        await books.Database.WriteAsync(db => TestDatabase.BreakAsync(db, "rollups"));
         Assert.True(journal.TryAppendEvents([Event(1, Tokens, 10), Event(2, Tokens, 5)]));
         await Assert.ThrowsAnyAsync<Exception>(drain.CatchUpAsync);
         await Assert.ThrowsAnyAsync<Exception>(drain.CatchUpAsync);
-        await books.SqlAsync("drop trigger full");
+        await books.Database.WriteAsync(db => TestDatabase.MendAsync(db, "rollups"));
         await drain.CatchUpAsync();
         await drain.CatchUpAsync();
         Assert.Equal(15, await SumAsync(Tokens));
