@@ -13,14 +13,17 @@ public sealed class PlanCurrencies(Database database, SubscriptionStore subscrip
 {
     /// <summary>A problem for each plan of the file that changes its currency, or moves its subscriptions now, while
     /// customers who pay in another one run on it.</summary>
-    public Task<IReadOnlyList<Problem>> CheckAsync(ConfigFile file) => database.ReadAsync(async db =>
+    public Task<IReadOnlyList<Problem>> CheckAsync(ConfigFile file) => database.ReadAsync(db => CheckAsync(db, file));
+
+    /// <summary>The same inside of a transaction of the caller's.</summary>
+    public async Task<IReadOnlyList<Problem>> CheckAsync(DbConnection db, ConfigFile file)
     {
         var problems = new List<Problem>();
         foreach (var plan in file.Plans.Where(p => p.Prices.Count > 0))
             if (await CheckAsync(db, plan, file.Currency.Code) is { } problem)
                 problems.Add(problem);
-        return (IReadOnlyList<Problem>)problems;
-    });
+        return problems;
+    }
 
     private async Task<Problem?> CheckAsync(DbConnection db, FilePlan plan, string currency)
     {

@@ -66,6 +66,11 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
         "update config_objects set document = @document, updated_at = @now where kind = @Kind and id = @Id",
         new { row.Kind, row.Id, document, now = Micros.Now(clock) });
 
+    /// <summary>From here on another side changes and removes the object.</summary>
+    public static Task HandOverAsync(DbConnection db, ConfigRow row, ManagedBy to) => db.ExecuteAsync(
+        "update config_objects set managed_by = @to where kind = @Kind and id = @Id",
+        new { row.Kind, row.Id, to = NameOf(to) });
+
     public static Task DeleteAsync(DbConnection db, ConfigRow row) =>
         db.ExecuteAsync("delete from config_objects where kind = @Kind and id = @Id", new { row.Kind, row.Id });
 

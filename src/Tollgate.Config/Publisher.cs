@@ -12,6 +12,10 @@ namespace Tollgate.Config;
 public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly Lock _coming = new();
+
+    // has not begun to read: whoever writes before it does is served by it
+    private Task? _next;
 
     private volatile Published _current = Published.Nothing;
 
@@ -29,9 +33,23 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
             return;
         }
 
+        await NextAsync();
+    }
+
+    /// <summary>Many changes at a time are read once: those that came while one reading was on wait for the next.
+    /// </summary>
+    private Task NextAsync()
+    {
+        lock (_coming) return _next ??= TakeTurnAsync();
+    }
+
+    private async Task TakeTurnAsync()
+    {
+        await Task.Yield(); // out of the lock
         await _turn.WaitAsync();
         try
         {
+            lock (_coming) _next = null;
             _current = await ReadAsync();
             await feed.AnnounceAsync(new Change.Publication());
         }

@@ -49,8 +49,27 @@ internal static class AdminClient
             Console.WriteLine($"{file}: {new FileInfo(file).Length} bytes");
         });
 
-    private static async Task<int> SendAsync(
-        string admin, HttpMethod method, string path, HttpContent? content, bool json, Func<HttpResponseMessage, Task> take)
+    /// <summary>Sends a text, and takes the answer: its exit code is the command's.</summary>
+    public static Task<int> AskAsync(
+        string admin, string path, HttpContent content, bool json, Func<JsonElement, string, int> take) =>
+        AskAsync(admin, HttpMethod.Post, path, content, json, async response =>
+        {
+            var text = await response.Content.ReadAsStringAsync();
+            using var answer = JsonDocument.Parse(text);
+            return take(answer.RootElement, text);
+        });
+
+    private static Task<int> SendAsync(
+        string admin, HttpMethod method, string path, HttpContent? content, bool json, Func<HttpResponseMessage, Task> take) =>
+        AskAsync(admin, method, path, content, json, async response =>
+        {
+            await take(response);
+            return ExitCode.Ok;
+        });
+
+    private static async Task<int> AskAsync(
+        string admin, HttpMethod method, string path, HttpContent? content, bool json,
+        Func<HttpResponseMessage, Task<int>> take)
     {
         if (!Uri.TryCreate(admin, UriKind.Absolute, out var address) || !address.Scheme.StartsWith("http", StringComparison.Ordinal))
         {
@@ -67,11 +86,7 @@ internal static class AdminClient
             if (Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token)
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-            if (response.IsSuccessStatusCode)
-            {
-                await take(response);
-                return ExitCode.Ok;
-            }
+            if (response.IsSuccessStatusCode) return await take(response);
 
             var body = await response.Content.ReadAsStringAsync();
             Console.Error.WriteLine(json ? body : DetailOf(body));
@@ -92,11 +107,21 @@ internal static class AdminClient
         try
         {
             using var problem = JsonDocument.Parse(body);
-            return problem.RootElement.GetProperty("detail").GetString() ?? body;
+            return problem.RootElement.TryGetProperty("errors", out var errors) && errors.GetArrayLength() > 1
+                ? string.Join(Environment.NewLine, errors.EnumerateArray().Select(LineOf))
+                : problem.RootElement.GetProperty("detail").GetString() ?? body;
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
             return body;
         }
+    }
+
+    private static string LineOf(JsonElement error)
+    {
+        var place = error.GetProperty("line") is { ValueKind: JsonValueKind.Number } line
+            ? $"{line}:{error.GetProperty("column")}: " : "";
+        var field = error.GetProperty("field").GetString();
+        return $"{place}{(field is null ? "" : field + ": ")}{error.GetProperty("detail").GetString()}";
     }
 }

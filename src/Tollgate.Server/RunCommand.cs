@@ -36,6 +36,7 @@ internal static class RunCommand
                     (plan.Migrate == Migration.Now ? "moved to it" : "keep theirs (migrate: never)"));
             foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))
                 Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
+            using var again = ReloadOnHangup(server.Node);
             await StopSignalAsync();
         }));
         return command;
@@ -81,6 +82,14 @@ internal static class RunCommand
             return ExitCode.Refused;
         }
     }
+
+    /// <summary>SIGHUP reads the file again; what is wrong with it is in the log.</summary>
+    private static PosixSignalRegistration ReloadOnHangup(TollgateNode node) =>
+        PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+        {
+            context.Cancel = true;
+            _ = node.ReloadAsync();
+        });
 
     /// <summary>Waits for Ctrl-C or SIGTERM.</summary>
     public static async Task StopSignalAsync()

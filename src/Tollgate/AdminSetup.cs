@@ -24,6 +24,8 @@ internal static class AdminSetup
         .AddSingleton(node.Customers)
         .AddSingleton(node.Subscriptions)
         .AddSingleton(node.Currency)
+        .AddSingleton(node.Files)
+        .AddSingleton(node.ConfigState)
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
         .AddSingleton(node.Table)

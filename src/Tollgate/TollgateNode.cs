@@ -29,6 +29,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
     private readonly Peers _peers;
+    private readonly Counter _reloads;
+    private readonly Gauge _refusing;
 
     // replaced whole by each run
     private IReadOnlySet<Problem> _parked = new HashSet<Problem>();
@@ -55,7 +57,13 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Subscriptions = new SubscriptionStore(Database, clocks.Business);
         Billing = new BillingRun(Database, row => row.ToPlanVersion(), Drain.CatchUpAsync,
             new BillingOptions { CollectionWindow = options.CollectionWindow });
+        Files = new ConfigFiles(Database, Config, Publisher, Feed, Subscriptions, Audit, clocks.Business);
         Registry = Metrics.NewCustomRegistry();
+        var metrics = Metrics.WithCustomRegistry(Registry);
+        _reloads = metrics.CreateCounter(
+            "tollgate_config_reloads_total", "Times that the configuration file was read again, by outcome.", "outcome");
+        _refusing = metrics.CreateGauge(
+            "tollgate_config_refused", "1 while the configuration file has faults, and what was read before it is in force.");
         _peers = new Peers(this, log);
         GateMetrics = new GateMetrics(Registry);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
@@ -113,16 +121,24 @@ public sealed partial class TollgateNode : IAsyncDisposable
     /// fault has changed nothing.
     /// </summary>
     /// <exception cref="StartupException">What is wrong, in words for the operator.</exception>
-    public static async Task<TollgateNode> OpenAsync(TollgateOptions options, ILogger log, TimeProvider? machine = null)
+    /// <param name="options">How it is started.</param>
+    /// <param name="log">What an operator should hear.</param>
+    /// <param name="machine">Machine time; the system's when null.</param>
+    /// <param name="check">What of a file only the caller knows to be impossible.</param>
+    public static async Task<TollgateNode> OpenAsync(
+        TollgateOptions options, ILogger log, TimeProvider? machine = null,
+        Func<ConfigFile, IEnumerable<Problem>>? check = null)
     {
         machine ??= TimeProvider.System;
-        var file = ReadFile(options.ConfigFile);
+        var file = options.ConfigFile is { } path ? Read(path) : null;
+        if (file is { Ok: false }) throw new StartupException(string.Join(Environment.NewLine, file.Problems));
         var clocks = new Clocks(
             options.TestClock is { } start ? new TestClock(start.ToUniversalTime()) : machine, machine);
         var node = new TollgateNode(options, clocks, Opened.Open(options, machine), log);
+        if (check is not null) node.Files.Check = check;
         try
         {
-            await node.StartAsync(file);
+            await node.StartAsync(file?.Value);
             return node;
         }
         catch (Exception e) when (e is StorageException or InvalidDataException)
@@ -135,25 +151,6 @@ public sealed partial class TollgateNode : IAsyncDisposable
             await node.DisposeAsync();
             throw;
         }
-    }
-
-    /// <summary>Reads and checks a configuration file; every fault stands in the message, a line each.</summary>
-    public static ConfigFile? ReadFile(string? path)
-    {
-        if (path is null) return null;
-        string text;
-        try
-        {
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new StartupException($"{path} cannot be read: {e.Message}", e);
-        }
-
-        var read = ConfigFileReader.Read(text, path);
-        if (!read.Ok) throw new StartupException(string.Join(Environment.NewLine, read.Problems));
-        return read.Value;
     }
 
     /// <summary>The background work that business time brings: draining, then issuing what is due. Also what a move
@@ -180,19 +177,21 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Drain.Dispose();
         Archive.Dispose();
         Publisher.Dispose();
+        _reloading.Dispose();
         Table.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
 
-    private async Task StartAsync(ConfigFile? file)
+    private async Task StartAsync(ReadConfig? file)
     {
         foreach (var finding in Journal.Recovery.Findings) _log.LogWarning("Journal: {Finding}", finding);
         await Installation.CheckAsync(Database, Keys);
         await Archive.StartAsync();
         await Drain.RecoverAsync(Archive);
         await _peers.BeginAsync(_stopping.Token);
-        if (file is not null) await ApplyAsync(file);
+        if (file is not null) await ApplyAtStartAsync(file);
+        await TakeCurrencyAsync();
         await Publisher.RepublishAsync();
         await Table.LoadAsync();
         await Table.RestoreAsync(Journal);
@@ -202,7 +201,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         {
             Drain.Reattribute();
             if (change is Change.Publication) Intake.Types = EventTypesOf.Published(Publisher.Current);
-            return Task.CompletedTask;
+            return change is Change.Publication ? TakeCurrencyAsync() : Task.CompletedTask;
         });
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
         _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position)));
@@ -210,20 +209,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _loops.Add(_peers.FollowAsync(_stopping.Token));
         _loops.Add(LoopAsync("a sign of life", s_beatEvery, _peers.BeatAsync));
         _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
-    }
-
-    private async Task ApplyAsync(ConfigFile file)
-    {
-        Currency.Currency = file.Currency;
-        var clashes = await new PlanCurrencies(Database, Subscriptions).CheckAsync(file);
-        if (clashes.Count > 0) throw new StartupException(string.Join(Environment.NewLine, clashes));
-        var applied = await new FileApply(Database, Config, Clocks.Business).ApplyAsync(file);
-        if (!applied.Ok) throw new StartupException(string.Join(Environment.NewLine, applied.Problems));
-        Applied = applied.Value;
-        // also those of an earlier apply that a crash kept from moving
-        foreach (var version in applied.Value.Plans.Where(v => v.Migrate == Migration.Now))
-            await Database.WriteAsync(db => SubscriptionStore.MigrateAsync(
-                db, version.PlanId, version.Version, Micros.Now(Clocks.Business)));
+        _loops.Add(WatchAsync());
     }
 
     private Task FlushAsync()

@@ -10,6 +10,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Tollgate.Catalog;
+using Tollgate.Config;
 using Tollgate.Front;
 using Tollgate.Gateway;
 using Tollgate.Web;
@@ -62,7 +64,7 @@ public sealed class TollgateServer : IAsyncDisposable
         WebApplication? proxy = null, admin = null;
         try
         {
-            node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"));
+            node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"), check: WithoutUpstream);
             RequireUpstreams(node);
             var certificates = options.Proxies.Any(p => p.Scheme == Uri.UriSchemeHttps)
                 ? Certificates.Open(options.Tls, node.Clocks.Machine, factory.CreateLogger("Tollgate.Front")) : null;
@@ -125,10 +127,17 @@ public sealed class TollgateServer : IAsyncDisposable
     private static void RequireUpstreams(TollgateNode node)
     {
         var without = node.Publisher.Current.Apis.Where(a => a.IsApplication).Select(a => a.Name).ToArray();
-        if (without.Length > 0)
-            throw new StartupException($"'upstream: application' of {string.Join(", ", without)} is for an ASP.NET Core " +
-                "application that embeds Tollgate (docs/dotnet.md); here it must be a URL, as http://127.0.0.1:5000.");
+        if (without.Length > 0) throw new StartupException(NoApplication(string.Join(", ", without)));
     }
+
+    private static IEnumerable<Problem> WithoutUpstream(ConfigFile file) =>
+        from api in file.Apis
+        where api.Upstream == PublishedApi.Application
+        select new Problem("bad_value", NoApplication(api.Name), $"apis.{api.Name}.upstream");
+
+    private static string NoApplication(string apis) =>
+        $"'upstream: application' of {apis} is for an ASP.NET Core application that embeds Tollgate (docs/dotnet.md); " +
+        "here it must be a URL, as http://127.0.0.1:5000.";
 
     private static WebApplication BuildProxy(
         TollgateNode node, Action<ILoggingBuilder> logs, Certificates? certificates)

@@ -18,7 +18,13 @@ public sealed record AppliedFile(
 }
 
 /// <param name="Kind">One of <see cref="ConfigKind"/>.</param>
-public sealed record AppliedObject(string Kind, string Name);
+/// <param name="Before">The stored document, JSON; null for what is new.</param>
+/// <param name="After">Null for what is gone.</param>
+public sealed record AppliedObject(string Kind, string Name, string? Before, string? After)
+{
+    /// <summary>Which side managed it before, where the file took it over; else null.</summary>
+    public ManagedBy? TakenFrom { get; init; }
+}
 
 /// <summary>
 /// A plan of the file. When it says <see cref="Migration.Now"/>, running subscriptions on older versions are to be
@@ -36,9 +42,13 @@ public sealed class FileApply(Database database, ConfigStore store, TimeProvider
     /// else (<c>meter_changed</c>).</returns>
     public Task<Result<AppliedFile>> ApplyAsync(ConfigFile file) => database.WriteAsync(db => ApplyAsync(db, file));
 
-    private async Task<Result<AppliedFile>> ApplyAsync(DbConnection db, ConfigFile file)
+    /// <summary>The same inside of a transaction of the caller's.</summary>
+    /// <param name="db">The transaction.</param>
+    /// <param name="file">What is to be stored.</param>
+    /// <param name="takeOver">Names that another side holds become the file's.</param>
+    public async Task<Result<AppliedFile>> ApplyAsync(DbConnection db, ConfigFile file, bool takeOver = false)
     {
-        var changes = FileChanges.Between(await ConfigStore.AllAsync(db), file);
+        var changes = FileChanges.Between(await ConfigStore.AllAsync(db), file, takeOver);
         var running = await EntitlementStore.RunningPlansAsync(db, Micros.Now(clock));
         Problem[] problems =
         [
@@ -48,7 +58,12 @@ public sealed class FileApply(Database database, ConfigStore store, TimeProvider
         if (problems.Length > 0) return Result<AppliedFile>.Refused(problems);
 
         foreach (var row in changes.Removed) await ConfigStore.DeleteAsync(db, row);
-        foreach (var (row, wanted) in changes.Changed) await store.UpdateAsync(db, row, wanted.Document);
+        foreach (var (row, wanted) in changes.Changed)
+        {
+            if (row.Manager != ManagedBy.File) await ConfigStore.HandOverAsync(db, row, ManagedBy.File);
+            await store.UpdateAsync(db, row, wanted.Document);
+        }
+
         foreach (var wanted in changes.Added)
         {
             _ = await store.AddAsync(db, wanted.Kind, wanted.Name, ManagedBy.File, wanted.Document)
@@ -56,9 +71,12 @@ public sealed class FileApply(Database database, ConfigStore store, TimeProvider
         }
 
         return new AppliedFile(
-            [.. changes.Added.Select(w => new AppliedObject(w.Kind, w.Name))],
-            [.. changes.Changed.Select(c => new AppliedObject(c.Row.Kind, c.Row.Name))],
-            [.. changes.Removed.Select(r => new AppliedObject(r.Kind, r.Name))],
+            [.. changes.Added.Select(w => new AppliedObject(w.Kind, w.Name, null, w.Document))],
+            [.. changes.Changed.Select(c => new AppliedObject(c.Row.Kind, c.Row.Name, c.Row.Document, c.Wanted.Document)
+            {
+                TakenFrom = c.Row.Manager == ManagedBy.File ? null : c.Row.Manager,
+            })],
+            [.. changes.Removed.Select(r => new AppliedObject(r.Kind, r.Name, r.Document, null))],
             await PublishVersionsAsync(db, file));
     }
 

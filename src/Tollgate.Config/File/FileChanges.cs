@@ -15,7 +15,10 @@ internal sealed record FileChanges(
     /// <summary>An object as the file wants it.</summary>
     internal sealed record Wanted(string Kind, string Name, string Document);
 
-    public static FileChanges Between(IReadOnlyList<ConfigRow> stored, ConfigFile file)
+    /// <param name="stored">All objects.</param>
+    /// <param name="file">What the file says.</param>
+    /// <param name="takeOver">An object of this kind and name that another side made becomes the file's.</param>
+    public static FileChanges Between(IReadOnlyList<ConfigRow> stored, ConfigFile file, bool takeOver = false)
     {
         var wanted = file.Apis.Select(Document).Concat(file.Meters.Select(Document))
             .Concat(file.Plans.Select(Document)).ToArray();
@@ -25,9 +28,9 @@ internal sealed record FileChanges(
         var names = wanted.Select(w => (w.Kind, w.Name)).ToHashSet();
         return new FileChanges(
             [.. wanted.Where(w => !byName.ContainsKey((w.Kind, w.Name)))],
-            [.. known.Where(k => k.Row.Manager == ManagedBy.File && k.Row.Document != k.Wanted.Document)],
+            [.. known.Where(k => k.Row.Manager == ManagedBy.File ? k.Row.Document != k.Wanted.Document : takeOver)],
             [.. stored.Where(r => r.Manager == ManagedBy.File && !names.Contains((r.Kind, r.Name)))],
-            [.. wanted.SelectMany(w => NameClashes(w, byName)), .. OperationClashes(file, stored)]);
+            [.. wanted.SelectMany(w => NameClashes(w, byName, takeOver)), .. OperationClashes(file, stored)]);
     }
 
     private static Wanted Document(FileApi api)
@@ -53,9 +56,9 @@ internal sealed record FileChanges(
         }.Write());
 
     private static IEnumerable<Problem> NameClashes(
-        Wanted wanted, Dictionary<(string Kind, string Name), ConfigRow> stored)
+        Wanted wanted, Dictionary<(string Kind, string Name), ConfigRow> stored, bool takeOver)
     {
-        if (stored.TryGetValue((wanted.Kind, wanted.Name), out var row) && row.Manager != ManagedBy.File)
+        if (!takeOver && stored.TryGetValue((wanted.Kind, wanted.Name), out var row) && row.Manager != ManagedBy.File)
             yield return Clash(wanted, $"The {wanted.Kind} '{wanted.Name}' was made by {SideOf(row)}.");
         if (wanted.Kind == ConfigKind.Api && stored.ContainsKey((ConfigKind.Service, wanted.Name)))
             yield return Clash(wanted, $"There is a Kong service '{wanted.Name}', and a service is an API.");
@@ -79,7 +82,8 @@ internal sealed record FileChanges(
                    $"which was made by {SideOf(other)}. {Advice}", $"apis.{api.Name}.operations.{name}");
     }
 
-    private const string Advice = "Rename it in the file, or remove the other one first.";
+    private const string Advice = "Rename it in the file, remove the other one first, or " +
+        "apply the file with --take-over (take_over=true).";
 
     private static Problem Clash(Wanted wanted, string why) =>
         new(Code.ManagedElsewhere, $"{why} {Advice}", $"{wanted.Kind}s.{wanted.Name}");

@@ -22,7 +22,7 @@ public sealed class AdminChanges(
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         var request = context.Request;
-        if (context.Features.Get<AdminCaller>() is null)
+        if (context.Features.Get<AdminCaller>() is null || context.GetEndpoint()?.Metadata.GetMetadata<ChangesNothing>() is not null)
             await next(context);
         else if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
             await TaggedAnswer.WriteAsync(context, next);

@@ -34,6 +34,10 @@ public sealed record ScopeRule(AdminScope Reads, AdminScope Writes)
 /// <summary>The route writes in transactions of its own, since its work takes turns with other writers.</summary>
 public sealed record OwnTransactions;
 
+/// <summary>The route is a question, though it is a POST: it makes no transaction, and nothing is written down of it.
+/// </summary>
+public sealed record ChangesNothing;
+
 /// <summary>How routes of the admin port say who may use them.</summary>
 public static class AdminRoutes
 {
@@ -51,6 +55,10 @@ public static class AdminRoutes
     /// be harmless when it is asked for twice.</summary>
     public static TRoute InOwnTransactions<TRoute>(this TRoute route) where TRoute : IEndpointConventionBuilder =>
         route.WithMetadata(new OwnTransactions());
+
+    /// <summary>This route answers a question whose text is a body. Map it for those who may read.</summary>
+    public static TRoute ChangesNothing<TRoute>(this TRoute route) where TRoute : IEndpointConventionBuilder =>
+        route.WithMetadata(new ChangesNothing());
 }
 
 /// <summary>Who asks, as the audit log names it.</summary>

@@ -14,6 +14,7 @@ public static class V1Api
         var config = routes.For(AdminScope.Config);
         var billing = routes.For(AdminScope.Billing);
         CatalogueApi.Map(config);
+        ConfigApi.Map(config);
         ConsumersApi.Map(config);
         PlanVersionsApi.Map(config);
         PricePreviewApi.Map(routes.For(AdminScope.Read));
