@@ -36,7 +36,7 @@ internal static class ConfigCommands
         };
         var (admin, json) = (AdminClient.Address(), AdminClient.Json());
         var command = new Command(name, description) { file, takeOver, admin, json };
-        command.SetAction(async (parsed, _) =>
+        command.SetAction(async (parsed, cancel) =>
         {
             var where = parsed.GetValue(file)!;
             // its faults are told here, all of them and with the path as it was given
@@ -46,7 +46,7 @@ internal static class ConfigCommands
                 return Task.CompletedTask;
             });
             if (faulty != ExitCode.Ok) return faulty;
-            using var content = new StringContent(await File.ReadAllTextAsync(where), Encoding.UTF8);
+            using var content = new StringContent(await File.ReadAllTextAsync(where, cancel), Encoding.UTF8);
             content.Headers.ContentType = new MediaTypeHeaderValue("application/yaml");
             var query = $"?name={Uri.EscapeDataString(Path.GetFileName(where))}" +
                 (parsed.GetValue(takeOver) ? "&take_over=true" : "");

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Prometheus;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
