@@ -21,7 +21,8 @@ public sealed class KongRetryTests
         var fred = (await server.Node.Consumers.FindAsync("fred"))!;
         var row = (await server.Node.Database.ReadAsync(db => ConsumerStore.CredentialsAsync(db, fred.Key)))[^1];
         await server.Node.Database.WriteAsync(db => ConsumerStore.DeleteCredentialAsync(db, row));
-        Assert.Equal(HttpStatusCode.OK, await CallAsync());
+        // a PostgreSQL tells its nodes itself, within a second
+        if (!TestDatabase.OnPostgres) Assert.Equal(HttpStatusCode.OK, await CallAsync());
         var id = Id<Credential>.TryParse(row.Id, out var read) ? read.Value : Guid.Empty;
         Assert.Equal(HttpStatusCode.NoContent, await DeleteAsync(server, $"/consumers/fred/key-auth/{id}"));
         Assert.Equal(HttpStatusCode.Unauthorized, await CallAsync());

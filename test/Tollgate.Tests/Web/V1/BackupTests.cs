@@ -8,7 +8,7 @@ namespace Tollgate.Tests.Web.V1;
 /// <summary>A backup of a working server, and what becomes of calls that came after it.</summary>
 public sealed class BackupTests
 {
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task A_restored_backup_knows_every_call_before_it_and_later_calls_are_counted_once_where_their_journal_is()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -54,7 +54,7 @@ public sealed class BackupTests
         Assert.Empty((await new Verification(data, clocks, EntitlementStore.OfCustomerAsync).RunAsync()).Faults);
     }
 
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task A_backup_that_is_not_whole_or_a_folder_that_is_not_its_own_is_refused()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -86,7 +86,7 @@ public sealed class BackupTests
             () => Restore.RunAsync(backup, Path.Combine(folder.Path, "new")))).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Skip = TestDatabase.NeedsTheFile, SkipType = typeof(TestDatabase), SkipWhen = nameof(TestDatabase.OnPostgres))]
     public async Task A_replay_finds_a_sum_that_was_changed_and_puts_it_right_when_asked()
     {
         await using var upstream = await TestUpstream.StartAsync();
