@@ -73,10 +73,31 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Consumer = credential.Consumer;
         decision.Verdict = credential.Revoked ? Verdict.KeyRevoked
             : now >= credential.ExpiresAt ? Verdict.KeyExpired
-            : Entitle(snapshot, operation, now, ref decision);
+            : Entitle(snapshot, operation, now, now, ref decision);
         if (decision.Verdict != Verdict.Admit) return;
         var caller = new Caller(credential.Consumer.Key, credential.Key, operation.Key, address);
-        Take(caller, operation, now, ref decision);
+        Take(caller, operation, now, take: true, ref decision);
+    }
+
+    /// <summary>What would be decided, by the same checks in the same order; nothing is taken and nothing stays reserved.
+    /// </summary>
+    /// <param name="snapshot">The state in which the operation was found.</param>
+    /// <param name="operation">What would be called.</param>
+    /// <param name="at">The instant that is asked about: keys and subscriptions are judged as of then.</param>
+    /// <param name="now">Business time. Limits, quotas and balances are only looked at when it is the same: nobody knows
+    /// what will have been used.</param>
+    /// <param name="address">Of the client; 0 for one that has not called.</param>
+    /// <param name="decision">Has the consumer, and the credential when there is one.</param>
+    public void Look(
+        GateSnapshot snapshot, CompiledOperation operation, long at, long now, ulong address, ref Decision decision)
+    {
+        decision.Violated = -1;
+        decision.Verdict = decision.Credential is { Revoked: true } ? Verdict.KeyRevoked
+            : decision.Credential is { } credential && at >= credential.ExpiresAt ? Verdict.KeyExpired
+            : Entitle(snapshot, operation, at, now, ref decision);
+        if (decision.Verdict != Verdict.Admit || at != now) return;
+        var caller = new Caller(decision.Consumer!.Key, decision.Credential?.Key ?? 0, operation.Key, address);
+        Take(caller, operation, now, take: false, ref decision);
     }
 
     /// <summary>Decides for a call to an API that asks for no key.</summary>
@@ -108,12 +129,12 @@ public sealed class Gate(GateTable table, UsageJournal journal)
 
     /// <summary>Whose subscription it is: the first running one that includes the operation.</summary>
     private static Verdict Entitle(
-        GateSnapshot snapshot, CompiledOperation operation, long now, ref Decision decision)
+        GateSnapshot snapshot, CompiledOperation operation, long at, long now, ref Decision decision)
     {
         var gated = operation.Api.Gated;
         foreach (var entitlement in decision.Consumer!.Entitlements)
         {
-            if (!entitlement.RunsAt(now) || entitlement.Source.Hold == Hold.Paused
+            if (!entitlement.RunsAt(at) || entitlement.Source.Hold == Hold.Paused
                 || entitlement.In(snapshot, now) is not { } resolved) continue;
             decision.Plan ??= resolved.Plan;
             if (gated && !resolved.Plan.Includes(operation.Key)) continue;
@@ -121,23 +142,26 @@ public sealed class Gate(GateTable table, UsageJournal journal)
             decision.Pool = resolved.Pool;
             decision.Bound = resolved.Bound;
             decision.Entitlement = entitlement;
-            decision.Period = entitlement.PeriodAt(now);
+            decision.Period = entitlement.PeriodAt(at);
             return Verdict.Admit;
         }
 
         return !gated ? Verdict.Admit : decision.Plan is null ? Verdict.NoPlan : Verdict.OperationNotInPlan;
     }
 
-    private void Take(in Caller caller, CompiledOperation operation, long now, ref Decision decision)
+    private void Take(in Caller caller, CompiledOperation operation, long now, bool take, ref Decision decision)
     {
         decision.Violated = -1;
         decision.Units = operation.Cost.Weight;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
         var reserved = !overdue && journal.TryReserve(decision.Measures);
         if (decision.Pool is { } pool)
-            decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, reserved, ref decision);
-        if (decision.Violated < 0 && decision.Shortage is null && reserved) return;
+            decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, reserved && take, ref decision);
+        if (!take && reserved && decision.Violated < 0) Pool.LookAtBalances(operation.Name, ref decision);
+        var admitted = decision.Violated < 0 && decision.Shortage is null && reserved;
+        if (admitted && take) return;
         if (reserved) journal.Release(decision.Measures);
+        if (admitted) return;
         decision.Verdict = decision.Violated >= 0 ? VerdictOf(ref decision)
             : decision.Shortage is { } shortage ? shortage.Balance.Kind == BalanceKind.Prepaid
                 ? Verdict.CreditExhausted : Verdict.SpendCapReached

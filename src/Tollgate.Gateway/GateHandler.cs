@@ -133,7 +133,7 @@ public sealed class GateHandler : IDisposable
 
     /// <summary>Methods are case-sensitive (RFC 9110 9.1), and clients on the way to an upstream capitalise them all the
     /// same: <c>get</c> would be gated as one method and served as another, so it is none.</summary>
-    private static bool IsMethod(string method) => !method.AsSpan().ContainsAnyInRange('a', 'z');
+    internal static bool IsMethod(string method) => !method.AsSpan().ContainsAnyInRange('a', 'z');
 
     private void DecideByKey(GateSnapshot snapshot, HttpRequest request, GateCall call)
     {

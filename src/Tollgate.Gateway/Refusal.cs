@@ -26,8 +26,11 @@ internal static class Refusal
         if (!HttpMethods.IsHead(context.Request.Method)) await response.Body.WriteAsync(body, context.RequestAborted);
     }
 
+    /// <summary>The body of the answer, as it is or would be sent.</summary>
+    public static byte[] BodyOf(GateCall call) => Body(call, VerdictForm.Of(call.Decision.Verdict));
+
     /// <summary>Nobody knows when a call under way will end, or when somebody pays: then nothing is promised.</summary>
-    private static long? RetryAfter(GateCall call) => call.Decision.Verdict switch
+    public static long? RetryAfter(GateCall call) => call.Decision.Verdict switch
     {
         Verdict.RateExceeded or Verdict.QuotaExhausted =>
             RateHeaders.SecondsUntil(call.Decision.Limits[call.Decision.Violated].ResetAt, call.Now),

@@ -21,6 +21,7 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     JournalCommand.Build(),
     TokensCommand.Build(),
     KeysCommand.Build(),
+    ExplainCommand.Build(),
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);

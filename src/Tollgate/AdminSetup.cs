@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Prometheus;
 using Tollgate.Billing;
+using Tollgate.Gateway;
 using Tollgate.Storage;
 using Tollgate.Web.Admin;
 using Tollgate.Web.Kong;
@@ -29,6 +30,7 @@ internal static class AdminSetup
         .AddSingleton(node.Billing)
         .AddSingleton(node.Drain)
         .AddSingleton(node.Table)
+        .AddSingleton(new Explaining(node.Table, node.Keys, node.Journal))
         .AddSingleton(node.Calls)
         .AddSingleton(node.Intake)
         .AddSingleton(new InvoiceStore(node.Database))

@@ -199,15 +199,20 @@ internal sealed class Pool(AddressBudget addresses)
     }
 
     /// <summary>Whether the balances of the customer cover the call; then what it may cost is reserved.</summary>
-    private static bool IsCovered(string operation, ref Decision decision)
+    private static bool IsCovered(string operation, ref Decision decision) => IsCovered(operation, true, ref decision);
+
+    /// <summary>Whether they would, without reserving anything.</summary>
+    internal static void LookAtBalances(string operation, ref Decision decision) => IsCovered(operation, false, ref decision);
+
+    private static bool IsCovered(string operation, bool reserve, ref Decision decision)
     {
         if (decision.Entitlement is not { Prices: { } prices } entitlement) return true;
         var charge = new Charge(entitlement.Key, decision.Period, prices, operation, decision.Units);
         while (decision.Consumer?.Customer?.Purse is { } purse)
         {
             // another one may be in force by now
-            if (!purse.TryReserve(charge, out decision.Shortage)) continue;
-            if (decision.Shortage is null) decision.Purse = purse;
+            if (!purse.TryReserve(charge, out decision.Shortage, reserve)) continue;
+            if (decision.Shortage is null && reserve) decision.Purse = purse;
             return decision.Shortage is null;
         }
 

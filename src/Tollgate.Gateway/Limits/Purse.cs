@@ -58,9 +58,11 @@ internal sealed class Purse
     }
 
     /// <summary>Reserves what a call may cost in every balance, or nothing when one of them does not cover it.</summary>
+    /// <param name="charge">What it may cost.</param>
     /// <param name="refused">The balance that does not cover it, and what has been taken from it.</param>
+    /// <param name="reserve">False only looks.</param>
     /// <returns>False when another purse is in force by now: ask that one.</returns>
-    public bool TryReserve(in Charge charge, out Shortage? refused)
+    public bool TryReserve(in Charge charge, out Shortage? refused, bool reserve = true)
     {
         refused = null;
         lock (_lock)
@@ -73,6 +75,7 @@ internal sealed class Purse
                 return true;
             }
 
+            if (!reserve) return true;
             foreach (var side in _sides) side.Add(charge, charge.Units, 0);
             return true;
         }

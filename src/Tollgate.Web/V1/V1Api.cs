@@ -18,6 +18,7 @@ public static class V1Api
         ConsumersApi.Map(config);
         PlanVersionsApi.Map(config);
         PricePreviewApi.Map(routes.For(AdminScope.Read));
+        ExplainApi.Map(routes.For(AdminScope.Read));
         CustomersApi.Map(billing);
         SubscriptionsApi.Map(billing);
         SubscriptionChangesApi.Map(billing);

@@ -1,0 +1,124 @@
+using Tollgate.Catalog;
+
+namespace Tollgate.Gateway;
+
+/// <summary>The checks of one call in words, in the order of <see cref="Verdict"/>; it ends with the one that refuses.
+/// </summary>
+internal static class ExplainedSteps
+{
+    public static IEnumerable<ExplainedStep> Of(
+        Question question, GateCall call, IReadOnlyList<ConsideredSubscription> subscriptions,
+        IReadOnlyList<PolicyStanding> policies, IReadOnlyList<(Balance Balance, decimal Used)> balances)
+    {
+        var verdict = call.Decision.Verdict;
+        var steps = new List<ExplainedStep> { Path(question, call) };
+        if (verdict == Verdict.PathAmbiguous) return steps;
+        steps.Add(Operation(question, call));
+        if (call.Operation is null) return steps;
+        if (call.Operation.Api.RequiresKey)
+        {
+            steps.AddRange(Caller(question, ref call.Decision));
+            if (verdict is >= Verdict.KeyMissing and <= Verdict.KeyDuplicate) return steps;
+            steps.AddRange(Terms(call, subscriptions));
+            if (verdict is Verdict.NoPlan or Verdict.OperationNotInPlan) return steps;
+            steps.AddRange(Room(question, call, policies, balances));
+        }
+
+        if (verdict is Verdict.Admit or Verdict.MeteringUnavailable)
+            steps.Add(new("journal", verdict != Verdict.MeteringUnavailable, verdict == Verdict.MeteringUnavailable
+            ? "the call cannot be written down right now" : "there is room to write the call down"));
+        return steps;
+    }
+
+    private static ExplainedStep Path(Question question, GateCall call)
+    {
+        var shown = question.Target.Length <= 200 ? question.Target : question.Target[..200] + "…";
+        if (call.Decision.Verdict == Verdict.PathAmbiguous)
+            return new("path", false, $"'{shown}' can be read in more than one way, so it is refused before anything else");
+        return new("path", true, call.Target.Text == question.Target
+            ? "is canonical as it is" : $"is read as '{call.Target.Path}'");
+    }
+
+    private static ExplainedStep Operation(Question question, GateCall call)
+    {
+        if (call.Operation is not { } operation)
+            return new("operation", false, GateHandler.IsMethod(question.Method)
+                ? "no operation of any API has this method and path; slashes at the end and letter case count"
+                : "methods are case-sensitive, and this one has small letters: it is none");
+        return new("operation", true, $"is {operation.Name} of the API {operation.Api.Name}" + (operation.Api.RequiresKey
+            ? operation.Api.Gated ? "" : ", which lets every caller with a key through"
+            : ", which asks for no key: everybody may call it, and calls count for the consumer anonymous"));
+    }
+
+    private static IEnumerable<ExplainedStep> Caller(Question question, ref Decision decision)
+    {
+        var verdict = decision.Verdict;
+        if (question.Consumer is not null)
+            return [new("key", null, "none was given: this is what any valid key of the consumer would get"), Who(ref decision)];
+        ExplainedStep key = new("key", verdict is < Verdict.KeyMissing or > Verdict.KeyDuplicate, verdict switch
+        {
+            Verdict.KeyMissing => "there is none where this API looks for one",
+            Verdict.KeyDuplicate => "there are several, and they differ",
+            Verdict.KeyUnknown => "nobody has this key; it may have been deleted, or never have been given",
+            Verdict.KeyRevoked => $"{decision.Credential!.Id} was revoked",
+            Verdict.KeyExpired => $"{decision.Credential!.Id} expired at {Micros.ToText(decision.Credential.ExpiresAt)}",
+            _ => $"is {decision.Credential!.Id}" + (decision.Credential.ExpiresAt == long.MaxValue ? ""
+                : $", until {Micros.ToText(decision.Credential.ExpiresAt)}"),
+        });
+        return decision.Consumer is null ? [key] : [key, Who(ref decision)];
+    }
+
+    private static ExplainedStep Who(ref Decision decision) =>
+        new("consumer", null, decision.Consumer!.Username + (decision.Consumer.Customer is null
+            ? ", who belongs to no customer, so nobody pays for its calls" : ""));
+
+    private static IEnumerable<ExplainedStep> Terms(GateCall call, IReadOnlyList<ConsideredSubscription> subscriptions)
+    {
+        foreach (var s in subscriptions)
+            yield return new("subscription", s.Chosen ? true : null, $"{s.Entry.SubscriptionId} {s.Why}");
+        switch (call.Decision.Verdict)
+        {
+            case Verdict.NoPlan:
+                yield return new("plan", false, "no subscription runs, so there is no plan");
+                break;
+            case Verdict.OperationNotInPlan:
+                yield return new("plan", false,
+                    $"no running plan includes {call.Operation!.Name}; the first is {call.Decision.Plan!.Name}");
+                break;
+            default:
+                yield return call.Decision.Entitlement is { } entitlement
+                    ? new("plan", true, $"{call.Decision.Plan!.Name}, version {entitlement.Source.PlanVersion} of its terms")
+                    : new("plan", null, "none is needed, since this API has no gate; the call is counted and billed to nobody");
+                break;
+        }
+    }
+
+    private static IEnumerable<ExplainedStep> Room(
+        Question question, GateCall call, IReadOnlyList<PolicyStanding> policies,
+        IReadOnlyList<(Balance Balance, decimal Used)> balances)
+    {
+        if (question.At != question.Now)
+        {
+            yield return new("limit", null, "another instant is asked about: nobody knows what will have been used then");
+            yield break;
+        }
+
+        foreach (var p in policies)
+        {
+            yield return new(p.Kind, p.Blocks && p.Remaining is not null ? !p.Violated : null, p.Remaining is null
+                ? $"{p.Policy}: does not count this operation"
+                : $"{p.Policy}: {p.Used} used, {p.Remaining} left" + (p.ResetAt is { } at ? $" until {Micros.ToText(at)}" : "")
+                    + (p.Blocks ? "" : "; what is beyond is billed"));
+        }
+
+        foreach (var (balance, used) in balances)
+        {
+            var short_ = call.Decision.Shortage?.Balance == balance;
+            yield return new("balance", !short_,
+                $"{Balance.NameOf(balance.Kind)}: {balance.Text(used)} of {balance.Text(balance.Amount)} used"
+                + (short_ ? "; this call would cost more than is left" : ""));
+        }
+
+        if (call.Decision.Verdict == Verdict.PaymentOverdue) yield return new("hold", false, "an invoice is overdue");
+    }
+}
