@@ -41,6 +41,9 @@ public sealed record FileApi(string Name, Uri Upstream, IReadOnlyDictionary<stri
 
     /// <summary>0 to <see cref="UpstreamTarget.MostRetries"/>.</summary>
     public int Retries { get; init; }
+
+    /// <summary>Null: it says nothing of it.</summary>
+    public ProxySettings? Proxy { get; init; }
 }
 
 /// <summary>A plan of the file, with what it inherits by <c>extends</c> filled in.</summary>

@@ -91,19 +91,21 @@ public sealed class Publication
     /// neither side can break the other's publication.</summary>
     private static IEnumerable<PublishedApi> WithoutThose(IEnumerable<PublishedApi> native, IEnumerable<PublishedApi> kong)
     {
-        var taken = (from api in native from o in api.Operations from method in MethodsOf(o) select Shape(method, o))
-            .ToHashSet(StringComparer.Ordinal);
+        var taken = (from api in native from o in api.Operations from method in MethodsOf(o) from host in HostsOf(o)
+                     select Shape(host, method, o)).ToHashSet(StringComparer.Ordinal);
         return kong.Select(api => api with { Operations = [.. api.Operations.Select(Left).OfType<PublishedOperation>()] });
 
         PublishedOperation? Left(PublishedOperation o)
         {
             if (o.IsPrefix) return o;
-            var methods = MethodsOf(o).Where(m => !taken.Contains(Shape(m, o))).ToArray();
+            var methods = MethodsOf(o).Where(m => !HostsOf(o).Any(h => taken.Contains(Shape(h, m, o)))).ToArray();
             return methods.Length == 0 ? null : o.Methods is null ? o : o with { Methods = methods! };
         }
 
         static IEnumerable<string?> MethodsOf(PublishedOperation o) => o.Methods ?? [null!];
-        static string Shape(string? method, PublishedOperation o) => $"{method} {GateEntry.ShapeOf(o.Template)}";
+        static IEnumerable<string> HostsOf(PublishedOperation o) => o.Hosts.Count == 0 ? [""] : o.Hosts;
+        static string Shape(string host, string? method, PublishedOperation o) =>
+            $"{host} {method} {GateEntry.ShapeOf(o.Template)}";
     }
 
     public static string ApiIdOf(ConfigRow api) => new Id<Api>(Guid.ParseExact(api.Id, "N")).ToString();
@@ -113,8 +115,10 @@ public sealed class Publication
     private static PublishedApi ReadApi(ConfigRow row)
     {
         var document = JsonSerializer.Deserialize<ApiDocument>(row.Document, PlanDocument.Json)!;
+        var proxy = document.Proxy ?? ProxySettings.None;
         return new PublishedApi
         {
+            Proxy = proxy,
             Id = ApiIdOf(row),
             Name = row.Name,
             ManagedBy = row.Manager,
@@ -136,6 +140,10 @@ public sealed class Publication
                     Methods = space < 0 ? null : [o.Value[..space]],
                     Template = template,
                     Weight = document.Units?.GetValueOrDefault(o.Key)?.Weight ?? 1,
+                    StripPrefix = proxy.StripPrefix,
+                    Rewrite = proxy.Rewrites.GetValueOrDefault(o.Key),
+                    Hosts = proxy.Hosts,
+                    PreserveHost = proxy.PreserveHost,
                 };
             }).ToArray(),
         };
@@ -159,6 +167,9 @@ public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, st
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public int Retries { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ProxySettings? Proxy { get; init; }
 }
 
 /// <summary>What a call of an operation counts for.</summary>

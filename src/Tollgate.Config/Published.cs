@@ -51,6 +51,9 @@ public sealed record PublishedApi
     /// </summary>
     public int Retries { get; init; }
 
+    /// <summary>How calls go there and back.</summary>
+    public ProxySettings Proxy { get; init; } = ProxySettings.None;
+
     /// <summary>False forwards for everybody, as the consumer <c>anonymous</c>.</summary>
     public required bool RequiresKey { get; init; }
 
@@ -95,6 +98,15 @@ public sealed record PublishedOperation
 
     /// <summary>What is taken off the front of the path before it is forwarded; empty for nothing.</summary>
     public string StripPrefix { get; init; } = "";
+
+    /// <summary>The path that the upstream gets, with parameters of the template; null: the caller's own.</summary>
+    public string? Rewrite { get; init; }
+
+    /// <summary>See <see cref="ProxySettings.Hosts"/>.</summary>
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
+    /// <summary>Whether the upstream gets the host that the caller named.</summary>
+    public bool PreserveHost { get; init; }
 }
 
 /// <summary>A plan as the gate needs it: what it lets call and how often. Live, not versioned.</summary>

@@ -21,6 +21,10 @@ public struct Decision
     /// <summary>How many records its meters may need beside its own two; set by the caller of the gate.</summary>
     public int Measures;
 
+    /// <summary>Said of a call that all limits would let in; it then takes nothing. <see cref="Verdict.Admit"/> for none;
+    /// set by the caller of the gate.</summary>
+    public Verdict Otherwise;
+
     /// <summary>Which of the limits and quotas refused, the one that lasts longest; −1 for none.</summary>
     public int Violated;
 
@@ -105,7 +109,8 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     {
         decision.Consumer = ConsumerEntry.Anonymous;
         decision.Violated = -1;
-        decision.Verdict = journal.TryReserve(decision.Measures) ? Verdict.Admit : Verdict.MeteringUnavailable;
+        decision.Verdict = decision.Otherwise != Verdict.Admit ? decision.Otherwise
+            : journal.TryReserve(decision.Measures) ? Verdict.Admit : Verdict.MeteringUnavailable;
     }
 
     /// <summary>Says what an admitted call cost: units that were billed, or 0. What was reserved beyond that returns to the
@@ -154,7 +159,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Violated = -1;
         decision.Units = operation.Cost.Weight;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
-        var reserved = !overdue && journal.TryReserve(decision.Measures);
+        var reserved = !overdue && decision.Otherwise == Verdict.Admit && journal.TryReserve(decision.Measures);
         if (decision.Pool is { } pool)
             decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, reserved && take, ref decision);
         if (!take && reserved && decision.Violated < 0) Pool.LookAtBalances(operation.Name, ref decision);
@@ -166,6 +171,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
             : decision.Shortage is { } shortage ? shortage.Balance.Kind == BalanceKind.Prepaid
                 ? Verdict.CreditExhausted : Verdict.SpendCapReached
             : overdue ? Verdict.PaymentOverdue
+            : decision.Otherwise != Verdict.Admit ? decision.Otherwise
             : Verdict.MeteringUnavailable;
     }
 

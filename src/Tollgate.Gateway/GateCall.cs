@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Tollgate.Gateway.Cost;
+using Tollgate.Gateway.Forwarding;
 using Tollgate.Gateway.Routing;
 using Tollgate.Metering;
 
@@ -42,6 +43,25 @@ public sealed class GateCall
 
     /// <summary>The server that the call is sent to.</summary>
     public CompiledTarget? Destination { get; set; }
+
+    /// <summary>Its number among those of the API.</summary>
+    internal int DestinationIndex { get; set; }
+
+    /// <summary>Of the sending that is under way; none where the API sets none.</summary>
+    internal Deadline? Deadline { get; set; }
+
+    /// <summary>Whether <c>grpc-status</c> tells how it ended.</summary>
+    public bool IsGrpc { get; set; }
+
+    /// <summary>What the caller said where the forwarder had to be told another type; see <see cref="GrpcStatus.Streams"/>.
+    /// </summary>
+    internal string? ContentType { get; set; }
+
+    /// <summary>Whether its answer has begun, and how it ends is told after the last byte.</summary>
+    internal bool IsOpen { get; set; }
+
+    /// <summary>Whether a sending of it took longer than it may.</summary>
+    internal bool IsLate { get; set; }
 
     /// <summary>True for the one caller that may settle the call.</summary>
     public bool TrySettle() => Interlocked.Exchange(ref _settled, 1) == 0;

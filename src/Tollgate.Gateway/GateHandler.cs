@@ -43,7 +43,7 @@ public sealed class GateHandler : IDisposable
         _metrics = metrics;
         _clocks = clocks;
         _costs = new CostSettling(journal, metrics, clocks.Machine);
-        _proxy = new UpstreamProxy(forwarder, clocks.Machine, _costs, Settle);
+        _proxy = new UpstreamProxy(forwarder, clocks.Machine, _costs, Settle, () => _table.Snapshot.Apis);
     }
 
     /// <summary>What serves the APIs whose upstream is the application itself.</summary>
@@ -53,7 +53,11 @@ public sealed class GateHandler : IDisposable
 
     public void Dispose() => _proxy.Dispose();
 
-    public async Task HandleAsync(HttpContext context)
+    public Task HandleAsync(HttpContext context) => HttpMethods.IsOptions(context.Request.Method)
+        && _table.Snapshot is { AnswersPreflights: true } snapshot && Cors.TryAnswer(context, snapshot)
+            ? Task.CompletedTask : CallAsync(context);
+
+    private async Task CallAsync(HttpContext context)
     {
         var call = Admit(context);
         ref var decision = ref call.Decision;
@@ -68,6 +72,7 @@ public sealed class GateHandler : IDisposable
         try
         {
             _costs.Begin(context, call);
+            if (call.IsGrpc) GrpcStatus.Streams(context.Request, call);
             if (await ForwardAsync(context, call) is { } failure)
             {
                 call.Decision.Verdict = failure;
@@ -88,7 +93,11 @@ public sealed class GateHandler : IDisposable
     }
 
     /// <returns>Null when an answer is on its way or the caller went away; else why there is none.</returns>
-    private async Task<Verdict?> ForwardAsync(HttpContext context, GateCall call)
+    private Task<Verdict?> ForwardAsync(HttpContext context, GateCall call) =>
+        _extensions is null && !call.Operation!.Api.IsApplication
+            ? _proxy.ForwardAsync(context, call) : ExtendAsync(context, call);
+
+    private async Task<Verdict?> ExtendAsync(HttpContext context, GateCall call)
     {
         if (_extensions is not null)
         {
@@ -115,11 +124,13 @@ public sealed class GateHandler : IDisposable
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var readable = CanonicalPath.TryRead(raw, request.Host.Value, out var target);
         var snapshot = _table.Snapshot;
-        var operation = readable && IsMethod(request.Method) ? snapshot.Match(request.Method, target.Path) : null;
+        var operation = readable && IsMethod(request.Method) ? snapshot.Match(request.Method, target.Path, request.Host) : null;
         var call = new GateCall { Target = target, Operation = operation, StartedAt = startedAt, Now = now };
         context.Features.Set(call);
         ref var decision = ref call.Decision;
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
+        call.IsGrpc = GrpcStatus.IsGrpc(request);
+        if (operation is not null) decision.Otherwise = Otherwise(context, operation.Api);
         if (operation is null)
             decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
         else if (!operation.Api.RequiresKey)
@@ -129,6 +140,18 @@ public sealed class GateHandler : IDisposable
         if (decision.Verdict == Verdict.Admit) Record(call, request.Method);
         else call.RequestId = NextRefusalId();
         return call;
+    }
+
+    /// <summary>What an API says of a call that nothing else refuses.</summary>
+    private static Verdict Otherwise(HttpContext context, CompiledApi api)
+    {
+        if (api.Forward.MaxBody is { } most)
+        {
+            if (!BodyLimit.Allows(context.Request, most)) return Verdict.BodyTooLarge;
+            BodyLimit.Set(context, most);
+        }
+
+        return api.Answer is null ? Verdict.Admit : Verdict.RequestTerminated;
     }
 
     /// <summary>Methods are case-sensitive (RFC 9110 9.1), and clients on the way to an upstream capitalise them all the

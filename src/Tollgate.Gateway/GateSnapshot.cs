@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
+using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway.Cost;
@@ -16,16 +17,18 @@ public sealed class GateSnapshot
 {
     private static long s_versions;
 
-    private readonly OperationMatcher<CompiledOperation> _matcher;
+    private readonly HostMatcher<CompiledOperation> _matcher;
     private readonly FrozenDictionary<string, CompiledPlan> _plans;
 
     private readonly ConcurrentDictionary<(string Plan, int Version, Interval Unit), Terms> _terms = new();
     private readonly IReadOnlyDictionary<(string Plan, int Version), IReadOnlyList<Quota>> _quotas;
     private readonly ILookup<string, int> _operationKeys;
 
-    private GateSnapshot(OperationMatcher<CompiledOperation> matcher, Published published)
+    private GateSnapshot(HostMatcher<CompiledOperation> matcher, CompiledApi[] apis, Published published)
     {
         _matcher = matcher;
+        Apis = apis;
+        AnswersPreflights = apis.Any(a => a.Cors is not null);
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
         _quotas = published.Quotas;
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
@@ -34,32 +37,42 @@ public sealed class GateSnapshot
     /// <summary>Tells snapshots of one process apart.</summary>
     public long Version { get; } = Interlocked.Increment(ref s_versions);
 
+    internal CompiledApi[] Apis { get; }
+
+    /// <summary>Whether any API has rules for pages of other origins.</summary>
+    internal bool AnswersPreflights { get; }
+
     public static GateSnapshot Empty { get; } = Compile(Published.Nothing);
 
     public static GateSnapshot Compile(Published published)
     {
-        var patterns = new List<OperationPattern<CompiledOperation>>();
+        var patterns = new List<(IReadOnlyList<string>, OperationPattern<CompiledOperation>)>();
+        var apis = new List<CompiledApi>();
         string[] credentialHeaders = [.. published.Apis.SelectMany(a => a.KeyHeaders)
             .Concat(Publication.DefaultKeyHeaders).Distinct(StringComparer.OrdinalIgnoreCase)];
         foreach (var api in published.Apis)
         {
             var compiledApi = new CompiledApi(api, credentialHeaders);
+            apis.Add(compiledApi);
             foreach (var operation in api.Operations)
             {
                 var compiled = new CompiledOperation(
                     compiledApi, operation, OperationCost.Of(operation, published.Meters));
                 foreach (var method in operation.Methods ?? [null!])
-                    patterns.Add(new OperationPattern<CompiledOperation>(
-                        method, operation.Template, operation.IsPrefix, compiled));
+                    patterns.Add((operation.Hosts, new OperationPattern<CompiledOperation>(
+                        method, operation.Template, operation.IsPrefix, compiled)));
             }
         }
 
-        return new GateSnapshot(
-            OperationMatcher<CompiledOperation>.Build(patterns), published);
+        return new GateSnapshot(HostMatcher<CompiledOperation>.Build(patterns), [.. apis], published);
     }
 
     /// <summary>The operation that this call is, or null: what no operation matches is denied.</summary>
-    public CompiledOperation? Match(string method, ReadOnlySpan<char> path) => _matcher.Match(method, path);
+    /// <param name="method">As the request spells it.</param>
+    /// <param name="path">In canonical form.</param>
+    /// <param name="host">Of the request; none finds what is there under every host.</param>
+    public CompiledOperation? Match(string method, ReadOnlySpan<char> path, HostString host = default) =>
+        _matcher.Match(method, path, host);
 
     public CompiledPlan? FindPlan(string planId) => _plans.GetValueOrDefault(planId);
 
@@ -75,69 +88,6 @@ public sealed class GateSnapshot
         return new Terms(of.Overrides.Limits ?? plan.Limits,
             quotas.Select(q => new CompiledQuota(q, name => _operationKeys[name], of.Interval)), plan.Families);
     }
-}
-
-/// <summary>An API on the hot path.</summary>
-public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
-{
-    public string Name { get; } = api.Name;
-
-    /// <summary>Served by the application that the gate stands in, not by an upstream.</summary>
-    public bool IsApplication { get; } = api.IsApplication;
-
-    public bool RequiresKey { get; } = api.RequiresKey;
-
-    public bool Gated { get; } = api.Gated;
-
-    /// <summary>Where this API looks for a key.</summary>
-    public string[] KeyHeaders { get; } = [.. api.KeyHeaders];
-
-    /// <summary>Where any API looks for one: none of these reaches an upstream, whichever API is called.</summary>
-    public string[] CredentialHeaders { get; } = credentialHeaders;
-
-    public bool IsCredential(string header)
-    {
-        foreach (var name in CredentialHeaders)
-            if (header.Length == name.Length && header.Equals(name, StringComparison.OrdinalIgnoreCase)) return true;
-        return false;
-    }
-
-    /// <summary>Where its upstream tells units of meters; none of these reaches a caller.</summary>
-    public string[] UnitsHeaders { get; } = [.. api.UnitsHeaders];
-
-    public CompiledTarget[] Targets { get; } = api.Targets.Count > 0
-        ? [.. api.Targets.Select(t => new CompiledTarget(t))] : [new CompiledTarget(new UpstreamTarget(api.Upstream))];
-
-    public int Retries { get; } = api.Retries;
-}
-
-/// <summary>A server of an upstream on the hot path.</summary>
-public sealed class CompiledTarget(UpstreamTarget target)
-{
-    /// <summary>Scheme, host and port.</summary>
-    public string Authority { get; } = target.Url.GetLeftPart(UriPartial.Authority);
-
-    /// <summary>The path under which it serves, without a trailing slash; often empty.</summary>
-    public string BasePath { get; } = target.Url.AbsolutePath.TrimEnd('/');
-
-    public int Weight { get; } = target.Weight;
-}
-
-/// <summary>An operation on the hot path.</summary>
-public sealed class CompiledOperation(CompiledApi api, PublishedOperation operation, OperationCost cost)
-{
-    public CompiledApi Api { get; } = api;
-
-    public int Key { get; } = operation.Key;
-
-    public string Name { get; } = operation.Name;
-
-    public string Endpoint { get; } = operation.Endpoint;
-
-    public string StripPrefix { get; } = operation.StripPrefix;
-
-    /// <summary>What a call counts for.</summary>
-    public OperationCost Cost { get; } = cost;
 }
 
 /// <summary>A plan on the hot path: which operations. How often stands in the <see cref="Terms"/> of a subscription.

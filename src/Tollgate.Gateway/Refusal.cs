@@ -1,6 +1,8 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
+using Tollgate.Gateway.Forwarding;
 
 namespace Tollgate.Gateway;
 
@@ -16,12 +18,21 @@ internal static class Refusal
         if (response.HasStarted) return;
         var form = VerdictForm.Of(call.Decision.Verdict);
         response.Clear();
-        response.StatusCode = form.Status;
+        call.Operation?.Api.Cors?.Write(context.Request, response.Headers);
         RateHeaders.Write(response.Headers, call);
-        if (form.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Key";
         if (RetryAfter(call) is { } seconds) response.Headers.RetryAfter = seconds.ToString();
-        var body = Body(call, form);
-        response.ContentType = "application/problem+json";
+        if (call.IsGrpc)
+        {
+            GrpcStatus.Write(response, GrpcStatus.Of(call.Decision.Verdict), Words(call, form).Detail);
+            return;
+        }
+
+        if (call.Decision.Verdict == Verdict.RequestTerminated && call.Operation!.Api.Answer is { } answer)
+            form = form with { Status = answer.Status, Message = answer.Message };
+        response.StatusCode = form.Status;
+        if (form.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Key";
+        var (body, type) = Body(context, call, form);
+        response.ContentType = type;
         response.ContentLength = body.Length;
         if (!HttpMethods.IsHead(context.Request.Method)) await response.Body.WriteAsync(body, context.RequestAborted);
     }
@@ -38,7 +49,15 @@ internal static class Refusal
         _ => null,
     };
 
-    private static byte[] Body(GateCall call, VerdictForm form)
+    private static (byte[] Body, string Type) Body(HttpContext context, GateCall call, VerdictForm form)
+    {
+        if (context.Response.StatusCode is 204 or 304 or < 200) return ([], "application/problem+json");
+        return call.Decision.Verdict == Verdict.RequestTerminated && call.Operation!.Api.Answer is { Body: { } text } answer
+            ? (Encoding.UTF8.GetBytes(text), answer.ContentType ?? "application/json; charset=utf-8")
+            : (Problem(call, form), "application/problem+json");
+    }
+
+    private static byte[] Problem(GateCall call, VerdictForm form)
     {
         using var stream = new MemoryStream(512);
         using (var json = new Utf8JsonWriter(stream))
@@ -110,6 +129,8 @@ internal static class Refusal
                     "included; this call would cost more than is left.");
             case Verdict.PaymentOverdue:
                 return (form.Message, "Calls are let in again when the invoice is paid.");
+            case Verdict.BodyTooLarge:
+                return (form.Message, $"A body has at most {call.Operation!.Api.Forward.MaxBody} bytes here.");
             case Verdict.KeyMissing:
                 return (form.Message, $"Send the key in the header {call.Operation!.Api.KeyHeaders[0]}.");
             case Verdict.KeyRevoked:

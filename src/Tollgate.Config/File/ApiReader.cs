@@ -10,6 +10,7 @@ internal sealed class ApiReader(Findings findings)
 
     private readonly List<FileApi> _apis = [];
     private readonly UnitsReader _units = new(findings);
+    private readonly ProxyReader _proxy = new(findings);
     private readonly Dictionary<string, Field> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Name, Node Node)> _byShape = new(StringComparer.Ordinal);
 
@@ -37,7 +38,10 @@ internal sealed class ApiReader(Findings findings)
         var upstream = where is not ListNode ? ReadUpstream(where) : targets.Count > 0 ? targets[0].Url : null;
         var retries = findings.Whole(fields.Take("retries"), 0, UpstreamTarget.MostRetries) ?? 0;
         var units = new OrderedDictionary<string, OperationUnits>(StringComparer.Ordinal);
-        var operations = ReadOperations(fields.Need("operations", OperationsExample), units);
+        var rewrites = new Dictionary<string, string>(StringComparer.Ordinal);
+        var proxy = _proxy.Read(fields);
+        var reading = new Reading(fields, proxy, units, rewrites);
+        var operations = ReadOperations(fields.Need("operations", OperationsExample), reading);
         var headers = _units.ReadHeaders(fields.Take("units_header"));
         fields.Close();
         if (!named || upstream is null) return;
@@ -47,7 +51,11 @@ internal sealed class ApiReader(Findings findings)
             Retries = retries,
             Units = units,
             UnitsHeaders = headers,
+            Proxy = ProxyReader.IsDefault(proxy) && rewrites.Count == 0 ? null : proxy with { Rewrites = rewrites },
         });
+        if (upstream == PublishedApi.Application && !ProxyReader.SuitsApplication(proxy, rewrites))
+            findings.Add(Code.BadValue, where!, "'application' is served here and not forwarded: of the proxy's settings only " +
+                "hosts, cors, max_body and response_headers mean something. Remove the others, or name a URL.");
     }
 
     private Uri? ReadUpstream(Node? node)
@@ -81,7 +89,7 @@ internal sealed class ApiReader(Findings findings)
     }
 
     private OrderedDictionary<string, string> ReadOperations(
-        Node? node, OrderedDictionary<string, OperationUnits> units)
+        Node? node, Reading of)
     {
         var operations = new OrderedDictionary<string, string>(StringComparer.Ordinal);
         if (node is null || MapReader.Open(node, findings, OperationsExample) is null)
@@ -95,7 +103,7 @@ internal sealed class ApiReader(Findings findings)
             }
 
             var named = Names.Check(field, "an operation", findings) && IsFree(field);
-            if (ReadPattern(field, units) is { } pattern && named) operations.Add(field.Name, pattern.ToString());
+            if (ReadPattern(field, of) is { } pattern && named) operations.Add(field.Name, pattern.ToString());
         }
 
         return operations;
@@ -111,13 +119,15 @@ internal sealed class ApiReader(Findings findings)
         return false;
     }
 
-    private OperationPattern? ReadPattern(Field field, OrderedDictionary<string, OperationUnits> units)
+    private OperationPattern? ReadPattern(Field field, Reading of)
     {
         var match = field.Value;
+        Node? rewrite = null;
         if (match is MapNode && MapReader.Open(match, findings, "") is { } fields)
         {
             var inner = fields.Need("match", $"\"{OperationPattern.Example}\"");
-            if (_units.Read(fields) is { } counted) units.TryAdd(field.Name, counted);
+            if (_units.Read(fields) is { } counted) of.Units.TryAdd(field.Name, counted);
+            rewrite = fields.Take("rewrite");
             fields.Close();
             if (inner is null) return null;
             match = inner;
@@ -126,15 +136,29 @@ internal sealed class ApiReader(Findings findings)
         if (findings.Text(match, OperationPattern.Example) is not { } text) return null;
         var (pattern, wrong) = OperationPattern.Parse(text);
         if (wrong is not null) findings.Add(Code.BadValue, match, wrong);
-        if (pattern is not null && !_byShape.TryAdd(pattern.Shape, (field.Name, match))) Collides(pattern, match);
+        if (_proxy.Rewrite(rewrite, pattern) is { } path) of.Rewrites.TryAdd(field.Name, path);
+        if (pattern is null) return null;
+        if (rewrite is null) _proxy.CheckPrefix(of.Fields, of.Proxy.StripPrefix, field.Name, pattern);
+        foreach (var host in of.Proxy.Hosts.DefaultIfEmpty(""))
+        {
+            if (_byShape.TryAdd($"{host} {pattern.Shape}", (field.Name, match))) continue;
+            Collides(pattern, match, host);
+            break;
+        }
+
         return pattern;
     }
 
-    private void Collides(OperationPattern pattern, Node match)
+    private void Collides(OperationPattern pattern, Node match, string host)
     {
-        var (name, first) = _byShape[pattern.Shape];
+        var (name, first) = _byShape[$"{host} {pattern.Shape}"];
         findings.Add(Code.DuplicatePath, match, $"'{Quote.Shorten(pattern.ToString())}' is taken by the operation " +
             $"{Quote.Of(name)} at {first.Place}: parameters of any name are alike. Remove one, or change its method " +
             "or path.");
     }
+
+    /// <summary>An API as far as it was read.</summary>
+    private sealed record Reading(
+        MapReader Fields, ProxySettings Proxy, OrderedDictionary<string, OperationUnits> Units,
+        Dictionary<string, string> Rewrites);
 }

@@ -41,6 +41,7 @@ internal sealed record FileChanges(
             UnitsHeaders = api.UnitsHeaders,
             Targets = api.Targets.Count > 0 ? api.Targets : null,
             Retries = api.Retries,
+            Proxy = api.Proxy,
         };
         return new Wanted(ConfigKind.Api, api.Name, JsonSerializer.Serialize(document, PlanDocument.Json));
     }

@@ -23,6 +23,8 @@ internal sealed class ApplicationForwarder
             var call = GateCall.Of(context)!;
             call.UpstreamStatus = context.Response.StatusCode;
             if (costs.Headers(context, call)) settle(call, call.UpstreamStatus, answered: true);
+            call.Operation!.Api.Forward.Response?.Apply(context.Response.Headers);
+            call.Operation.Api.Cors?.Write(context.Request, context.Response.Headers);
             RateHeaders.Write(context.Response.Headers, call);
             return Task.CompletedTask;
         };
@@ -58,17 +60,8 @@ internal sealed class ApplicationForwarder
         foreach (var name in gone ?? []) headers.Remove(name);
         request.Path = PathString.FromUriComponent(call.Target.Path.ToString());
         headers["X-Request-Id"] = call.RequestId;
-        ref var decision = ref call.Decision;
-        if (decision.Consumer is not { } consumer || ReferenceEquals(consumer, ConsumerEntry.Anonymous))
-        {
-            headers["X-Anonymous-Consumer"] = "true";
-            return;
-        }
-
-        headers["X-Consumer-ID"] = consumer.Id;
-        headers["X-Consumer-Username"] = consumer.UsernameHeader;
-        if (consumer.CustomIdHeader is { } custom) headers["X-Consumer-Custom-ID"] = custom;
-        if (decision.Plan is { } plan) headers["X-Consumer-Groups"] = plan.Name;
-        if (decision.Credential is { } credential) headers["X-Credential-Identifier"] = credential.Id;
+        var who = new WhoCalls();
+        var said = WhoCalls.Say(ref call.Decision, ref who);
+        for (var i = 0; i < said; i++) headers[who[i].Name] = who[i].Value;
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using Tollgate.Config;
 
 namespace Tollgate.Gateway.Forwarding;
 
@@ -16,49 +17,73 @@ internal sealed class Balances(TimeProvider machine)
 
     public Balance Of(CompiledApi api) => _byApi.TryGetValue(api, out var balance)
         ? balance
-        : _byApi.GetValue(api, a => new Balance(a.Targets, [.. a.Targets.Select(HealthOf)]));
+        : _byApi.GetValue(api, a => new Balance(a, [.. a.Targets.Select(HealthOf)]));
 
-    private ServerHealth HealthOf(CompiledTarget target)
+    public ServerHealth HealthOf(CompiledTarget target)
     {
         if (_health.Count > MostServers) _health.Clear();
         return _health.GetOrAdd(target.Authority, _ => new ServerHealth(machine));
     }
 }
 
-/// <summary>The servers of one API in turn, each by its weight and spread evenly.</summary>
-internal sealed class Balance(CompiledTarget[] targets, ServerHealth[] health)
+/// <summary>The servers of one API, and which of them takes the next call.</summary>
+internal sealed class Balance(CompiledApi api, ServerHealth[] health)
 {
-    private readonly byte[] _order = Order(targets);
+    private readonly CompiledTarget[] _targets = api.Targets;
+    private readonly LoadBalancing _by = api.Forward.Balancing;
+    private readonly byte[] _order = Order(api.Targets, api.Forward.Balancing == LoadBalancing.RoundRobin);
     private uint _turn;
 
-    /// <summary>The index of the server for a call: the next in turn that is healthy and was not tried just before.
+    /// <summary>Whether it wants to know which calls are under way.</summary>
+    public bool Counts { get; } = api.Forward.Balancing == LoadBalancing.LeastRequests && api.Targets.Length > 1;
+
+    /// <summary>The index of the server for a call: the next by the API's rule that is healthy and was not tried just before.
     /// When none is, calls go on to all of them: a wrong guess about health must not take away an API that works.
     /// </summary>
     /// <param name="tried">The server that gave this call no answer; null: it was not sent yet.</param>
     public int Next(CompiledTarget? tried)
     {
-        if (targets.Length == 1) return 0;
-        var turn = Interlocked.Increment(ref _turn);
-        var otherwise = -1;
+        if (_targets.Length == 1) return 0;
+        // by chance is by turns from a place that nobody knows
+        var turn = _by == LoadBalancing.Random
+            ? (uint)Random.Shared.Next(_order.Length) : Interlocked.Increment(ref _turn);
+        var (otherwise, least) = (-1, -1);
         for (var i = 0; i < _order.Length; i++)
         {
             var index = _order[(turn + (uint)i) % (uint)_order.Length];
-            if (ReferenceEquals(targets[index], tried)) continue;
-            if (health[index].IsIn) return index;
+            if (ReferenceEquals(_targets[index], tried)) continue;
             if (otherwise < 0) otherwise = index;
+            if (!health[index].IsIn) continue;
+            if (!Counts) return index;
+            if (least < 0 || IsLess(index, least)) least = index;
         }
 
-        return Math.Max(otherwise, 0);
+        return least >= 0 ? least : Math.Max(otherwise, 0);
     }
+
+    public void Begin(int target)
+    {
+        if (Counts) health[target].Begin();
+    }
+
+    public void End(int target)
+    {
+        if (Counts) health[target].End();
+    }
+
+    /// <summary>Fewer calls under way for its weight.</summary>
+    private bool IsLess(int a, int b) =>
+        (long)health[a].UnderWay * _targets[b].Weight < (long)health[b].UnderWay * _targets[a].Weight;
 
     public void Report(int target, bool answered)
     {
-        if (targets.Length > 1) health[target].Report(answered);
+        if (_targets.Length > 1) health[target].Report(answered);
     }
 
     /// <summary>Each as often as its weight, never more in a row than must be.</summary>
-    private static byte[] Order(CompiledTarget[] targets)
+    private static byte[] Order(CompiledTarget[] targets, bool alike)
     {
+        if (alike) return [.. Enumerable.Range(0, targets.Length).Select(i => (byte)i)];
         var total = targets.Sum(t => t.Weight);
         var credit = new int[targets.Length];
         var order = new byte[total];
@@ -90,9 +115,42 @@ internal sealed class ServerHealth(TimeProvider machine)
 
     private int _failures;
     private long _since;
+    private int _underWay;
 
-    public bool IsIn => Volatile.Read(ref _failures) < Failures
+    // of active checks: how often in a row they said otherwise than what holds
+    private int _otherwise;
+    private volatile bool _down;
+
+    public bool IsIn => !_down && IsTrusted;
+
+    /// <summary>Calls that it has not answered yet, as far as somebody balances by them.</summary>
+    public int UnderWay => Volatile.Read(ref _underWay);
+
+    /// <summary>Whether active checks have put it aside.</summary>
+    public bool IsDown => _down;
+
+    private bool IsTrusted => Volatile.Read(ref _failures) < Failures
         || machine.GetElapsedTime(Volatile.Read(ref _since)) >= Aside;
+
+    public void Begin() => Interlocked.Increment(ref _underWay);
+
+    public void End() => Interlocked.Decrement(ref _underWay);
+
+    /// <summary>What a check said; one at a time for a server.</summary>
+    public void Checked(bool well, HealthCheck by)
+    {
+        if (well != _down) _otherwise = 0;
+        else if (++_otherwise >= (well ? by.Healthy : by.Unhealthy))
+        {
+            _otherwise = 0;
+            _down = !well;
+            // what calls said before is no news
+            if (well) Volatile.Write(ref _failures, 0);
+        }
+    }
+
+    /// <summary>Nobody checks it any more: what calls say is all there is.</summary>
+    public void Unchecked() => _down = false;
 
     public void Report(bool answered)
     {

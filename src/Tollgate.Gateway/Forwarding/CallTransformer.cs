@@ -45,12 +45,39 @@ internal sealed class CallTransformer : HttpTransformer
         if (!IsAnswer(httpContext, status)) return new(false);
         FromUpstream.Write(httpContext, proxyResponse);
         var call = GateCall.Of(httpContext)!;
+        var headers = httpContext.Response.Headers;
+        call.Deadline?.Answered();
         call.UpstreamStatus = status;
+        var ended = !call.IsGrpc || status != StatusCodes.Status200OK;
+        if (!ended && headers["grpc-status"] is [{ } code])
+        {
+            call.UpstreamStatus = GrpcStatus.ToHttp(code);
+            ended = true;
+        }
 
-        if (_costs.Headers(httpContext, call)) httpContext.Response.OnStarting(_settleAtStart, call);
-        else _costs.Watch(httpContext, call, Settle);
-        RateHeaders.Write(httpContext.Response.Headers, call);
+        if (!_costs.Headers(httpContext, call)) _costs.Watch(httpContext, call, Settle);
+        else if (ended) httpContext.Response.OnStarting(_settleAtStart, call);
+        call.IsOpen = !ended;
+        call.Operation!.Api.Forward.Response?.Apply(headers);
+        call.Operation.Api.Cors?.Write(httpContext.Request, headers);
+        RateHeaders.Write(headers, call);
         return new(true);
+    }
+
+    /// <summary>How a gRPC call ended is told last, and settled before the caller hears of it.</summary>
+    public override async ValueTask TransformResponseTrailersAsync(
+        HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken)
+    {
+        var call = GateCall.Of(httpContext)!;
+        if (call.IsOpen)
+        {
+            var told = proxyResponse.TrailingHeaders.NonValidated.TryGetValues("grpc-status", out var code);
+            call.UpstreamStatus = told ? GrpcStatus.ToHttp(code.ToString()) : GrpcStatus.Missing;
+            call.IsOpen = false;
+            Settle(call, call.UpstreamStatus, answered: told);
+        }
+
+        await base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
 
     /// <summary>Statuses that HTTP does not have, and a switch of protocols that nobody asked for, are a broken

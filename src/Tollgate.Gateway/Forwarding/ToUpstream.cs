@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -16,7 +15,7 @@ internal static class ToUpstream
     public static void Write(HttpContext context, GateCall call, HttpRequestMessage request)
     {
         var api = call.Operation!.Api;
-        request.RequestUri = TargetOf(call, call.Destination!);
+        request.RequestUri = call.Operation.Path.For(call.Target, call.Destination!, call.DestinationIndex);
         var incoming = context.Request;
 
         // a POST without a body says so: without a length the client would send it again when the upstream has closed
@@ -26,6 +25,13 @@ internal static class ToUpstream
             AddEmpty(request, "Content-Length", "0");
         CopyHeaders(incoming, request, api);
         var headers = request.Headers;
+        if (call.ContentType is { } type && request.Content is { } content)
+        {
+            content.Headers.Remove("Content-Type");
+            content.Headers.TryAddWithoutValidation("Content-Type", type);
+        }
+
+        if (call.Operation.PreserveHost) headers.TryAddWithoutValidation("Host", incoming.Host.Value);
 
         // what must be read on its way must be readable
         if (call.Operation.Cost.ReadsBody)
@@ -34,11 +40,14 @@ internal static class ToUpstream
             headers.TryAddWithoutValidation("Accept-Encoding", "identity");
         }
 
+        api.Forward.Request?.Apply(request);
         headers.TryAddWithoutValidation("X-Request-Id", call.RequestId);
         headers.TryAddWithoutValidation("X-Forwarded-For", context.Connection.RemoteIpAddress?.ToString());
         headers.TryAddWithoutValidation("X-Forwarded-Proto", incoming.Scheme);
         headers.TryAddWithoutValidation("X-Forwarded-Host", incoming.Host.Value);
-        SayWhoCalls(headers, ref call.Decision);
+        var who = new WhoCalls();
+        var said = WhoCalls.Say(ref call.Decision, ref who);
+        for (var i = 0; i < said; i++) headers.TryAddWithoutValidation(who[i].Name, who[i].Value);
     }
 
     private static void CopyHeaders(HttpRequest incoming, HttpRequestMessage request, CompiledApi api)
@@ -97,30 +106,4 @@ internal static class ToUpstream
     private static bool IsSafe(string method) =>
         HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method)
         || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
-
-    /// <summary>The canonical path under the upstream's own, to the letter: nothing re-encodes it on the way.
-    /// </summary>
-    private static Uri TargetOf(GateCall call, CompiledTarget target)
-    {
-        var text = call.Target.Text.AsSpan(call.Operation!.StripPrefix.Length);
-        var slash = text.IsEmpty || text[0] != '/' ? "/" : "";
-        return new Uri(string.Concat(string.Concat(target.Authority, target.BasePath, slash), text),
-            new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
-    }
-
-    private static void SayWhoCalls(HttpRequestHeaders headers, ref Decision decision)
-    {
-        if (decision.Consumer is not { } consumer || ReferenceEquals(consumer, ConsumerEntry.Anonymous))
-        {
-            headers.TryAddWithoutValidation("X-Anonymous-Consumer", "true");
-            return;
-        }
-
-        headers.TryAddWithoutValidation("X-Consumer-ID", consumer.Id);
-        headers.TryAddWithoutValidation("X-Consumer-Username", consumer.UsernameHeader);
-        if (consumer.CustomIdHeader is { } custom) headers.TryAddWithoutValidation("X-Consumer-Custom-ID", custom);
-        if (decision.Plan is { } plan) headers.TryAddWithoutValidation("X-Consumer-Groups", plan.Name);
-        if (decision.Credential is { } credential)
-            headers.TryAddWithoutValidation("X-Credential-Identifier", credential.Id);
-    }
 }

@@ -6,7 +6,8 @@ namespace Tollgate.Gateway.Forwarding;
 /// <summary>The client behind the gate: pooled connections, nothing followed, unpacked, remembered or added.</summary>
 internal static class UpstreamClient
 {
-    public static HttpMessageInvoker Create() => new(new SocketsHttpHandler
+    /// <param name="connect">How long a connection may take to be made.</param>
+    public static HttpMessageInvoker Create(TimeSpan connect) => new(new SocketsHttpHandler
     {
         UseProxy = false,
         AllowAutoRedirect = false,
@@ -16,7 +17,7 @@ internal static class UpstreamClient
 
         // a trace that came with the call goes on as it is; nothing here has a span of its own to put in its place
         ActivityHeadersPropagator = null,
-        ConnectTimeout = TimeSpan.FromSeconds(15),
+        ConnectTimeout = connect,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(60),
 
         // headers are bytes to us: what came in goes out

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Tollgate.Config;
 using Tollgate.Gateway.Cost;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -11,24 +13,28 @@ namespace Tollgate.Gateway.Forwarding;
 /// </summary>
 internal sealed class UpstreamProxy : IDisposable
 {
-    private static readonly ForwarderRequestConfig s_config = new()
-    {
-        ActivityTimeout = TimeSpan.FromSeconds(60),
-        Version = System.Net.HttpVersion.Version11,
-        VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-    };
+    private const int MostClients = 100;
 
     private readonly IHttpForwarder _forwarder;
-    private readonly HttpMessageInvoker _client = UpstreamClient.Create();
+    private readonly ConcurrentDictionary<int, HttpMessageInvoker> _clients = new();
     private readonly CallTransformer _transformer;
     private readonly Balances _balances;
+    private readonly HealthChecks _checks;
+    private readonly TimeProvider _machine;
 
+    /// <param name="forwarder">YARP's.</param>
+    /// <param name="machine">Paces health and time limits.</param>
+    /// <param name="costs">What finds out what calls cost.</param>
+    /// <param name="settle">Told how each ended.</param>
+    /// <param name="apis">Those of this moment.</param>
     public UpstreamProxy(
-        IHttpForwarder forwarder, TimeProvider machine, CostSettling costs, SettleCall settle)
+        IHttpForwarder forwarder, TimeProvider machine, CostSettling costs, SettleCall settle, Func<CompiledApi[]> apis)
     {
         _forwarder = forwarder;
+        _machine = machine;
         _balances = new Balances(machine);
         _transformer = new CallTransformer(costs, settle);
+        _checks = new HealthChecks(apis, _balances, ClientFor, machine);
     }
 
     /// <summary>How a call ended; called once for each admitted call.</summary>
@@ -46,27 +52,28 @@ internal sealed class UpstreamProxy : IDisposable
         for (var sent = 1; ; sent++)
         {
             var target = balance.Next(call.Destination);
-            call.Destination = api.Targets[target];
-            var error = await _forwarder.SendAsync(
-                context, call.Destination.Authority, _client, s_config, _transformer);
+            (call.Destination, call.DestinationIndex) = (api.Targets[target], target);
+            var error = await SendAsync(context, call, balance);
             if (error == ForwarderError.None && call.UpstreamStatus != 0)
             {
                 balance.Report(target, call.UpstreamStatus is not (502 or 503 or 504));
                 // an answer without a body has not started yet; one that had to be read has its last byte left
-                _transformer.Settle(call, call.UpstreamStatus, answered: true);
+                _transformer.Settle(call, call.UpstreamStatus, answered: !call.IsOpen);
                 return null;
             }
 
+            var verdict = VerdictOf(context, error, call);
             // what the caller has seen the beginning of was settled then, or costs what was delivered of it
             if (context.Response.HasStarted)
             {
+                if (call.IsOpen) call.UpstreamStatus = verdict is null ? 499 : GrpcStatus.Missing;
                 if (call.UpstreamStatus != 0) _transformer.Settle(call, call.UpstreamStatus, answered: true);
                 return null;
             }
 
-            var verdict = VerdictOf(context, error);
             if (verdict is Verdict.UpstreamUnreachable or Verdict.UpstreamTimeout) balance.Report(target, answered: false);
-            if (error == ForwarderError.Request && verdict is not null && sent <= api.Retries && MayRepeat(context))
+            if (error is ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestCanceled
+                && verdict is not null && sent <= api.Retries && MayRepeat(context) && !IsOver(api, call))
             {
                 context.Response.Clear();
                 continue;
@@ -78,14 +85,64 @@ internal sealed class UpstreamProxy : IDisposable
         }
     }
 
-    private static Verdict? VerdictOf(HttpContext context, ForwarderError error) => error switch
+    /// <summary>Where nothing needs ending, this is the forwarder's own task.</summary>
+    private ValueTask<ForwarderError> SendAsync(HttpContext context, GateCall call, Balance balance)
     {
+        var rules = call.Operation!.Api.Forward;
+        return rules.HasDeadline || balance.Counts
+            ? SendWatchedAsync(context, call, balance)
+            : _forwarder.SendAsync(
+                context, call.Destination!.Authority, ClientFor(rules.Timeouts.Connect), rules.Config, _transformer);
+    }
+
+    private async ValueTask<ForwarderError> SendWatchedAsync(HttpContext context, GateCall call, Balance balance)
+    {
+        var rules = call.Operation!.Api.Forward;
+        using var deadline = rules.HasDeadline ? new Deadline(rules, _machine, call.StartedAt) : null;
+        call.Deadline = deadline;
+        balance.Begin(call.DestinationIndex);
+        try
+        {
+            return await _forwarder.SendAsync(context, call.Destination!.Authority, ClientFor(rules.Timeouts.Connect),
+                rules.Config, _transformer, deadline?.Token ?? CancellationToken.None);
+        }
+        finally
+        {
+            call.IsLate |= deadline?.Passed == true;
+            call.Deadline = null;
+            balance.End(call.DestinationIndex);
+        }
+    }
+
+    /// <summary>One for each time limit of connecting; they share nothing.</summary>
+    private HttpMessageInvoker ClientFor(int connect)
+    {
+        if (_clients.TryGetValue(connect, out var client)) return client;
+        // odd limits beyond a hundred share one that is longer
+        if (_clients.Count >= MostClients) connect = UpstreamTimeouts.Most;
+        return _clients.GetOrAdd(connect, ms => UpstreamClient.Create(TimeSpan.FromMilliseconds(ms)));
+    }
+
+    /// <summary>Whether the whole call has had its time, so that it is not sent again.</summary>
+    private bool IsOver(CompiledApi api, GateCall call) => api.Forward.Timeouts.Total is { } total
+        && _machine.GetElapsedTime(call.StartedAt).TotalMilliseconds >= total;
+
+    private static Verdict? VerdictOf(HttpContext context, ForwarderError error, GateCall call) => error switch
+    {
+        _ when call.IsLate => Verdict.UpstreamTimeout,
         ForwarderError.RequestTimedOut => Verdict.UpstreamTimeout,
-        ForwarderError.RequestBodyClient => Verdict.RequestUnreadable,
+        ForwarderError.RequestBodyClient => BodyLimit.IsReached(context) ? Verdict.BodyTooLarge : Verdict.RequestUnreadable,
         _ when context.RequestAborted.IsCancellationRequested => null,
         ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled => null,
+        _ when BodyLimit.IsReached(context) => Verdict.BodyTooLarge,
+        _ when IsConnectTimeout(context) => Verdict.UpstreamTimeout,
         _ => Verdict.UpstreamUnreachable,
     };
+
+    /// <summary>The client says so by a cancellation that nobody asked for.</summary>
+    private static bool IsConnectTimeout(HttpContext context) =>
+        context.Features.Get<IForwarderErrorFeature>()?.Exception is { } e && (e is TimeoutException || e.InnerException is TimeoutException
+            || e.InnerException?.InnerException is TimeoutException);
 
     /// <summary>Methods that mean the same when they come twice (RFC 9110 9.2.2), and no body that is gone by now.
     /// </summary>
@@ -93,5 +150,9 @@ internal sealed class UpstreamProxy : IDisposable
         context.Request.Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE"
         && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false };
 
-    public void Dispose() => _client.Dispose();
+    public void Dispose()
+    {
+        _checks.Dispose();
+        foreach (var client in _clients.Values) client.Dispose();
+    }
 }

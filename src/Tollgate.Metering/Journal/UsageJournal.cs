@@ -98,6 +98,9 @@ public sealed unsafe partial class UsageJournal : IDisposable
     /// <summary>What opening found.</summary>
     public JournalRecovery Recovery { get; }
 
+    /// <summary>Reservations that have not ended: calls under way.</summary>
+    public int InFlight => Volatile.Read(ref counters.InFlight);
+
     /// <summary>The oldest sequence still on disk, or the one that comes next when there is none.</summary>
     public ulong FirstSequence => segments is [var oldest, ..] ? oldest.First : bootFirst;
 

@@ -95,6 +95,10 @@ internal static class CatalogueApi
         api.Name,
         managed_by = ConfigStore.NameOf(api.ManagedBy),
         upstream = api.Upstream.ToString(),
+        upstreams = (api.Targets.Count > 0 ? api.Targets : [new UpstreamTarget(api.Upstream)])
+            .Select(t => new { url = t.Url.ToString(), t.Weight }),
+        api.Retries,
+        proxy = ApiProxyView.Of(api),
         requires_key = api.RequiresKey,
         api.Gated,
         operations = api.Operations.Select(o => new
@@ -102,6 +106,8 @@ internal static class CatalogueApi
             o.Name,
             o.Methods,
             path = o.Template,
+            rewrite = o.Rewrite,
+            hosts = o.Hosts,
             match = o.IsPrefix ? "prefix" : "exact",
         }),
     };

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Tollgate.Tests.Support;
@@ -25,10 +26,16 @@ internal sealed class TestUpstream : IAsyncDisposable
     public string Address => _app.Services.GetRequiredService<IServer>()
         .Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
-    public static async Task<TestUpstream> StartAsync()
+    /// <param name="protocols">HTTP/2 alone is without TLS, by prior knowledge.</param>
+    public static async Task<TestUpstream> StartAsync(HttpProtocols protocols = HttpProtocols.Http1)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
+        {
+            k.Limits.MaxRequestBodySize = null;
+            k.Limits.MinRequestBodyDataRate = null;
+            k.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols);
+        });
         var app = builder.Build();
         var upstream = new TestUpstream(app);
         app.Run(context =>

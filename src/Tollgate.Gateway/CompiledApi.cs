@@ -1,0 +1,79 @@
+using Tollgate.Config;
+using Tollgate.Gateway.Cost;
+using Tollgate.Gateway.Forwarding;
+
+namespace Tollgate.Gateway;
+
+/// <summary>An API on the hot path.</summary>
+public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
+{
+    public string Name { get; } = api.Name;
+
+    /// <summary>Served by the application that the gate stands in, not by an upstream.</summary>
+    public bool IsApplication { get; } = api.IsApplication;
+
+    public bool RequiresKey { get; } = api.RequiresKey;
+
+    public bool Gated { get; } = api.Gated;
+
+    /// <summary>Where this API looks for a key.</summary>
+    public string[] KeyHeaders { get; } = [.. api.KeyHeaders];
+
+    /// <summary>Where any API looks for one: none of these reaches an upstream, whichever API is called.</summary>
+    public string[] CredentialHeaders { get; } = credentialHeaders;
+
+    public bool IsCredential(string header)
+    {
+        foreach (var name in CredentialHeaders)
+            if (header.Length == name.Length && header.Equals(name, StringComparison.OrdinalIgnoreCase)) return true;
+        return false;
+    }
+
+    /// <summary>Where its upstream tells units of meters; none of these reaches a caller.</summary>
+    public string[] UnitsHeaders { get; } = [.. api.UnitsHeaders];
+
+    public CompiledTarget[] Targets { get; } = api.Targets.Count > 0
+        ? [.. api.Targets.Select(t => new CompiledTarget(t))] : [new CompiledTarget(new UpstreamTarget(api.Upstream))];
+
+    public int Retries { get; } = api.Retries;
+
+    internal ForwardRules Forward { get; } = new(api.Proxy);
+
+    /// <summary>For pages of other origins; null where the API has no word on them.</summary>
+    internal Cors? Cors { get; } = api.Proxy.Cors is { } rules ? new Cors(rules) : null;
+
+    /// <summary>Said instead of forwarding; null: calls are forwarded.</summary>
+    public CannedAnswer? Answer { get; } = api.Proxy.Answer;
+}
+
+/// <summary>A server of an upstream on the hot path.</summary>
+public sealed class CompiledTarget(UpstreamTarget target)
+{
+    /// <summary>Scheme, host and port.</summary>
+    public string Authority { get; } = target.Url.GetLeftPart(UriPartial.Authority);
+
+    /// <summary>The path under which it serves, without a trailing slash; often empty.</summary>
+    public string BasePath { get; } = target.Url.AbsolutePath.TrimEnd('/');
+
+    public int Weight { get; } = target.Weight;
+}
+
+/// <summary>An operation on the hot path.</summary>
+public sealed class CompiledOperation(CompiledApi api, PublishedOperation operation, OperationCost cost)
+{
+    public CompiledApi Api { get; } = api;
+
+    public int Key { get; } = operation.Key;
+
+    public string Name { get; } = operation.Name;
+
+    public string Endpoint { get; } = operation.Endpoint;
+
+    /// <summary>Where it lies at the upstream.</summary>
+    internal UpstreamPath Path { get; } = new(operation, api.Targets.Length);
+
+    public bool PreserveHost { get; } = operation.PreserveHost;
+
+    /// <summary>What a call counts for.</summary>
+    public OperationCost Cost { get; } = cost;
+}
