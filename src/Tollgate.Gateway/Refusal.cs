@@ -16,7 +16,7 @@ internal static class Refusal
     {
         var response = context.Response;
         if (response.HasStarted) return;
-        var form = VerdictForm.Of(call.Decision.Verdict);
+        var form = FormOf(call);
         response.Clear();
         call.Operation?.Api.Cors?.Write(context.Request, response.Headers);
         RateHeaders.Write(response.Headers, call);
@@ -27,8 +27,6 @@ internal static class Refusal
             return;
         }
 
-        if (call.Decision.Verdict == Verdict.RequestTerminated && call.Operation!.Api.Answer is { } answer)
-            form = form with { Status = answer.Status, Message = answer.Message };
         response.StatusCode = form.Status;
         if (form.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Key";
         var (body, type) = Body(context, call, form);
@@ -38,7 +36,14 @@ internal static class Refusal
     }
 
     /// <summary>The body of the answer, as it is or would be sent.</summary>
-    public static byte[] BodyOf(GateCall call) => Body(call, VerdictForm.Of(call.Decision.Verdict));
+    public static byte[] BodyOf(GateCall call) => Problem(call, FormOf(call));
+
+    private static VerdictForm FormOf(GateCall call)
+    {
+        var form = VerdictForm.Of(call.Decision.Verdict);
+        return call.Decision.Verdict == Verdict.RequestTerminated && call.Operation!.Api.Answer is { } answer
+            ? form with { Status = answer.Status, Message = answer.Message } : form;
+    }
 
     /// <summary>Nobody knows when a call under way will end, or when somebody pays: then nothing is promised.</summary>
     public static long? RetryAfter(GateCall call) => call.Decision.Verdict switch
