@@ -83,7 +83,8 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         var readable = CanonicalPath.TryRead(question.Target, question.Host, out var target);
         var snapshot = table.Snapshot;
         var operation = readable && GateHandler.IsMethod(question.Method)
-            ? snapshot.Match(question.Method, target.Path) : null;
+            ? snapshot.Match(question.Method, target.Path,
+                question.Host is { } host ? new HostString(host) : default) : null;
         var call = new GateCall { Target = target, Operation = operation, StartedAt = 0, Now = question.Now };
         ref var decision = ref call.Decision;
         decision.Violated = -1;

@@ -118,7 +118,7 @@ public sealed class GrpcTests
         await using var stream = await answer.Content.ReadAsStreamAsync(token);
         await stream.ReadExactlyAsync(new byte[s_message.Length], token);
         seen.SetResult();
-        await Assert.ThrowsAnyAsync<IOException>(async () => await stream.ReadAsync(new byte[1], token));
+        await Assert.ThrowsAnyAsync<IOException>(() => stream.ReadExactlyAsync(new byte[1], token).AsTask());
         await server.NothingIsOpenAsync();
         Assert.Equal(0, await server.UsageAsync());
     }
