@@ -36,6 +36,9 @@ public sealed record FileApi(string Name, Uri Upstream, IReadOnlyDictionary<stri
     /// <summary>Null for the default.</summary>
     public IReadOnlyList<string>? UnitsHeaders { get; init; }
 
+    /// <summary>How callers say who they are; null for the default.</summary>
+    public ApiAccess? Access { get; init; }
+
     /// <summary>All servers when there are several; the upstream is the first.</summary>
     public IReadOnlyList<UpstreamTarget> Targets { get; init; } = [];
 

@@ -127,7 +127,10 @@ public sealed class Publication
             Retries = document.Retries,
             RequiresKey = true,
             Gated = true,
-            KeyHeaders = DefaultKeyHeaders,
+            KeyHeaders = document.Access?.KeyHeaders ?? DefaultKeyHeaders,
+            KeyQuery = document.Access?.KeyQuery,
+            Anonymous = document.Access?.Anonymous,
+            Jwt = document.Access?.Jwt,
             UnitsHeaders = document.UnitsHeaders ?? PublishedApi.DefaultUnitsHeaders,
             Operations = document.Operations.Select(o =>
             {
@@ -157,6 +160,10 @@ public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, st
     /// <summary>Operations whose calls do not count as one, by name; null for none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, OperationUnits>? Units { get; init; }
+
+    /// <summary>How callers say who they are; null for the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ApiAccess? Access { get; init; }
 
     /// <summary>Headers in which the upstream tells units; null for the default.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -64,6 +64,16 @@ public sealed record PublishedApi
     /// <summary>Request headers in which a key is looked for.</summary>
     public required IReadOnlyList<string> KeyHeaders { get; init; }
 
+    /// <summary>The parameter of the query in which a key is looked for too; null: none.</summary>
+    public string? KeyQuery { get; init; }
+
+    /// <summary>The username of the consumer that calls without any credential belong to; null: they are refused.
+    /// </summary>
+    public string? Anonymous { get; init; }
+
+    /// <summary>Whose tokens are taken beside keys; null: nobody's.</summary>
+    public JwtRules? Jwt { get; init; }
+
     /// <summary>Headers of an answer in which the upstream tells units of meters; none of them reaches the caller.
     /// </summary>
     public IReadOnlyList<string> UnitsHeaders { get; init; } = DefaultUnitsHeaders;

@@ -1,11 +1,12 @@
 using Tollgate.Config;
 using Tollgate.Gateway.Cost;
 using Tollgate.Gateway.Forwarding;
+using Tollgate.Gateway.Tokens;
 
 namespace Tollgate.Gateway;
 
 /// <summary>An API on the hot path.</summary>
-public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
+public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders, TokenVerifiers? tokens = null)
 {
     public string Name { get; } = api.Name;
 
@@ -18,6 +19,23 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders)
 
     /// <summary>Where this API looks for a key.</summary>
     public string[] KeyHeaders { get; } = [.. api.KeyHeaders];
+
+    /// <summary>The parameter of the query in which it looks too; null: none.</summary>
+    public string? KeyQuery { get; } = api.KeyQuery;
+
+    /// <summary>The consumer that calls without any credential belong to; null: they are refused.</summary>
+    public string? Anonymous { get; } = api.Anonymous;
+
+    /// <summary>Whether a bearer token says who calls.</summary>
+    public bool TakesTokens { get; } = api.Jwt is not null;
+
+    /// <summary>As X-Credential-Identifier says it of a token.</summary>
+    public string TokenIdentifier { get; } = "jwt:" + Uri.EscapeDataString(api.Name);
+
+    /// <summary>As a challenge names it: what may stand between quotes.</summary>
+    public string Realm { get; } = Uri.EscapeDataString(api.Name);
+
+    internal TokenVerifier? Tokens { get; } = api.Jwt is { } rules ? tokens?.Of(rules) : null;
 
     /// <summary>Where any API looks for one: none of these reaches an upstream, whichever API is called.</summary>
     public string[] CredentialHeaders { get; } = credentialHeaders;

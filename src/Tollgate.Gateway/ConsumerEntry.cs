@@ -21,10 +21,16 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
     /// <summary>The names as a header can carry them: what is not ASCII is percent-encoded.</summary>
     public string UsernameHeader { get; } = HeaderText(username);
 
+    public string? CustomId { get; } = customId;
+
     public string? CustomIdHeader { get; } = customId is null ? null : HeaderText(customId);
 
     /// <summary>Under which the table holds its credentials; written only by the table, one change at a time.</summary>
     internal KeyHash[] Hashes { get; set; } = [];
+
+    /// <summary>Stands for whatever says that it is this consumer without being a credential of ours: a token of an
+    /// issuer, or nothing at an API that lets anonymous callers in. Limits by key count it apart from the keys.</summary>
+    public CredentialEntry WithoutKey(string how) => new(-Key, how, this, false, long.MaxValue);
 
     /// <summary>Who pays; none for consumers that belong to nobody yet. Written only by the table.</summary>
     public CustomerEntry? Customer

@@ -17,7 +17,7 @@ internal static class ExplainedSteps
         if (call.Operation is null) return steps;
         if (call.Operation.Api.RequiresKey)
         {
-            steps.AddRange(Caller(question, ref call.Decision));
+            steps.AddRange(Caller(question, call));
             if (verdict is >= Verdict.KeyMissing and <= Verdict.KeyDuplicate) return steps;
             steps.AddRange(Terms(call, subscriptions));
             if (verdict is Verdict.NoPlan or Verdict.OperationNotInPlan) return steps;
@@ -50,8 +50,9 @@ internal static class ExplainedSteps
             : ", which asks for no key: everybody may call it, and calls count for the consumer anonymous"));
     }
 
-    private static IEnumerable<ExplainedStep> Caller(Question question, ref Decision decision)
+    private static IEnumerable<ExplainedStep> Caller(Question question, GateCall call)
     {
+        ref var decision = ref call.Decision;
         var verdict = decision.Verdict;
         if (question.Consumer is not null)
             return [new("key", null, "none was given: this is what any valid key of the consumer would get"), Who(ref decision)];
@@ -59,9 +60,14 @@ internal static class ExplainedSteps
         {
             Verdict.KeyMissing => "there is none where this API looks for one",
             Verdict.KeyDuplicate => "there are several, and they differ",
-            Verdict.KeyUnknown => "nobody has this key; it may have been deleted, or never have been given",
             Verdict.KeyRevoked => $"{decision.Credential!.Id} was revoked",
+            Verdict.KeyUnknown when call.Operation!.Api.TakesTokens =>
+                "nobody has this key; or the token is not the issuer's, not for this audience, not valid yet, or names no consumer",
+            Verdict.KeyUnknown => "nobody has this key; it may have been deleted, or never have been given",
+            Verdict.KeyExpired when decision.Credential is null => "the token has expired",
             Verdict.KeyExpired => $"{decision.Credential!.Id} expired at {Micros.ToText(decision.Credential.ExpiresAt)}",
+            _ when decision.Credential!.Id == "anonymous" => "there is none, and this API lets such calls in for a consumer",
+            _ when decision.Credential.Key < 0 => "is a token of the issuer that this API takes",
             _ => $"is {decision.Credential!.Id}" + (decision.Credential.ExpiresAt == long.MaxValue ? ""
                 : $", until {Micros.ToText(decision.Credential.ExpiresAt)}"),
         });

@@ -91,7 +91,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
         if (operation is null) decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
         else if (!operation.Api.RequiresKey) LookAnonymous(ref decision);
-        else if (Identify(question, operation, ref decision))
+        else if (Identify(question, target, operation, ref decision))
             _gate.Look(snapshot, operation, question.At, question.Now, 0, ref decision);
         return Written(question, snapshot, call);
     }
@@ -102,7 +102,8 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         if (decision.Verdict == Verdict.Admit) journal.Release(decision.Measures);
     }
 
-    private bool Identify(Question question, CompiledOperation operation, ref Decision decision)
+    private bool Identify(
+        Question question, CanonicalTarget target, CompiledOperation operation, ref Decision decision)
     {
         if (question.Consumer is { } consumer)
         {
@@ -111,12 +112,24 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         }
 
         if (question.Key is { } sent) question.Headers.Append(operation.Api.KeyHeaders[0], sent);
-        decision.Verdict = CallerKey.Find(question.Headers, operation.Api.KeyHeaders, out var key);
-        if (decision.Verdict != Verdict.Admit) return false;
-        Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
-        decision.Credential = keys.TryHash(key, hash) ? table.Find(hash) : null;
+        var api = operation.Api;
+        decision.Verdict = CallerKey.Find(question.Headers, target.Query, api, out var key);
+        if (decision.Verdict == Verdict.KeyMissing && table.AnonymousOf(api) is { } anonymous)
+        {
+            decision.Credential = anonymous;
+        }
+        else if (decision.Verdict == Verdict.Admit && key.IsToken)
+        {
+            decision.Verdict = table.FindByToken(api, key.Text, question.At, out decision.Credential);
+        }
+        else if (decision.Verdict == Verdict.Admit)
+        {
+            Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
+            decision.Credential = keys.TryHash(key.Text, hash) ? table.Find(hash) : null;
+            if (decision.Credential is null) decision.Verdict = Verdict.KeyUnknown;
+        }
+
         decision.Consumer = decision.Credential?.Consumer;
-        if (decision.Credential is null) decision.Verdict = Verdict.KeyUnknown;
         return decision.Credential is not null;
     }
 

@@ -73,6 +73,14 @@ public sealed class Gate(GateTable table, UsageJournal journal)
             return;
         }
 
+        Decide(snapshot, operation, credential, now, address, ref decision);
+    }
+
+    /// <summary>Decides for a caller whose credential was found.</summary>
+    public void Decide(
+        GateSnapshot snapshot, CompiledOperation operation, CredentialEntry credential, long now, ulong address,
+        ref Decision decision)
+    {
         decision.Credential = credential;
         decision.Consumer = credential.Consumer;
         decision.Verdict = credential.Revoked ? Verdict.KeyRevoked

@@ -15,7 +15,7 @@ public sealed class GateCall
     private Decision _decision;
     private int _settled;
 
-    public required CanonicalTarget Target { get; init; }
+    public required CanonicalTarget Target { get; set; }
 
     public required CompiledOperation? Operation { get; init; }
 

@@ -137,7 +137,11 @@ public sealed class GateHandler : IDisposable
             _gate.DecideAnonymous(ref decision);
         else
             DecideByKey(snapshot, request, call);
-        if (decision.Verdict == Verdict.Admit) Record(call, request.Method);
+        if (decision.Verdict == Verdict.Admit)
+        {
+            if (!target.Query.IsEmpty && snapshot.KeyQueries.Length > 0) QueryKey.Strip(context.Request, call, snapshot.KeyQueries);
+            Record(call, request.Method);
+        }
         else call.RequestId = NextRefusalId();
         return call;
     }
@@ -161,11 +165,25 @@ public sealed class GateHandler : IDisposable
     private void DecideByKey(GateSnapshot snapshot, HttpRequest request, GateCall call)
     {
         ref var decision = ref call.Decision;
-        decision.Verdict = CallerKey.Find(request.Headers, call.Operation!.Api.KeyHeaders, out var key);
-        if (decision.Verdict != Verdict.Admit) return;
-        Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
+        var operation = call.Operation!;
+        decision.Verdict = CallerKey.Find(request.Headers, call.Target.Query, operation.Api, out var key);
         var address = Caller.AddressOf(request.HttpContext.Connection.RemoteIpAddress);
-        if (_keys.TryHash(key, hash)) _gate.Decide(snapshot, call.Operation, hash, call.Now, address, ref decision);
+        if (decision.Verdict == Verdict.KeyMissing && _table.AnonymousOf(operation.Api) is { } anonymous)
+        {
+            _gate.Decide(snapshot, operation, anonymous, call.Now, address, ref decision);
+            return;
+        }
+
+        if (decision.Verdict != Verdict.Admit) return;
+        if (key.IsToken)
+        {
+            decision.Verdict = _table.FindByToken(operation.Api, key.Text, call.Now, out var bearer);
+            if (bearer is not null) _gate.Decide(snapshot, operation, bearer, call.Now, address, ref decision);
+            return;
+        }
+
+        Span<byte> hash = stackalloc byte[ApiKeys.HashLength];
+        if (_keys.TryHash(key.Text, hash)) _gate.Decide(snapshot, operation, hash, call.Now, address, ref decision);
         else decision.Verdict = Verdict.KeyUnknown;
     }
 
@@ -179,7 +197,7 @@ public sealed class GateHandler : IDisposable
             Period = decision.Period,
             Consumer = decision.Consumer!.Key,
             Operation = call.Operation!.Key,
-            Credential = decision.Credential?.Key ?? 0,
+            Credential = Math.Max(0, decision.Credential?.Key ?? 0),
             Method = MethodCode.Of(method),
         };
         call.Record = _journal.AppendAdmitted(call.Admission);
@@ -216,55 +234,4 @@ public sealed class GateHandler : IDisposable
     /// <summary>Refusals have identities of their own, outside the billing sequence: the highest bit is set.</summary>
     private string NextRefusalId() => new RecordId(
         _journal.Id, _journal.Boot, (1UL << 63) | (ulong)Interlocked.Increment(ref _refusals)).ToString();
-}
-
-/// <summary>Finds the caller's key among the headers of a request.</summary>
-internal static class CallerKey
-{
-    private const string Bearer = "Bearer";
-
-    /// <summary>The one key that the request carries. The same key in two places is one key; different ones are
-    /// refused, since two parties could pick differently.</summary>
-    /// <returns><see cref="Verdict.Admit"/>, <see cref="Verdict.KeyMissing"/> or <see cref="Verdict.KeyDuplicate"/>.
-    /// </returns>
-    public static Verdict Find(IHeaderDictionary headers, string[] names, out ReadOnlySpan<char> key)
-    {
-        string? found = null;
-        var offset = 0;
-        key = default;
-        foreach (var name in names)
-        {
-            foreach (var value in headers[name])
-            {
-                if (string.IsNullOrEmpty(value)) continue;
-                if (found is not null && !string.Equals(found, value, StringComparison.Ordinal))
-                    return Verdict.KeyDuplicate;
-                found = value;
-            }
-        }
-
-        foreach (var value in headers.Authorization)
-        {
-            if (!IsOurs(value)) continue;
-            var bearer = value.AsSpan(Bearer.Length).Trim();
-            if (found is not null && !bearer.SequenceEqual(found.AsSpan(offset))) return Verdict.KeyDuplicate;
-            if (found is null) (found, offset) = (value!.TrimEnd(), value!.TrimEnd().Length - bearer.Length);
-        }
-
-        if (found is null) return Verdict.KeyMissing;
-        key = found.AsSpan(offset);
-        return Verdict.Admit;
-    }
-
-    /// <summary>Other bearer tokens are the upstream's business and pass through (wire.md, "The caller").</summary>
-    public static bool IsOurs(string? authorization) =>
-        authorization is not null && authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
-        && authorization.AsSpan(Bearer.Length).TrimStart().StartsWith("tg_", StringComparison.Ordinal);
-
-    public static bool AnyOurs(StringValues authorization)
-    {
-        foreach (var value in authorization)
-            if (IsOurs(value)) return true;
-        return false;
-    }
 }

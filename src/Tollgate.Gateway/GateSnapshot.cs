@@ -6,6 +6,7 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway.Cost;
 using Tollgate.Gateway.Routing;
+using Tollgate.Gateway.Tokens;
 
 namespace Tollgate.Gateway;
 
@@ -30,6 +31,7 @@ public sealed class GateSnapshot
         Apis = apis;
         AnswersPreflights = apis.Any(a => a.Cors is not null);
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
+        KeyQueries = [.. published.Apis.Select(a => a.KeyQuery).OfType<string>().Distinct(StringComparer.Ordinal)];
         _quotas = published.Quotas;
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
     }
@@ -42,9 +44,14 @@ public sealed class GateSnapshot
     /// <summary>Whether any API has rules for pages of other origins.</summary>
     internal bool AnswersPreflights { get; }
 
+    /// <summary>Where any API looks for a key in the query: none of these reaches an upstream.</summary>
+    public string[] KeyQueries { get; }
+
     public static GateSnapshot Empty { get; } = Compile(Published.Nothing);
 
-    public static GateSnapshot Compile(Published published)
+    /// <param name="published">What is in force.</param>
+    /// <param name="tokens">Who checks tokens; none where no API takes any.</param>
+    public static GateSnapshot Compile(Published published, TokenVerifiers? tokens = null)
     {
         var patterns = new List<(IReadOnlyList<string>, OperationPattern<CompiledOperation>)>();
         var apis = new List<CompiledApi>();
@@ -52,7 +59,7 @@ public sealed class GateSnapshot
             .Concat(Publication.DefaultKeyHeaders).Distinct(StringComparer.OrdinalIgnoreCase)];
         foreach (var api in published.Apis)
         {
-            var compiledApi = new CompiledApi(api, credentialHeaders);
+            var compiledApi = new CompiledApi(api, credentialHeaders, tokens);
             apis.Add(compiledApi);
             foreach (var operation in api.Operations)
             {

@@ -15,7 +15,7 @@ namespace Tollgate.Gateway;
 /// </summary>
 /// <param name="catchUp">Carries what the journal holds into the store.</param>
 /// <param name="business">For the windows of quotas that begin to be counted.</param>
-public sealed class GateTable(
+public sealed partial class GateTable(
     Database database, Publisher publisher, TimeProvider business, Func<Task> catchUp) : IDisposable
 {
     /// <summary>Client addresses that are counted for themselves, over all subscriptions; the rest of a subscription
@@ -41,7 +41,7 @@ public sealed class GateTable(
     /// <summary>Reads every consumer, credential and entitlement, and compiles what is published.</summary>
     public async Task LoadAsync()
     {
-        _snapshot = GateSnapshot.Compile(publisher.Current);
+        await CompileAsync();
         await database.ReadAsync(async db =>
         {
             foreach (var terms in (await EntitlementStore.AllAsync(db)).GroupBy(e => e.CustomerKey))
@@ -93,11 +93,17 @@ public sealed class GateTable(
         }
     }
 
-    public void Dispose() => _turn.Dispose();
+    public void Dispose()
+    {
+        _turn.Dispose();
+        Tokens.Dispose();
+    }
 
     private Task CompileAsync()
     {
-        _snapshot = GateSnapshot.Compile(publisher.Current);
+        var published = publisher.Current;
+        Prepare(published);
+        _snapshot = GateSnapshot.Compile(published, Tokens);
         return Task.CompletedTask;
     }
 
@@ -144,13 +150,14 @@ public sealed class GateTable(
                 _credentials.TryRemove(KeyValuePair.Create(hash, entry));
         }
 
-        if (row is null) _consumers.TryRemove((int)consumerKey, out _);
+        if (row is null && _consumers.TryRemove((int)consumerKey, out _)) _names?.Remove(consumer);
         return 0;
     }
 
     private void Put(ConsumerRow row)
     {
         var entry = _consumers.GetOrAdd((int)row.Key, _ => new ConsumerEntry((int)row.Key, row.Id, row.Username, row.CustomId));
+        _names?.Put(entry);
         entry.Customer = row.CustomerKey is { } customer ? CustomerOf((int)customer) : null;
     }
 

@@ -28,7 +28,7 @@ internal static class Refusal
         }
 
         response.StatusCode = form.Status;
-        if (form.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Key";
+        if (form.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = Challenge.Of(call);
         var (body, type) = Body(context, call, form);
         response.ContentType = type;
         response.ContentLength = body.Length;

@@ -34,6 +34,8 @@ internal static class RunCommand
             foreach (var plan in server.Node.Applied?.NewVersions.Where(p => p.Version > 1) ?? [])
                 Console.WriteLine($"tollgate: {plan.Name}: version {plan.Version} of its prices; running subscriptions " +
                     (plan.Migrate == Migration.Now ? "moved to it" : "keep theirs (migrate: never)"));
+            foreach (var api in server.Node.Publisher.Current.Apis.Where(a => a.Anonymous is not null))
+                Console.WriteLine($"tollgate: {api.Name} lets calls without a key in, as the consumer {api.Anonymous}");
             foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))
                 Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
             using var again = ReloadOnHangup(server.Node);

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
+using Tollgate.Gateway.Tokens;
 using Tollgate.Storage;
 using Tollgate.Web;
 
@@ -14,6 +15,8 @@ public sealed partial class TollgateNode
 
     // of the file that was tried last; null when the next look is to try again
     private string? _tried;
+
+    private IReadOnlyList<string> _keyFaults = [];
 
     // what was committed and could not be told to the gate
     private IReadOnlyList<Func<Task>> _owedNews = [];
@@ -146,4 +149,20 @@ public sealed partial class TollgateNode
         await ReloadAsync(always: false);
         await watch.RunAsync(() => ReloadAsync(always: false), _stopping.Token);
     }
+
+    /// <summary>What is wrong with keys of issuers is said once for as long as it is the same.</summary>
+    private async Task FetchKeysAsync()
+    {
+        var faults = await Table.Tokens.RefreshAsync(Clocks.Machine, _stopping.Token);
+        foreach (var fault in faults.Except(_keyFaults)) _log.LogError("Keys of an issuer: {Fault}", fault);
+        _keyFaults = faults;
+    }
+
+    /// <summary>Secrets and files that tokens are checked by are this machine's.</summary>
+    private static IEnumerable<Problem> WithoutKeys(ConfigFile file) =>
+        from api in file.Apis
+        where api.Access?.Jwt is not null
+        let fault = TokenVerifiers.FaultOf(api.Access!.Jwt!)
+        where fault is not null
+        select new Problem("keys_unavailable", fault, $"apis.{api.Name}.jwt");
 }

@@ -135,7 +135,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         var clocks = new Clocks(
             options.TestClock is { } start ? new TestClock(start.ToUniversalTime()) : machine, machine);
         var node = new TollgateNode(options, clocks, Opened.Open(options, machine), log);
-        if (check is not null) node.Files.Check = check;
+        node.Files.Check = f => [.. WithoutKeys(f), .. check?.Invoke(f) ?? []];
         try
         {
             await node.StartAsync(file?.Value);
@@ -210,6 +210,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _loops.Add(LoopAsync("a sign of life", s_beatEvery, _peers.BeatAsync));
         _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
         _loops.Add(WatchAsync());
+        await FetchKeysAsync();
+        _loops.Add(LoopAsync("fetching keys of issuers", s_beatEvery, FetchKeysAsync));
     }
 
     private Task FlushAsync()

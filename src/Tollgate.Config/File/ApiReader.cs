@@ -11,6 +11,7 @@ internal sealed class ApiReader(Findings findings)
     private readonly List<FileApi> _apis = [];
     private readonly UnitsReader _units = new(findings);
     private readonly ProxyReader _proxy = new(findings);
+    private readonly AccessReader _access = new(findings);
     private readonly Dictionary<string, Field> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Name, Node Node)> _byShape = new(StringComparer.Ordinal);
 
@@ -43,6 +44,7 @@ internal sealed class ApiReader(Findings findings)
         var reading = new Reading(fields, proxy, units, rewrites);
         var operations = ReadOperations(fields.Need("operations", OperationsExample), reading);
         var headers = _units.ReadHeaders(fields.Take("units_header"));
+        var access = _access.Read(fields);
         fields.Close();
         if (!named || upstream is null) return;
         _apis.Add(new FileApi(api.Name, upstream, operations)
@@ -52,6 +54,7 @@ internal sealed class ApiReader(Findings findings)
             Units = units,
             UnitsHeaders = headers,
             Proxy = ProxyReader.IsDefault(proxy) && rewrites.Count == 0 ? null : proxy with { Rewrites = rewrites },
+            Access = access,
         });
         if (upstream == PublishedApi.Application && !ProxyReader.SuitsApplication(proxy, rewrites))
             findings.Add(Code.BadValue, where!, "'application' is served here and not forwarded: of the proxy's settings only " +

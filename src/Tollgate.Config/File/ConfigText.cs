@@ -27,6 +27,13 @@ public static class ConfigText
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
+    internal static string ToJson(Node node)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer)) Write(json, node);
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
     /// <summary>Paths of the fields in which two JSON documents differ, as <c>operations.quote</c>.</summary>
     public static IReadOnlyList<string> Differences(string before, string after)
     {

@@ -42,6 +42,7 @@ internal sealed record FileChanges(
             Targets = api.Targets.Count > 0 ? api.Targets : null,
             Retries = api.Retries,
             Proxy = api.Proxy,
+            Access = api.Access,
         };
         return new Wanted(ConfigKind.Api, api.Name, JsonSerializer.Serialize(document, PlanDocument.Json));
     }

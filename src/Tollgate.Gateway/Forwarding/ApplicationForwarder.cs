@@ -54,7 +54,7 @@ internal sealed class ApplicationForwarder
         foreach (var (name, value) in headers)
         {
             if (Withheld.Contains(name) || api.IsCredential(name)
-                || (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value))) (gone ??= []).Add(name);
+                || (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value, api))) (gone ??= []).Add(name);
         }
 
         foreach (var name in gone ?? []) headers.Remove(name);

@@ -64,7 +64,7 @@ internal static class ToUpstream
                 // a length beside a transfer coding is no length (RFC 9112 6.3); the content knows its own
                 if (chunked || request.Content?.Headers.Contains(name) == true) continue;
             }
-            else if (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value))
+            else if (Connection.IsAuthorization(name) && CallerKey.AnyOurs(value, api))
             {
                 continue;
             }

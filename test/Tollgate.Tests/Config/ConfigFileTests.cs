@@ -143,6 +143,8 @@ public sealed class ConfigFileTests
         {
             text.Append($"api {api.Name} → {api.Upstream.AbsoluteUri}\n");
             foreach (var (name, pattern) in api.Operations) text.Append($"    {name} = {pattern}\n");
+            if (api.Access is not null)
+                text.Append($"    access {System.Text.Json.JsonSerializer.Serialize(api.Access, PlanDocument.Json)}\n");
         }
 
         foreach (var meter in file.Meters) text.Append($"meter {meter.Name} = {meter.Document.Write()}\n");

@@ -1,10 +1,10 @@
-namespace Tollgate.Web.Kong;
+namespace Tollgate.Config;
 
 /// <summary>
 /// Which headers may carry a key. What carries a key is taken out of the request before it is forwarded, so a header
 /// that the message, the upstream or the gate needs cannot be one.
 /// </summary>
-internal static class KeyHeader
+public static class KeyHeader
 {
     private static readonly (string[] Names, string Why)[] s_refused =
     [

@@ -1,0 +1,39 @@
+using Tollgate.Config;
+using Tollgate.Gateway.Tokens;
+
+namespace Tollgate.Gateway;
+
+/// <content>Callers without a key of ours: tokens of an issuer, and nothing at all.</content>
+public sealed partial class GateTable
+{
+    // null while no API needs it
+    private volatile ConsumerNames? _names;
+
+    /// <summary>Who checks tokens; its keys are fetched by whoever runs the node.</summary>
+    public TokenVerifiers Tokens { get; } = new();
+
+    /// <summary>Whose call it is when there is no credential; null: it is refused.</summary>
+    internal CredentialEntry? AnonymousOf(CompiledApi api) =>
+        api.Anonymous is { } name && _names?.Find(name) is { } consumer ? consumer.WithoutKey("anonymous") : null;
+
+    /// <summary>Whose token it is.</summary>
+    /// <returns><see cref="Verdict.Admit"/> with a consumer, else why there is none.</returns>
+    internal Verdict FindByToken(CompiledApi api, ReadOnlySpan<char> token, long now, out CredentialEntry? bearer)
+    {
+        bearer = null;
+        var standing = api.Tokens!.Check(token, now, out var name);
+        if (standing == TokenStanding.Expired) return Verdict.KeyExpired;
+        if (standing != TokenStanding.Good || _names?.Find(name) is not { } consumer) return Verdict.KeyUnknown;
+        bearer = consumer.WithoutKey(api.TokenIdentifier);
+        return Verdict.Admit;
+    }
+
+    /// <summary>Before a state that needs it is in force. Changes take turns, so no consumer is missed.</summary>
+    private void Prepare(Published published)
+    {
+        var needed = published.Apis.Any(a => a.Anonymous is not null || a.Jwt is not null);
+        if (needed) _names ??= new ConsumerNames(_consumers.Values);
+        else _names = null;
+        Tokens.Keep(published.Apis.Select(a => a.Jwt).OfType<JwtRules>());
+    }
+}
