@@ -48,6 +48,8 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
                 return new Problem("paused", "The subscription is paused: resume it first.");
             var to = await WantedAsync(db, life, from, wanted);
             if (!to.Ok) return Result<long>.Refused(to.Problems);
+            if (await SubscriptionStore.RefusePeriodAsync(db, to.Value.Terms.PlanId, to.Value.Terms.PlanVersion,
+                wanted.Interval ?? to.Value.Terms.Interval) is { } differs) return differs;
             var paid = await billing.PaidPeriodEndAsync(db, life.Row, life.Now);
             var cheaper = await billing.YearlyAsync(db, life.Row, to.Value.Terms, to.Value.Own)
                 < await billing.YearlyAsync(db, life.Row, from.Terms, from.Own);

@@ -174,6 +174,7 @@ public sealed class SubscriptionStore(
         var start = wanted.StartAt ?? Micros.Now(clock);
         var zone = DateTimeZoneProviders.Tzdb[wanted.Timezone ?? customer.Timezone];
         var interval = wanted.Interval ?? await ShortestAsync(db, offer.Value);
+        if (await RefusePeriodAsync(db, offer.Value.PlanId, offer.Value.Version, interval) is { } differs) return differs;
         var first = Micros.ToInstant(start);
         var anchor = wanted.Anchor ?? (wanted.Anniversary
             ? BillingCalendar.Anniversary(Micros.ToInstant(wanted.TrialEnd ?? start), zone, interval)
@@ -222,6 +223,11 @@ public sealed class SubscriptionStore(
         return prices.Prices.Select(p => (p.Price as Price.Flat)?.Every).Where(e => e is not null).Min()
             ?? Catalog.Interval.Month;
     }
+
+    /// <summary>Whether a plan's allowances are for other periods than these.</summary>
+    public static async Task<Problem?> RefusePeriodAsync(DbConnection db, string planId, int version, Interval interval) =>
+        await ConfigStore.FindVersionAsync(db, planId, version) is { } row && row.Quotas != QuotaWriter.None
+            ? QuotaPeriods.Refuse(row.ToPlanVersion(), interval) : null;
 
     /// <summary>Ends a subscription at an instant; what was used until then is billed.</summary>
     public static async Task EndAsync(DbConnection db, SubscriptionRow subscription, long endAt)

@@ -1,4 +1,5 @@
 using Tollgate.Catalog;
+using Tollgate.Gateway.Cost;
 using Tollgate.Metering;
 
 namespace Tollgate.Gateway;
@@ -28,8 +29,14 @@ public struct Decision
     /// <summary>Which of the limits and quotas refused, the one that lasts longest; −1 for none.</summary>
     public int Violated;
 
-    /// <summary>Units that the call may cost at most, in every quota that counts it.</summary>
+    /// <summary>Units of <c>calls</c> that the call may cost.</summary>
     public long Units;
+
+    /// <summary>What it may cost on other meters, as far as that is known before.</summary>
+    public OperationCost? Cost;
+
+    /// <summary>Whether the limits say what the call cost in the end.</summary>
+    public bool Settled;
 
     /// <summary>Where the limits and quotas of <see cref="Terms"/> stand, in their order.</summary>
     public LimitStates Limits;
@@ -123,9 +130,15 @@ public sealed class Gate(GateTable table, UsageJournal journal)
 
     /// <summary>Says what an admitted call cost: units that were billed, or 0. What was reserved beyond that returns to the
     /// quotas. Call it once, after the settlement is in the journal.</summary>
-    public static void Settle(ref Decision decision, CompiledOperation operation, long units)
+    /// <param name="decision">As it was admitted.</param>
+    /// <param name="operation">What was called.</param>
+    /// <param name="units">Of <c>calls</c>.</param>
+    /// <param name="meters">On the meters of the operation, in their order; none when nothing is billed.</param>
+    public static void Settle(
+        ref Decision decision, CompiledOperation operation, long units, ReadOnlySpan<Spent> meters = default)
     {
-        decision.Pool?.Settle(ref decision, operation.Key, units);
+        decision.Pool?.Settle(ref decision, operation.Key, units, meters);
+        decision.Settled = true;
         if (decision.Entitlement is not { Prices: { } prices } entitlement) return;
         var charge = new Charge(entitlement.Key, decision.Period, prices, operation.Name, decision.Units);
         while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, units))
@@ -166,6 +179,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     {
         decision.Violated = -1;
         decision.Units = operation.Cost.Weight;
+        decision.Cost = operation.Cost;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
         var reserved = !overdue && decision.Otherwise == Verdict.Admit && journal.TryReserve(decision.Measures);
         if (decision.Pool is { } pool)

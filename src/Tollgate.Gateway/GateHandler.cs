@@ -222,7 +222,8 @@ public sealed class GateHandler : IDisposable
             Quantity = units,
             LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
         }, unused);
-        Gate.Settle(ref call.Decision, call.Operation!, billable ? units : 0);
+        if (billable) Gate.Settle(ref call.Decision, call.Operation!, units, call.Cost is { } cost ? cost.Spent : default);
+        else Gate.Settle(ref call.Decision, call.Operation!, 0);
     }
 
     private Task RefuseAsync(HttpContext context, GateCall call)

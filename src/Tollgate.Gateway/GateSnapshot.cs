@@ -24,6 +24,7 @@ public sealed class GateSnapshot
     private readonly ConcurrentDictionary<(string Plan, int Version, Interval Unit), Terms> _terms = new();
     private readonly IReadOnlyDictionary<(string Plan, int Version), IReadOnlyList<Quota>> _quotas;
     private readonly ILookup<string, int> _operationKeys;
+    private readonly FrozenDictionary<string, PublishedMeter> _meters;
 
     private GateSnapshot(HostMatcher<CompiledOperation> matcher, CompiledApi[] apis, Published published)
     {
@@ -33,6 +34,7 @@ public sealed class GateSnapshot
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
         KeyQueries = [.. published.Apis.Select(a => a.KeyQuery).OfType<string>().Distinct(StringComparer.Ordinal)];
         _quotas = published.Quotas;
+        _meters = published.Meters.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
     }
 
@@ -92,8 +94,9 @@ public sealed class GateSnapshot
     private Terms Compile(CompiledPlan plan, Entitlement of)
     {
         var quotas = of.Overrides.Apply(_quotas.GetValueOrDefault((plan.Id, of.PlanVersion)) ?? []);
-        return new Terms(of.Overrides.Limits ?? plan.Limits,
-            quotas.Select(q => new CompiledQuota(q, name => _operationKeys[name], of.Interval)), plan.Families);
+        // a version may be older than the end of a meter: nothing counts on that any more
+        return new Terms(of.Overrides.Limits ?? plan.Limits, quotas.Where(q => _meters.ContainsKey(q.Meter))
+            .Select(q => new CompiledQuota(q, name => _operationKeys[name], of.Interval, _meters[q.Meter])), plan.Families);
     }
 }
 

@@ -72,6 +72,14 @@ public sealed partial class GateTable(
             await loading.LoadAsync(CustomerOf(key), CustomerOf(key).Entitlements);
     }
 
+    /// <summary>Counts what came from outside, and is in the store by now, in the quotas of the subscription.</summary>
+    public void Count(OutsideUsage usage, long units)
+    {
+        if (FindCustomer(usage.Customer) is not { } customer) return;
+        if (Array.Find(customer.Entitlements, e => e.Key == usage.Entitlement) is not { Holder.IsEmpty: false } entry) return;
+        entry.Holder.Pool.Count(usage.Meter, usage.Operation, usage.Bucket, new Spent(0, units));
+    }
+
     /// <summary>Takes a change over from the store; when it returns, calls are decided by it. Changes take turns, so
     /// that what was read first can never overwrite what was read later.</summary>
     public async Task OnChangeAsync(Change change)

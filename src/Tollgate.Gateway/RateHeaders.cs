@@ -21,18 +21,30 @@ internal static class RateHeaders
         headers["X-Request-Id"] = call.RequestId;
         ref var decision = ref call.Decision;
         if (decision.Terms is not { Count: > 0 } terms) return;
-        // what is not billed has returned to its quotas by the time that the caller reads this
-        if (decision.CountedAt > 0 && (decision.Verdict != Verdict.Admit
-            || (call.UpstreamStatus != 0 && !CostSettling.IsBillable(call, call.UpstreamStatus))))
-            GiveBack(terms, ref decision);
+        // what is not billed has returned to its quotas by the time that the caller reads this; what the upstream's
+        // headers say is counted
+        if (decision is { CountedAt: > 0, Settled: false }) Foresee(terms, call);
         if (terms.Families.HasFlag(HeaderFamilies.Kong)) WriteKong(headers, terms, call.Now, ref decision);
         if (terms.Families.HasFlag(HeaderFamilies.Ietf)) WriteIetf(headers, terms, call.Now, ref decision);
     }
 
-    private static void GiveBack(Terms terms, ref Decision decision)
+    private static void Foresee(Terms terms, GateCall call)
     {
-        for (var i = terms.Limits.Length; i < terms.Count; i++)
-            if (decision.Limits[i].Remaining != LimitState.NotCounted) decision.Limits[i].Remaining += decision.Units;
+        ref var decision = ref call.Decision;
+        var billed = decision.Verdict == Verdict.Admit
+            && (call.UpstreamStatus == 0 || CostSettling.IsBillable(call, call.UpstreamStatus));
+        if (billed && call.Cost is null) return;
+        for (var q = 0; q < terms.Quotas.Length; q++)
+        {
+            ref var state = ref decision.Limits[terms.Limits.Length + q];
+            if (state.Remaining == LimitState.NotCounted) continue;
+            var quota = terms.Quotas[q];
+            var reserved = Math.Max(0, quota.UnitsOf(call.Operation!.Key, ref decision));
+            var used = !billed ? 0
+                : quota.OfCalls ? call.Cost!.Calls
+                : call.Cost!.Told(quota.IndexIn(decision.Cost)) ?? reserved;
+            state.Remaining = Math.Max(0, state.Remaining + reserved - used);
+        }
     }
 
     /// <summary>A pair for each unit: of two limits of one unit, the tightest. Then the tightest of all, which is the one
@@ -55,13 +67,13 @@ internal static class RateHeaders
             if (i < 0) continue;
             var policy = terms.PolicyAt(i);
             headers[policy.LimitHeader] = policy.CountText;
-            headers[policy.RemainingHeader] = Text(decision.Limits[i].Remaining);
+            headers[policy.RemainingHeader] = Text(decision.Limits[i].Remaining / policy.One);
         }
 
         if (decision.Violated >= 0 && terms.PolicyAt(decision.Violated).HeaderUnit >= 0) tightest = decision.Violated;
         if (tightest < 0) return;
         headers["RateLimit-Limit"] = terms.PolicyAt(tightest).CountText;
-        headers["RateLimit-Remaining"] = Text(decision.Limits[tightest].Remaining);
+        headers["RateLimit-Remaining"] = Text(decision.Limits[tightest].Remaining / terms.PolicyAt(tightest).One);
         headers["RateLimit-Reset"] = Text(SecondsUntil(decision.Limits[tightest].ResetAt, now));
     }
 
@@ -77,7 +89,7 @@ internal static class RateHeaders
             ref var state = ref decision.Limits[i];
             var comma = policies.Length > 0 ? ", " : "";
             policies.Append(comma).Append(policy.IetfPolicy);
-            states.Append(comma).Append('"').Append(policy.Text).Append("\";r=").Append(state.Remaining);
+            states.Append(comma).Append('"').Append(policy.Text).Append("\";r=").Append(state.Remaining / policy.One);
             if (state.ResetAt > 0) states.Append(";t=").Append(SecondsUntil(state.ResetAt, now));
         }
 

@@ -77,7 +77,7 @@ internal static class Refusal
             json.WriteString("message", message);
             json.WriteString("request_id", call.RequestId);
             if (call.Decision.Plan is { } plan) json.WriteString("plan", plan.Name);
-            if (call.Decision.Violated >= 0 && call.Decision.Terms is not null) WriteLimit(json, ref call.Decision);
+            if (call.Decision.Violated >= 0 && call.Decision.Terms is not null) WriteLimit(json, call);
             if (call.Decision.Shortage is { } shortage)
             {
                 json.WriteString("limit", shortage.Balance.Text(shortage.Balance.Amount));
@@ -92,20 +92,22 @@ internal static class Refusal
         return stream.ToArray();
     }
 
-    private static void WriteLimit(Utf8JsonWriter json, ref Decision decision)
+    private static void WriteLimit(Utf8JsonWriter json, GateCall call)
     {
+        ref var decision = ref call.Decision;
         var terms = decision.Terms!;
         ref var state = ref decision.Limits[decision.Violated];
         var policy = terms.PolicyAt(decision.Violated);
         json.WriteString("limit", policy.Text);
-        json.WriteNumber("used", Math.Max(0, policy.Count - state.Remaining));
+        json.WriteNumber("used", (decimal)Math.Max(0, policy.Count - state.Remaining) / policy.One);
         if (state.ResetAt > 0) json.WriteString("reset_at", Micros.ToText(state.ResetAt));
         json.WriteStartArray("violated-policies");
         for (var i = 0; i < terms.Count; i++)
         {
             var remaining = decision.Limits[i].Remaining;
             if (i < terms.Limits.Length ? remaining == 0
-                : terms.Quotas[i - terms.Limits.Length].Blocks && remaining >= 0 && remaining < decision.Units)
+                : terms.Quotas[i - terms.Limits.Length] is { Blocks: true } quota && remaining >= 0
+                    && remaining < quota.NeedOf(call.Operation!.Key, ref decision))
                 json.WriteStringValue(terms.PolicyAt(i).Text);
         }
 

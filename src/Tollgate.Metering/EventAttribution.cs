@@ -8,7 +8,7 @@ namespace Tollgate.Metering;
 public delegate Task<IReadOnlyList<Entitlement>> ReadTerms(DbConnection db, long customerKey);
 
 /// <summary>Whose usage it is: what is stamped on it in the rollups.</summary>
-internal readonly record struct Attributed(int Entitlement, int Period, int Consumer);
+internal readonly record struct Attributed(int Entitlement, int Period, int Consumer, int Customer);
 
 /// <summary>
 /// Finds whose an event is: its subject is a consumer (username, custom id or id), a customer (name or id) or a
@@ -89,7 +89,7 @@ internal sealed class EventAttribution(ReadTerms terms)
         public Attributed? At(long at)
         {
             foreach (var stretch in _stretches)
-                if (stretch.Holds(at)) return new Attributed(stretch.Key, stretch.PeriodAt(at), _consumer);
+                if (stretch.Holds(at)) return new Attributed(stretch.Key, stretch.PeriodAt(at), _consumer, stretch.Customer);
             return null;
         }
     }
@@ -100,6 +100,8 @@ internal sealed class EventAttribution(ReadTerms terms)
         private (int Index, long Start, long End) _period = (0, 0, 0);
 
         public int Key => terms.Key;
+
+        public int Customer => terms.CustomerKey;
 
         public bool Holds(long at) => terms.StartAt <= at && at < (terms.EndAt ?? long.MaxValue);
 

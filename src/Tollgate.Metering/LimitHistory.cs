@@ -14,8 +14,10 @@ public readonly record struct PastAdmissions(int Consumer, int Entitlement, Wind
 /// <param name="At">Microseconds UTC; the beginning of the quarter of an hour where only the rollups know.</param>
 public readonly record struct PastCall(int Consumer, int Entitlement, int Credential, int Operation, long At, long Count);
 
-/// <summary>Billed units of an operation under one stretch of terms.</summary>
-public readonly record struct PastUnits(int Entitlement, int Operation, long Units);
+/// <summary>Billed units of a meter and an operation under one stretch of terms.</summary>
+/// <param name="Operation">0 for events, which have none.</param>
+/// <param name="Units">× 10^scale of the meter.</param>
+public readonly record struct PastUnits(int Entitlement, int Meter, int Operation, long Units);
 
 /// <summary>
 /// What limits are rebuilt from after a restart. Hours and longer are sums of rollup buckets, which divide them;
@@ -76,18 +78,19 @@ public sealed class LimitHistory
             .Select(c => new PastCall((int)c.Consumer, (int)c.Entitlement, 0, (int)c.Operation, c.Bucket, c.Admitted))
             .ToArray());
 
-    /// <summary>Billed units of calls that were admitted from one instant until before another; both on a quarter of an
+    /// <summary>Billed units of usage that was admitted from one instant until before another; both on a quarter of an
     /// hour, as local midnights are.</summary>
+    /// <param name="meters">Their keys; of meters that add up.</param>
     /// <param name="subscription">Null for all of them.</param>
     public static async Task<IReadOnlyList<PastUnits>> UnitsAsync(
-        DbConnection db, long start, long end, string? subscription = null) =>
-        (await db.QueryAsync<(long Entitlement, long Operation, long Units)>(
-            "select entitlement, operation, cast(sum(quantity) as bigint) from rollups " +
-            "where bucket >= @start and bucket < @end and meter = @meter and entitlement > 0 and quantity > 0" +
+        DbConnection db, long start, long end, IReadOnlyCollection<int> meters, string? subscription = null) =>
+        (await db.QueryAsync<(long Entitlement, long Meter, long Operation, long Units)>(
+            "select entitlement, meter, operation, cast(sum(quantity) as bigint) from rollups " +
+            "where bucket >= @start and bucket < @end and meter in @meters and entitlement > 0 and quantity <> 0" +
             (subscription is null ? "" :
                 " and entitlement in (select key from entitlements where subscription_id = @subscription)") +
-            " group by entitlement, operation", new { start, end, meter = UsageStore.CallsKey, subscription }))
-        .Select(u => new PastUnits((int)u.Entitlement, (int)u.Operation, u.Units)).ToArray();
+            " group by entitlement, meter, operation", new { start, end, meters, subscription }))
+        .Select(u => new PastUnits((int)u.Entitlement, (int)u.Meter, (int)u.Operation, u.Units)).ToArray();
 
     private void AddJournal(UsageJournal journal)
     {

@@ -68,6 +68,9 @@ public sealed class UsageDrain : IDisposable
     /// <summary>The id of the journal, as 8 hex digits.</summary>
     public string Journal => _id.ToString("x8");
 
+    /// <summary>Hears of usage out of events once it is in the rollups: quantities × 10^scale of the meter.</summary>
+    public Action<OutsideUsage, long>? OnOutsideUsage { get; set; }
+
     /// <summary>Everything before this is in the rollups.</summary>
     public ulong Position => Volatile.Read(ref _position);
 
@@ -188,18 +191,20 @@ public sealed class UsageDrain : IDisposable
         var (position, more) = (_position, true);
         if (ReadWhole(read, ref position, ref more) == 0) return false;
         var dropped = new List<int>();
+        var outside = new OutsideUsages();
         var batch = await WriteAsync(async db =>
         {
             // from the start again, should the store run this a second time
             (position, more) = (_position, true);
             dropped.Clear();
+            outside.Clear();
             var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
             for (var records = 0; more && records < MostRecords && sums.Sums.Count < MostRows;)
             {
                 var count = ReadWhole(read, ref position, ref more);
                 records += count;
                 foreach (ref readonly var record in _batch.AsSpan(0, count)) sums.AddCall(record);
-                await AddEventsAsync(db, count, sums, dropped);
+                await AddEventsAsync(db, count, (sums, outside), dropped);
             }
 
             await RollupStore.AddAsync(db, sums);
@@ -213,6 +218,7 @@ public sealed class UsageDrain : IDisposable
         foreach (var sequence in batch.Closed) _open.Remove(sequence);
         Volatile.Write(ref _position, position);
         Mark(position);
+        outside.TellTo(OnOutsideUsage);
         return more;
     }
 
@@ -258,7 +264,7 @@ public sealed class UsageDrain : IDisposable
 
     /// <summary>Adds the events of the batch that were not counted before to their owners' sums; what is nobody's is
     /// set aside.</summary>
-    private async Task AddEventsAsync(DbConnection db, int count, RollupBatch sums, List<int> dropped)
+    private async Task AddEventsAsync(DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into, List<int> dropped)
     {
         var groups = EventGroups.Find(_batch.AsSpan(0, count));
         if (groups.Count == 0) return;
@@ -271,10 +277,14 @@ public sealed class UsageDrain : IDisposable
             foreach (ref readonly var record in _batch.AsSpan(group.First, group.Count))
             {
                 var row = UnattributedRow.Of(_id, record);
-                if (_attribution.Of(record.Subject, row.OccurredAt) is { } whose)
-                    sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
-                else
+                if (_attribution.Of(record.Subject, row.OccurredAt) is not { } whose)
+                {
                     nobodys.Add(row);
+                    continue;
+                }
+
+                into.Sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+                into.Outside.Add(whose, row);
             }
         }
 
@@ -301,8 +311,17 @@ public sealed class UsageDrain : IDisposable
     }
 
     /// <returns>The last sequence that was looked at; null at the end.</returns>
-    private Task<long?> AttributeAsync(int subject, long after) => _database.WriteAsync<long?>(async db =>
+    private async Task<long?> AttributeAsync(int subject, long after)
     {
+        var outside = new OutsideUsages();
+        var last = await _database.WriteAsync(db => AttributeAsync(db, subject, after, outside));
+        outside.TellTo(OnOutsideUsage);
+        return last;
+    }
+
+    private async Task<long?> AttributeAsync(DbConnection db, int subject, long after, OutsideUsages outside)
+    {
+        outside.Clear();
         await _attribution.LearnAsync(db, [subject]);
         var rows = await UnattributedStore.OfSubjectAsync(db, subject, after, BatchSize);
         var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
@@ -311,13 +330,14 @@ public sealed class UsageDrain : IDisposable
         {
             if (_attribution.Of(subject, row.OccurredAt) is not { } whose) continue;
             sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+            outside.Add(whose, row);
             moved.Add(row);
         }
 
         await RollupStore.AddAsync(db, sums);
         await UnattributedStore.DeleteAsync(db, moved);
         return rows.Count < BatchSize ? null : rows[^1].Sequence;
-    });
+    }
 
     /// <summary>Notes how far it was drained by when; of one instant the first is enough, since a clock may stand.</summary>
     private void Mark(ulong position)

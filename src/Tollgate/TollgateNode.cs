@@ -195,6 +195,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         await Publisher.RepublishAsync();
         await Table.LoadAsync();
         await Table.RestoreAsync(Journal);
+        Drain.OnOutsideUsage = Table.Count;
         Feed.Listen(Table.OnChangeAsync);
         Intake.Types = EventTypesOf.Published(Publisher.Current);
         Feed.Listen(change =>

@@ -38,6 +38,7 @@ public sealed class ConfigFileReader
         meters.Read(fields.Take("meters"));
         _findings.Meters = meters.Names;
         _findings.WholeMeters = meters.Whole;
+        _findings.Shapes = meters.Shapes;
         var headers = ReadHeaders(fields.Take("headers"));
         var plans = ReadPlans(fields.Take("plans"), apis.OperationNames, headers);
         fields.Close();

@@ -24,6 +24,9 @@ internal sealed class Findings
     /// <summary>Those of them whose measurements do not add up: their usage is one number over all operations.</summary>
     public IReadOnlySet<string> WholeMeters { get; set; } = new HashSet<string>();
 
+    /// <summary>What is known of the meters; null where they are not.</summary>
+    public IReadOnlyDictionary<string, MeterShape>? Shapes { get; set; }
+
     public bool Any => _problems.Count > 0;
 
     /// <summary>Nothing that is added now will be shown, so a costly detail is not worth making.</summary>

@@ -5,6 +5,14 @@ namespace Tollgate.Config.File;
 /// <summary>A meter of the file.</summary>
 public sealed record FileMeter(string Name, MeterDocument Document);
 
+/// <summary>What terms of plans must know of a meter.</summary>
+/// <param name="FromEvents">No call counts on it.</param>
+internal sealed record MeterShape(bool IsAdditive, int Scale, bool FromEvents)
+{
+    public static MeterShape Of(PublishedMeter meter) =>
+        new(meter.Meter.IsAdditive, meter.Meter.Scale, meter.Source == UnitSource.Event);
+}
+
 /// <summary>Reads the meters of a file. <c>calls</c> always exists; naming it is allowed.</summary>
 internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string> operations)
 {
@@ -24,9 +32,17 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
     /// <summary>Also those with something wrong: a price that names one is right.</summary>
     public IReadOnlyCollection<string> Names => _names;
 
+    public IReadOnlyDictionary<string, MeterShape> Shapes => _meters.Select(m => (m.Name, Shape: ShapeOf(m)))
+        .Append((Name: Meter.CallsName, Shape: MeterShape.Of(PublishedMeter.Calls)))
+        .DistinctBy(m => m.Name, StringComparer.Ordinal).ToDictionary(m => m.Name, m => m.Shape, StringComparer.Ordinal);
+
     /// <summary>Meters whose measurements do not add up.</summary>
     public IReadOnlySet<string> Whole => _meters
         .Where(m => m.Document.Aggregation is not ("count" or "sum")).Select(m => m.Name).ToHashSet(StringComparer.Ordinal);
+
+    private static MeterShape ShapeOf(FileMeter meter) => new(
+        meter.Document.Aggregation is "count" or "sum", meter.Document.Scale,
+        meter.Document.Event is not null && meter.Name != Meter.CallsName);
 
     public void Read(Node? node)
     {

@@ -18,16 +18,14 @@ public sealed class PriceReader
     /// <summary>In one plan, with what it inherits.</summary>
     public const int MostPrices = 100;
 
-    private const int LongestOperation = 512;
-
-    private const int MostOperations = 10_000;
-
     private const string Example = "{ model: flat, amount: \"49.00\", every: month }";
 
     private readonly Findings _findings;
     private readonly PriceModelReader _models;
+    private readonly WhereReader _where;
 
-    internal PriceReader(Findings findings) => (_findings, _models) = (findings, new PriceModelReader(findings));
+    internal PriceReader(Findings findings) => (_findings, _models, _where) =
+        (findings, new PriceModelReader(findings), new WhereReader(findings, "A price", "bills"));
 
     /// <summary>Reads a map of price documents by their names, as <see cref="PriceWriter"/> writes it. Whether the
     /// operations exist is for the caller to know.</summary>
@@ -58,7 +56,7 @@ public sealed class PriceReader
         {
             price = reader._models.Read(fields, standsAlone: true);
             findings.Meter(fields.Take("meter"));
-            reader.ReadWhere(fields.Take("where"), out _);
+            reader._where.Read(fields.Take("where"), out _);
             if (reader._models.IsKnown(fields)) fields.Close();
         }
 
@@ -82,7 +80,7 @@ public sealed class PriceReader
     private PriceDraft? ReadMetered(string name, MapReader fields, Price? price)
     {
         var meter = _findings.Meter(fields.Need("meter", Calls));
-        var operations = ReadWhere(fields.Take("where"), out var whereIsRight);
+        var operations = _where.Read(fields.Take("where"), out var whereIsRight);
         if (meter is not null && operations is not null && _findings.WholeMeters.Contains(meter))
         {
             _findings.Add(Code.BadValue, fields.Node, $"The meter {Quote.Of(meter)} comes to one number over all " +
@@ -101,47 +99,4 @@ public sealed class PriceReader
         var names = operations?.Select(o => o.Operation).Order(StringComparer.Ordinal).ToArray();
         return new PriceDraft(new PriceComponent(name, meter, names, price), fields.Node, operations ?? []);
     }
-
-    /// <summary>The usage that a price is for; null for all of it.</summary>
-    private List<(string Operation, Node Node)>? ReadWhere(Node? where, out bool right)
-    {
-        right = where is null;
-        if (where is null || MapReader.Open(where, _findings, "{ operation: quote }") is not { } fields) return null;
-        var node = fields.Need("operation", "quote");
-        fields.Close();
-        if (node is null) return null;
-        var items = node is ListNode list ? list.Items : [node];
-        if (items.Count is 0 or > MostOperations)
-        {
-            _findings.Add(Code.BadValue, node, items.Count > 0
-                ? $"A price names at most {MostOperations} operations."
-                : "An empty list bills nothing: name an operation, or leave 'where' out for every one.");
-            return null;
-        }
-
-        var operations = new List<(string, Node)>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var item in items)
-        {
-            if (_findings.Text(item, "quote") is not { } name) continue;
-            if (!CanBeOperation(name))
-                NotAnOperation(item, name);
-            else if (!seen.Add(name))
-                _findings.Add(Code.DuplicateName, item, $"'{name}' stands in this list twice. Remove one.");
-            else
-                operations.Add((name, item));
-        }
-
-        right = operations.Count == items.Count;
-        return operations;
-    }
-
-    /// <summary>Whether there is such an operation is the caller's question; one that Kong's calls made is named by
-    /// its path.</summary>
-    private static bool CanBeOperation(string name) =>
-        name.Length is > 0 and <= LongestOperation && name != "*" && !name.Any(char.IsControl);
-
-    private void NotAnOperation(Node node, string name) => _findings.Add(Code.BadValue, node, name == "*"
-        ? "Every operation is meant when 'where' is left out."
-        : $"{Quote.Of(name)} cannot be the name of an operation.");
 }

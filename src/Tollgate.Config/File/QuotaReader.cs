@@ -9,19 +9,25 @@ internal sealed record QuotaDraft(Quota Quota, IReadOnlyList<(string Operation, 
 /// <summary>Reads quotas: the same for the file, for requests and for published versions.</summary>
 public sealed class QuotaReader
 {
-    private const int MostOperations = 10_000;
-
     private const string Example = "{ meter: calls, allowance: 10_000, per: month, overage: block }";
 
     private readonly Findings _findings;
+    private readonly WhereReader _where;
 
-    internal QuotaReader(Findings findings) => _findings = findings;
+    internal QuotaReader(Findings findings) =>
+        (_findings, _where) = (findings, new WhereReader(findings, "A quota", "counts"));
 
     /// <summary>Reads a list of quotas as <see cref="QuotaWriter"/> writes it. Whether the operations exist is for the
     /// caller to know.</summary>
-    public static Result<IReadOnlyList<Quota>> Read(Node quotas)
+    /// <param name="quotas">The list.</param>
+    /// <param name="meters">What they may count; null for whatever they name, as in a version that was published.</param>
+    public static Result<IReadOnlyList<Quota>> Read(Node quotas, IReadOnlyList<PublishedMeter>? meters = null)
     {
-        var findings = new Findings();
+        var findings = new Findings
+        {
+            Meters = meters?.Select(m => m.Name).ToArray(),
+            Shapes = meters?.ToDictionary(m => m.Name, MeterShape.Of, StringComparer.Ordinal),
+        };
         var read = new QuotaReader(findings).ReadAll(quotas).ConvertAll(q => q.Quota);
         return findings.Any ? Result<IReadOnlyList<Quota>>.Refused(findings.InOrder()) : read;
     }
@@ -50,21 +56,24 @@ public sealed class QuotaReader
     {
         if (MapReader.Open(node, _findings, Example) is not { } fields) return null;
         var nameNode = fields.Take("name");
-        var meter = ReadMeter(fields.Need("meter", PriceReader.Calls));
-        var operations = ReadWhere(fields.Take("where"), out var whereIsRight);
-        var allowance = ReadAllowance(fields.Need("allowance", "10_000"));
+        var meterNode = fields.Need("meter", Meter.CallsName);
+        var meter = _findings.Meter(meterNode);
+        var operations = _where.Read(fields.Take("where"), out var whereIsRight);
+        var allowanceNode = fields.Need("allowance", "10_000");
+        var allowance = ReadAllowance(allowanceNode);
         var per = ReadPeriod(fields.Need("per", "month"));
         var overage = _findings.Choice(fields.Take("overage"), "block", "bill") ?? "block";
         fields.Close();
         var named = ReadName(nameNode, out var name);
         if (meter is null || allowance is not { } units || per is not { } period || !whereIsRight || !named) return null;
-        return new QuotaDraft(new Quota(name ?? meter, meter, units)
+        var quota = new Quota(name ?? meter, meter, units)
         {
             // in one order, so that equal quotas are equal text
             Operations = operations?.Select(o => o.Operation).Order(StringComparer.Ordinal).ToArray(),
             Per = period,
             Overage = overage == "bill" ? Overage.Bill : Overage.Block,
-        }, operations ?? []);
+        };
+        return CheckMeter(meterNode!, allowanceNode!, quota) ? new QuotaDraft(quota, operations ?? []) : null;
     }
 
     private bool ReadName(Node? node, out string? name)
@@ -78,38 +87,60 @@ public sealed class QuotaReader
         return false;
     }
 
-    private string? ReadMeter(Node? node)
+    /// <summary>What the meter cannot be counted up to an allowance for.</summary>
+    private bool CheckMeter(Node node, Node allowance, Quota quota)
     {
-        if (_findings.Text(node, PriceReader.Calls) is not { } meter) return null;
-        if (meter == PriceReader.Calls) return meter;
-        _findings.Add(Code.UnknownMeter, node!, $"There is no meter {Quote.Of(meter)}." +
-            $"{_findings.DidYouMean(meter, [PriceReader.Calls])} Known is: {PriceReader.Calls}.");
-        return null;
+        if (_findings.Shapes?.GetValueOrDefault(quota.Meter) is not { } shape) return true;
+        if (!shape.IsAdditive)
+        {
+            _findings.Add(Code.BadValue, node, $"The meter '{quota.Meter}' is no count or sum: its measurements do not use " +
+                "up an allowance. Name a meter with the aggregation count or sum.");
+            return false;
+        }
+
+        if (shape.FromEvents && quota.Operations is not null)
+            _findings.Add(Code.BadValue, node, $"The meter '{quota.Meter}' is fed by events, which have no operation. Leave " +
+                "'where' out: when the allowance is used up, every call is refused.");
+        if (quota.Allowance * Meter.PowerOfTen(shape.Scale) % 1 == 0) return true;
+        _findings.Add(Code.BadValue, allowance, $"The allowance is finer than the meter '{quota.Meter}', which keeps " +
+            $"{shape.Scale} digits after the point.");
+        return false;
     }
 
     private decimal? ReadAllowance(Node? node)
     {
         if (_findings.Text(node, "10_000") is not { } text) return null;
         if (ParseAllowance(text) is { } units) return units;
-        _findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} cannot be an allowance: it is a whole number from 0 to " +
+        _findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} cannot be an allowance: it is a number from 0 to " +
             $"{Quota.MaxAllowance.ToString("0", CultureInfo.InvariantCulture)}, as '10_000'.");
         return null;
     }
 
-    /// <summary>Units of a meter; digits may be grouped by single underscores.</summary>
+    /// <summary>Units of a meter, with at most nine digits after the point; digits before it may be grouped by single
+    /// underscores.</summary>
     public static decimal? ParseAllowance(ReadOnlySpan<char> text)
     {
-        if (text.Length is 0 or > 40) return null;
+        var point = text.IndexOf('.');
+        var whole = point < 0 ? text : text[..point];
+        var fraction = point < 0 ? [] : text[(point + 1)..];
+        if (whole.Length is 0 or > 40 || (point >= 0 && fraction.Length is 0 or > Meter.MaxScale)) return null;
         var units = 0m;
-        for (var i = 0; i < text.Length; i++)
+        for (var i = 0; i < whole.Length; i++)
         {
-            if (text[i] == '_' && i > 0 && i + 1 < text.Length && text[i - 1] != '_') continue;
-            if (!char.IsAsciiDigit(text[i])) return null;
-            units = units * 10 + (text[i] - '0');
+            if (whole[i] == '_' && i > 0 && i + 1 < whole.Length && whole[i - 1] != '_') continue;
+            if (!char.IsAsciiDigit(whole[i])) return null;
+            units = units * 10 + (whole[i] - '0');
             if (units > Quota.MaxAllowance) return null;
         }
 
-        return units;
+        var part = 1m;
+        foreach (var digit in fraction)
+        {
+            if (!char.IsAsciiDigit(digit)) return null;
+            units += (digit - '0') * (part /= 10);
+        }
+
+        return units <= Quota.MaxAllowance ? units : null;
     }
 
     private QuotaPeriod? ReadPeriod(Node? node)
@@ -119,38 +150,5 @@ public sealed class QuotaReader
         _findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not a period of a quota. Known are: " +
             $"{QuotaPeriod.Forms}.");
         return null;
-    }
-
-    private List<(string Operation, Node Node)>? ReadWhere(Node? where, out bool right)
-    {
-        right = where is null;
-        if (where is null || MapReader.Open(where, _findings, "{ operation: quote }") is not { } fields) return null;
-        var node = fields.Need("operation", "quote");
-        fields.Close();
-        if (node is null) return null;
-        var items = node is ListNode list ? list.Items : [node];
-        if (items.Count is 0 or > MostOperations)
-        {
-            _findings.Add(Code.BadValue, node, items.Count > 0
-                ? $"A quota names at most {MostOperations} operations."
-                : "An empty list counts nothing: name an operation, or leave 'where' out for every one.");
-            return null;
-        }
-
-        var operations = new List<(string, Node)>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var item in items)
-        {
-            if (_findings.Text(item, "quote") is not { } name) continue;
-            if (name is "" or "*")
-                _findings.Add(Code.BadValue, item, "Every operation is meant when 'where' is left out.");
-            else if (!seen.Add(name))
-                _findings.Add(Code.DuplicateName, item, $"{Quote.Of(name)} stands in this list twice. Remove one.");
-            else
-                operations.Add((name, item));
-        }
-
-        right = operations.Count == items.Count;
-        return operations;
     }
 }

@@ -31,12 +31,19 @@ public enum UnitFault : byte
 internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
 {
     private readonly Used[] _used = new Used[operation.Meters.Length];
+    private readonly Spent[] _spent = new Spent[operation.Meters.Length];
 
     // by path of the scanner: which meter
     private readonly int[] _ofPath = operation.Meters.Index()
         .Where(m => m.Item.Source == UnitSource.ResponseBody).Select(m => m.Index).ToArray();
 
     public OperationCost Operation => operation;
+
+    /// <summary>What it used of each meter since the last part; filled when it is settled.</summary>
+    public ReadOnlySpan<Spent> Spent => _spent;
+
+    /// <summary>What the upstream's headers say of a meter; null when they say nothing, or for −1.</summary>
+    public long? Told(int meter) => meter >= 0 && _used[meter].FromHeader ? _used[meter].Units : null;
 
     /// <summary>Units of <c>calls</c>.</summary>
     public long Calls { get; private set; } = operation.Weight;
@@ -71,15 +78,20 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
     }
 
     /// <summary>Writes what was used since the last part, where parts may be added up.</summary>
-    public void SettlePart(UsageJournal journal, ulong admission, in Admission call)
+    public void SettlePart(UsageJournal journal, ulong admission, in Admission call, in Decision decision)
     {
         for (var i = 0; i < _used.Length; i++)
         {
             var meter = operation.Meters[i];
             if (!meter.IsAdditive || meter.Source == UnitSource.Call || Now(i) is not { } units) continue;
             if (units == _used[i].Settled) continue;
-            if (journal.TryAppendPart(MeasureOf(meter, units - _used[i].Settled, admission, call)))
-                _used[i].Settled = units;
+            var part = units - _used[i].Settled;
+            if (!journal.TryAppendPart(MeasureOf(meter, part, admission, call))) continue;
+            var freed = Math.Min(part, meter.Reserve - _used[i].Freed);
+            decision.Pool?.Count(
+                meter.Key, call.Operation, decision.CountedAt, new Spent(freed, part), decision.SlotCount);
+            _used[i].Settled = units;
+            _used[i].Freed += freed;
         }
     }
 
@@ -92,6 +104,7 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
         {
             var meter = operation.Meters[i];
             var units = meter.Source == UnitSource.Call && !_used[i].Known ? 1 : Now(i);
+            _spent[i] = new Spent(meter.Reserve - _used[i].Freed, (units ?? 0) - _used[i].Settled);
             if (units is null || (meter.IsAdditive && units == _used[i].Settled)) unused++;
             else journal.AppendMeasured(MeasureOf(meter, units.Value - _used[i].Settled, admission, call));
         }
@@ -167,6 +180,6 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
     private struct Used
     {
         public bool Known, FromHeader;
-        public long Units, Settled;
+        public long Units, Settled, Freed;
     }
 }

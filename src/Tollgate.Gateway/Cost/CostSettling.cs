@@ -75,7 +75,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
         var cost = call.Cost!;
         if (machine.GetElapsedTime(cost.PartAt) < PartEvery || !IsBillable(call, call.UpstreamStatus)) return;
         cost.PartAt = machine.GetTimestamp();
-        cost.SettlePart(journal, call.Record.Sequence, call.Admission);
+        cost.SettlePart(journal, call.Record.Sequence, call.Admission, call.Decision);
     }
 
     private static bool HasBody(HttpContext context) => !HttpMethods.IsHead(context.Request.Method)

@@ -21,6 +21,10 @@ public sealed class CostMeter(PublishedMeter meter)
     /// <summary>Whether a call may settle in parts: what it used later is added to what it used before.</summary>
     public bool IsAdditive { get; } = meter.Meter.IsAdditive;
 
+    /// <summary>What is set aside for a call before its cost is known, × 10^scale: one for a meter that counts calls, 0
+    /// where only the answer tells.</summary>
+    public long Reserve { get; init; } = meter.Source == UnitSource.Call ? 1 : 0;
+
     /// <summary>Whether it measures values to tell apart instead of numbers.</summary>
     public bool IsUnique => Aggregation == Aggregation.UniqueCount;
 }
@@ -45,6 +49,14 @@ public sealed class OperationCost
 
     /// <summary>The meters that count its calls beside <c>calls</c>; each may need a record of its own.</summary>
     public CostMeter[] Meters { get; }
+
+    /// <summary>Where a meter stands among those that count; −1 when it does not.</summary>
+    public int IndexOf(int meter)
+    {
+        for (var i = 0; i < Meters.Length; i++)
+            if (Meters[i].Key == meter) return i;
+        return -1;
+    }
 
     public bool ReadsBody { get; }
 

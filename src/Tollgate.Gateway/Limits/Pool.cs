@@ -92,8 +92,11 @@ internal sealed class Pool(AddressBudget addresses)
 
     /// <summary>The call costs what it was billed. What was reserved beyond that returns to the window that it came from;
     /// limits count admissions, and give nothing back.</summary>
-    /// <param name="units">Billed units of the meter; 0 when the call is not billed.</param>
-    internal void Settle(ref Decision decision, int operation, long units)
+    /// <param name="decision">As it was admitted; its states then tell what the call cost.</param>
+    /// <param name="operation">Its key.</param>
+    /// <param name="calls">Billed units of <c>calls</c>; 0 when the call is not billed.</param>
+    /// <param name="meters">Those of the operation's meters; none when the call is not billed.</param>
+    internal void Settle(ref Decision decision, int operation, long calls, ReadOnlySpan<Spent> meters = default)
     {
         lock (this)
         {
@@ -102,12 +105,53 @@ internal sealed class Pool(AddressBudget addresses)
             {
                 var slot = _slots[i];
                 // a window that has moved on knows nothing of the call
-                if (slot.Start > decision.CountedAt || !slot.Shape.Covers(operation)) continue;
-                if (i < decision.SlotCount) slot.Reserved -= decision.Units;
-                slot.Settled += units;
+                if (slot.Start > decision.CountedAt) continue;
+                var reserved = slot.Shape.UnitsOf(operation, ref decision);
+                if (reserved == CompiledQuota.NotCounted) continue;
+                var spent = SpentOn(slot.Shape, ref decision, reserved, calls, meters);
+                if (i < decision.SlotCount) slot.Reserved -= spent.Freed;
+                slot.Settled += spent.Units;
+            }
+
+            if (decision.Bound is not { } bound) return;
+            for (var q = 0; q < bound.Places.Length; q++)
+            {
+                ref var state = ref decision.Limits[bound.Terms.Limits.Length + q];
+                if (state.Remaining == LimitState.NotCounted) continue;
+                var quota = bound.Terms.Quotas[q];
+                var reserved = quota.UnitsOf(operation, ref decision);
+                var spent = SpentOn(quota, ref decision, reserved, calls, meters);
+                state.Remaining = Math.Max(0, state.Remaining + spent.Freed - spent.Units);
             }
         }
     }
+
+    /// <summary>Counts what a call under way, or an event, has used.</summary>
+    /// <param name="meter">Its key.</param>
+    /// <param name="operation">Its key; 0 for an event.</param>
+    /// <param name="at">When it was counted, or happened; microseconds UTC.</param>
+    /// <param name="spent">Of a call so much less is reserved.</param>
+    /// <param name="slots">How many quotas there were when it was admitted.</param>
+    internal void Count(int meter, int operation, long at, in Spent spent, int slots = 0)
+    {
+        lock (this)
+        {
+            _settlements++;
+            for (var i = 0; i < _slots.Length; i++)
+            {
+                var slot = _slots[i];
+                if (slot.Start > at || at >= slot.End || !slot.Shape.Covers(meter, operation)) continue;
+                if (i < slots) slot.Reserved -= spent.Freed;
+                slot.Settled += spent.Units;
+            }
+        }
+    }
+
+    private static Spent SpentOn(
+        CompiledQuota quota, ref Decision decision, long reserved, long calls, ReadOnlySpan<Spent> meters) =>
+        quota.OfCalls ? new Spent(reserved, calls)
+        : quota.IndexIn(decision.Cost) is >= 0 and var at && at < meters.Length ? meters[at]
+        : new Spent(reserved, 0);
 
     /// <summary>The call is no longer under way.</summary>
     internal void Release(ref Decision decision)
@@ -231,10 +275,10 @@ internal sealed class Pool(AddressBudget addresses)
             var i = bound.Terms.Limits.Length + q;
             ref var state = ref decision.Limits[i];
             var slot = _slots[bound.Places[q]];
-            state.Remaining = quotas[q].Covers(operation)
-                ? Math.Max(0, quotas[q].Count - slot.Used) : LimitState.NotCounted;
+            var need = quotas[q].NeedOf(operation, ref decision);
+            state.Remaining = need >= 0 ? Math.Max(0, quotas[q].Count - slot.Used) : LimitState.NotCounted;
             state.ResetAt = slot.End;
-            if (quotas[q].Blocks && state.Remaining >= 0 && state.Remaining < decision.Units)
+            if (quotas[q].Blocks && state.Remaining >= 0 && state.Remaining < need)
                 violated = Later(violated, i, ref decision);
         }
     }
@@ -265,11 +309,13 @@ internal sealed class Pool(AddressBudget addresses)
         for (var q = 0; q < bound.Terms.Quotas.Length; q++)
         {
             ref var state = ref decision.Limits[limits.Length + q];
-            if (state.Remaining >= 0) state.Remaining = Math.Max(0, state.Remaining - decision.Units);
+            if (state.Remaining < 0) continue;
+            var units = bound.Terms.Quotas[q].UnitsOf(operation, ref decision);
+            state.Remaining = Math.Max(0, state.Remaining - units);
         }
 
         foreach (var slot in _slots)
-            if (slot.Shape.Covers(operation)) slot.Reserved += decision.Units;
+            slot.Reserved += Math.Max(0, slot.Shape.UnitsOf(operation, ref decision));
         (decision.CountedAt, decision.SlotCount) = (now, _slots.Length);
     }
 
@@ -347,19 +393,3 @@ internal sealed class Pool(AddressBudget addresses)
 
 /// <summary>Terms, and for each of their quotas where the pool of the subscription counts it.</summary>
 internal sealed record BoundTerms(Terms Terms, int[] Places);
-
-/// <summary>How many addresses may be counted for themselves, over all subscriptions.</summary>
-public sealed class AddressBudget(int most)
-{
-    private int _left = most;
-
-    /// <summary>False when there are as many as the bound on addresses allows.</summary>
-    public bool TryTake()
-    {
-        if (Interlocked.Decrement(ref _left) >= 0) return true;
-        Interlocked.Increment(ref _left);
-        return false;
-    }
-
-    public void Return(int count) => Interlocked.Add(ref _left, count);
-}

@@ -30,8 +30,8 @@ internal sealed class QuotaSeeding(Database database, Func<Task> catchUp, GateSn
             {
                 var (start, end) = pool.WindowOf(quota);
                 var units = await database.ReadAsync(
-                    db => LimitHistory.UnitsAsync(db, start, end, entry.SubscriptionId));
-                known.Add((quota, start, units.Where(u => quota.Covers(u.Operation)).Sum(u => u.Units)));
+                    db => LimitHistory.UnitsAsync(db, start, end, [quota.MeterKey], entry.SubscriptionId));
+                known.Add((quota, start, units.Where(u => quota.Covers(u.Meter, u.Operation)).Sum(u => u.Units)));
             }
 
             if (pool.TryRestore(known, settlements, force: tries == MostTries)) return;

@@ -17,6 +17,9 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
     private readonly Dictionary<int, string> _subscriptions = [];
     private readonly Dictionary<string, EntitlementEntry> _running = new(StringComparer.Ordinal);
 
+    /// <summary>Of quotas.</summary>
+    private readonly HashSet<int> _meters = [];
+
     public async Task RunAsync(IReadOnlyList<CustomerEntry> customers)
     {
         var (limits, windows) = Look(customers);
@@ -42,6 +45,7 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
             seen.Add(terms);
             foreach (var quota in terms.Quotas)
             {
+                _meters.Add(quota.MeterKey);
                 var calendar = quota.Quota.Per.CalendarFor(entry.Source);
                 if (calendars.Add((calendar.Anchor, calendar.Zone.Id, calendar.Interval))) windows.Add(WindowAt(calendar));
             }
@@ -117,12 +121,12 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
 
     private async Task RestoreQuotasAsync(long start, long end)
     {
-        var past = await database.ReadAsync(db => LimitHistory.UnitsAsync(db, start, end));
+        var past = await database.ReadAsync(db => LimitHistory.UnitsAsync(db, start, end, _meters));
         foreach (var units in past)
         {
             if (RunningOf(units.Entitlement) is not { } entry || entry.In(snapshot, now) is not { } resolved) continue;
             foreach (var quota in resolved.Bound.Terms.Quotas)
-                if (quota.Covers(units.Operation) && resolved.Pool.WindowOf(quota) == (start, end))
+                if (quota.Covers(units.Meter, units.Operation) && resolved.Pool.WindowOf(quota) == (start, end))
                     resolved.Pool.RestoreUnits(quota, start, units.Units);
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 
 namespace Tollgate.Gateway;
@@ -17,13 +18,32 @@ public struct LimitState
 }
 
 /// <summary>One state for each limit and quota of the terms, in their order.</summary>
-[InlineArray(Capacity)]
 public struct LimitStates
 {
     /// <summary>What a plan may have, and one for each unit from Kong's calls.</summary>
-    public const int Capacity = Catalog.Limit.MostOfPlan + 6;
+    private const int Usual = Catalog.Limit.MostOfPlan + 6;
 
-    private LimitState _first;
+    private Inline _states;
+
+    // live limits beside the quotas of an older version may be more than one plan may have
+    private LimitState[]? _more;
+
+    public ref LimitState this[int index]
+    {
+        [UnscopedRef]
+        get
+        {
+            if (index < Usual) return ref _states[index];
+            _more ??= new LimitState[Catalog.Limit.MostOfPlan];
+            return ref _more[index - Usual];
+        }
+    }
+
+    [InlineArray(Usual)]
+    private struct Inline
+    {
+        private LimitState _first;
+    }
 }
 
 /// <summary>Whose counts a call goes to: one place for each scope of limits; null where no limit has it.</summary>

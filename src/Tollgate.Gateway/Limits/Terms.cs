@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Gateway.Cost;
 
 namespace Tollgate.Gateway;
 
@@ -19,8 +20,6 @@ public sealed class Terms
         Quotas = [.. quotas];
         Families = families;
         Concurrent = Array.Exists(Limits, l => l.Kind == WindowKind.Concurrent);
-        if (Limits.Length + Quotas.Length > LimitStates.Capacity)
-            throw new InvalidOperationException($"{Limits.Length + Quotas.Length} limits and quotas passed the checks.");
     }
 
     public CompiledLimit[] Limits { get; }
@@ -42,7 +41,7 @@ public sealed class Terms
 }
 
 /// <summary>A limit or a quota with the texts of its headers.</summary>
-public abstract class Policy(string text, long count, string? unit)
+public abstract class Policy(string text, long count, string? unit, int scale = 0)
 {
     private static readonly TextInfo s_case = CultureInfo.InvariantCulture.TextInfo;
 
@@ -52,7 +51,11 @@ public abstract class Policy(string text, long count, string? unit)
     /// <summary>Admissions, calls at a time, or units × 10^scale of the meter.</summary>
     public long Count { get; } = count;
 
-    public string CountText { get; } = count.ToString(CultureInfo.InvariantCulture);
+    /// <summary>10^scale of the meter: what is one whole unit.</summary>
+    public long One { get; } = (long)Meter.PowerOfTen(scale);
+
+    /// <summary>Whole units, as headers tell them.</summary>
+    public string CountText { get; } = (count / (long)Meter.PowerOfTen(scale)).ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Which pair of Kong's headers shows it; −1 for none.</summary>
     public int HeaderUnit { get; } = unit is null ? -1 : Array.IndexOf(HeaderUnits, unit);
@@ -104,15 +107,25 @@ public sealed class CompiledLimit(Limit limit) : Policy(
 /// <summary>A quota on the hot path.</summary>
 public sealed class CompiledQuota : Policy
 {
+    /// <summary>What a call has that a quota does not count.</summary>
+    public const long NotCounted = -1;
+
     private readonly BitArray? _operations;
+    private readonly int _meter;
+    private readonly bool _fromEvents;
 
     /// <param name="quota">With the allowance that the subscription has.</param>
     /// <param name="keysOf">The keys of the operations of a name.</param>
     /// <param name="unit">Of its window, where the subscription's interval is meant.</param>
-    public CompiledQuota(Quota quota, Func<string, IEnumerable<int>> keysOf, Interval unit)
-        : base(TextOf(quota, unit), Scaled(quota.Allowance), (quota.Per.Unit ?? unit).ToText())
+    /// <param name="meter">What it counts; null is <c>calls</c>.</param>
+    public CompiledQuota(
+        Quota quota, Func<string, IEnumerable<int>> keysOf, Interval unit, PublishedMeter? meter = null)
+        : base(TextOf(quota, unit), Scaled(quota.Allowance, meter), (quota.Per.Unit ?? unit).ToText(),
+            meter?.Meter.Scale ?? 0)
     {
         Quota = quota;
+        _meter = meter?.Meter.Key ?? Meter.CallsKey;
+        _fromEvents = meter is { Source: UnitSource.Event };
         IetfPolicy = $"\"{Text}\";q={CountText}";
         if (quota.Operations is not { } names) return;
         int[] keys = [.. names.SelectMany(keysOf)];
@@ -127,12 +140,46 @@ public sealed class CompiledQuota : Policy
 
     public override string IetfPolicy { get; }
 
-    public bool Covers(int operation) =>
+    /// <summary>Whether usage of this meter and operation counts, as it stands in the store.</summary>
+    public bool Covers(int meter, int operation) => meter == _meter && Names(operation);
+
+    /// <summary>What is set aside for a call, × 10^scale; <see cref="NotCounted"/> for one that it does not count.
+    /// </summary>
+    public long UnitsOf(int operation, ref Decision decision)
+    {
+        if (!Names(operation)) return NotCounted;
+        if (_meter == Meter.CallsKey) return decision.Units;
+        // events have no operation: what they used up stops every call
+        if (_fromEvents) return 0;
+        var at = decision.Cost?.IndexOf(_meter) ?? -1;
+        return at < 0 ? NotCounted : decision.Cost!.Meters[at].Reserve;
+    }
+
+    /// <summary>What has to be left for a call: what it costs, or anything at all where that is known only afterwards.
+    /// </summary>
+    public long NeedOf(int operation, ref Decision decision)
+    {
+        var units = UnitsOf(operation, ref decision);
+        return units == 0 && _meter != Meter.CallsKey ? 1 : units;
+    }
+
+    /// <summary>Which of a call's meters it counts; −1 for <c>calls</c> and for none of them.</summary>
+    public int IndexIn(OperationCost? cost) => cost?.IndexOf(_meter) ?? -1;
+
+    public int MeterKey => _meter;
+
+    /// <summary>Whether it counts whole calls, by their weight.</summary>
+    public bool OfCalls => _meter == Meter.CallsKey;
+
+    private bool Names(int operation) =>
         _operations is null || (operation < _operations.Length && _operations[operation]);
 
-    private static string TextOf(Quota quota, Interval unit) =>
-        $"{Scaled(quota.Allowance)} {quota.Name}/{(quota.Per.Unit ?? unit).ToText()}";
+    private static string TextOf(Quota quota, Interval unit) => string.Create(CultureInfo.InvariantCulture,
+        $"{quota.Allowance:0.#########} {quota.Name}/{(quota.Per.Unit ?? unit).ToText()}");
 
-    // the meter 'calls' counts whole calls
-    private static long Scaled(decimal allowance) => decimal.ToInt64(allowance);
+    // an allowance beyond what sums can hold is never reached
+    private static long Scaled(decimal allowance, PublishedMeter? meter) =>
+        (long)Math.Min(allowance * Meter.PowerOfTen(meter?.Meter.Scale ?? 0), MostUnits);
+
+    private const decimal MostUnits = 4_000_000_000_000_000_000;
 }

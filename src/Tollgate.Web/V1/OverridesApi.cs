@@ -32,6 +32,7 @@ internal static class OverridesApi
         var allowances = ReadAllowances(fields);
         if (await database.ReadAsync(db => NewestAsync(db, id)) is not { } terms)
             return Answers.NotFound("subscription", id);
+        var meters = publishing.Publisher.Current;
         var quotas = publishing.Publisher.Current.Quotas.GetValueOrDefault((terms.PlanId, terms.PlanVersion)) ?? [];
         foreach (var name in allowances.Keys.Except(quotas.Select(q => q.Name)))
         {
@@ -40,6 +41,11 @@ internal static class OverridesApi
                 $"allowances.{name}");
         }
 
+        foreach (var quota in quotas)
+            if (allowances.TryGetValue(quota.Name, out var units) && meters.FindMeter(quota.Meter) is { Meter.Scale: var scale }
+                && units * Meter.PowerOfTen(scale) % 1 != 0)
+                fields.Add("bad_value", $"is finer than the meter '{quota.Meter}', which keeps {scale} digits after the point",
+                    $"allowances.{quota.Name}");
         if (limits?.Count + quotas.Count > Limit.MostOfPlan)
         {
             fields.Add("too_many", $"makes {limits!.Count + quotas.Count} limits and quotas; there are at most " +
@@ -95,7 +101,7 @@ internal static class OverridesApi
                 _ => null,
             };
             if (QuotaReader.ParseAllowance(text) is not { } units)
-                fields.Add("bad_value", "must be a whole number of units from 0, such as 10000", $"allowances.{property.Name}");
+                fields.Add("bad_value", "must be a number of units from 0, such as 10000", $"allowances.{property.Name}");
             else if (!allowances.TryAdd(property.Name, units))
                 fields.Add("duplicate_name", "stands there twice", $"allowances.{property.Name}");
         }

@@ -20,7 +20,7 @@ internal static class PlanVersionsApi
     {
         var fields = await Fields.ReadAsync(request);
         var prices = ReadPrices(fields);
-        var quotas = ReadQuotas(fields);
+        var quotas = ReadQuotas(fields, publishing.Publisher.Current);
         var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
         var migrate = fields.Text("migrate");
         if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
@@ -73,11 +73,11 @@ internal static class PlanVersionsApi
         return null;
     }
 
-    private static IReadOnlyList<Quota>? ReadQuotas(Fields fields)
+    private static IReadOnlyList<Quota>? ReadQuotas(Fields fields, Published published)
     {
         if (fields.Raw("quotas") is not { } raw) return null;
         var tree = JsonTree.Read(raw);
-        var read = tree.Ok ? QuotaReader.Read(tree.Value) : Result<IReadOnlyList<Quota>>.Refused(tree.Problems);
+        var read = tree.Ok ? QuotaReader.Read(tree.Value, published.Meters) : Result<IReadOnlyList<Quota>>.Refused(tree.Problems);
         if (read.Ok) return read.Value;
         fields.AddAll(read.Problems.Select(p => p with { Field = "quotas" + p.Field }));
         return null;
