@@ -11,7 +11,8 @@ public static class ConfigKind
     public const string Api = "api", Plan = "plan", Meter = "meter";
 
     /// <summary>Written by the Kong-shaped API; consumer groups are plans.</summary>
-    public const string Service = "service", Route = "route", Plugin = "plugin";
+    public const string Service = "service", Route = "route", Plugin = "plugin",
+        Upstream = "upstream", Target = "target";
 }
 
 /// <summary>One object of configuration as it is stored: a JSON document with a name.</summary>

@@ -89,6 +89,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         ref var decision = ref call.Decision;
         decision.Violated = -1;
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
+        if (operation?.Api.Answer is not null) decision.Otherwise = Verdict.RequestTerminated;
         if (operation is null) decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
         else if (!operation.Api.RequiresKey) LookAnonymous(ref decision);
         else if (Identify(question, target, operation, ref decision))

@@ -13,7 +13,8 @@ internal sealed class KongCompiler
 {
     private readonly List<(ConfigRow Row, KongService Service)> _services;
     private readonly List<KongPlugin> _plugins;
-    private readonly KongRouting _routing;
+    private readonly IReadOnlyList<KongRouting> _routings;
+    private readonly KongServers _servers;
     private readonly Dictionary<string, GateEntries> _gates;
     private readonly GateEntries _entries;
     private readonly ILookup<string, PublishedOperation> _operations;
@@ -22,7 +23,8 @@ internal sealed class KongCompiler
     {
         _services = Documents<KongService>(rows, ConfigKind.Service);
         _plugins = [.. Documents<KongPlugin>(rows, ConfigKind.Plugin).Select(p => p.Document).Where(p => p.Enabled)];
-        _routing = new KongRouting(Documents<KongRoute>(rows, ConfigKind.Route));
+        _routings = KongRouting.ByHost(Documents<KongRoute>(rows, ConfigKind.Route));
+        _servers = new KongServers(rows);
         _gates = _services.ToDictionary(s => s.Row.Id, s => new GateEntries(EntriesOf(s.Row.Id, null)));
         _entries = new GateEntries(_gates.Values.SelectMany(g => g.All).Select(e => e.Text));
         _operations = RouteOperations().Concat(GateOperations()).ToLookup(o => o.Service, o => o.Operation);
@@ -56,6 +58,14 @@ internal sealed class KongCompiler
             Name = row.Name,
             ManagedBy = row.Manager,
             Upstream = service.Upstream,
+            Targets = _servers.TargetsOf(service),
+            Retries = service.Retries,
+            Proxy = KongProxy.Of(_plugins.Where(p => p.Service == row.Id)) with
+            {
+                Timeouts = service.Timeouts,
+                Health = _servers.Find(service)?.Health,
+                Balancing = _servers.Find(service)?.Balancing ?? LoadBalancing.Weighted,
+            },
             RequiresKey = keyAuth is not null,
             Gated = GatesOf(row.Id).Any(),
             KeyHeaders = keyAuth is null ? [] : KeyHeadersOf(keyAuth),
@@ -64,8 +74,9 @@ internal sealed class KongCompiler
     }
 
     private IEnumerable<(string Service, PublishedOperation Operation)> RouteOperations() =>
-        from route in _routing.Serving
-        group route by (route.Row.Id, route.Path) into paths
+        from routing in _routings
+        from route in routing.Serving
+        group route by (route.Host, route.Row.Id, route.Path) into paths
         let first = paths.First()
         let methods = first.Method is null ? null : paths.Select(p => p.Method!).ToArray()
         select (first.Route.Service,
@@ -76,32 +87,37 @@ internal sealed class KongCompiler
     /// the path, of its own service or another: since exact templates are matched before routes, what an entry covers
     /// stands once for every method, as an entry of the service whose route serves it, else as that route.
     /// </summary>
-    private IEnumerable<(string Service, PublishedOperation Operation)> GateOperations()
+    private IEnumerable<(string Service, PublishedOperation Operation)> GateOperations() =>
+        _routings.SelectMany(GateOperations);
+
+    private IEnumerable<(string Service, PublishedOperation Operation)> GateOperations(KongRouting routing)
     {
-        var paths = _routing.Serving.Select(r => r.Path).Distinct().ToArray();
+        var paths = routing.Serving.Select(r => r.Path).Distinct().ToArray();
         var templates = _entries.All.Select(e => e.Template)
             .Concat(_entries.All.Where(e => e.HasParameters).SelectMany(e => paths.Select(e.Under)))
             .OfType<string>().DistinctBy(GateEntry.ShapeOf);
-        var methods = _entries.All.Select(e => e.Method).Concat(_routing.Serving.Select(r => r.Method))
+        var methods = _entries.All.Select(e => e.Method).Concat(routing.Serving.Select(r => r.Method))
             .OfType<string>().Distinct().ToArray();
-        return templates.SelectMany(t => OperationsAt(t, methods));
+        return templates.SelectMany(t => OperationsAt(routing, t, methods));
     }
 
-    private IEnumerable<(string Service, PublishedOperation Operation)> OperationsAt(string template, string[] methods)
+    private IEnumerable<(string Service, PublishedOperation Operation)> OperationsAt(
+        KongRouting routing, string template, string[] methods)
     {
-        var any = OperationAt(template, null);
+        var any = OperationAt(routing, template, null);
         if (any is { } found) yield return found;
         var own = from method in methods
-                  let operation = OperationAt(template, method)
+                  let operation = OperationAt(routing, template, method)
                   where operation is not null && (method == "HEAD" || operation != any)
                   group method by operation.Value;
         foreach (var same in own)
             yield return (same.Key.Service, same.Key.Operation with { Methods = [.. same] });
     }
 
-    private (string Service, PublishedOperation Operation)? OperationAt(string template, string? method)
+    private (string Service, PublishedOperation Operation)? OperationAt(
+        KongRouting routing, string template, string? method)
     {
-        if (_routing.Find(template, method) is not { } route) return null;
+        if (routing.Find(template, method) is not { } route) return null;
         var entry = _gates[route.Route.Service].Covering(method, template).FirstOrDefault();
         if (entry is null && !_entries.Covering(method, template).Any()) return null;
         return (route.Route.Service, entry is null
@@ -116,6 +132,8 @@ internal sealed class KongCompiler
         Methods = null,
         Template = template,
         StripPrefix = route.Strip,
+        Hosts = route.Host.Length == 0 ? [] : [route.Host],
+        PreserveHost = route.Route.PreserveHost,
     };
 
     private IEnumerable<KongPlugin> GatesOf(string serviceId) =>
@@ -131,6 +149,6 @@ internal sealed class KongCompiler
     private static string[] KeyHeadersOf(KongPlugin keyAuth) =>
         keyAuth.Config.GetProperty("key_names").EnumerateArray().Select(n => n.GetString()!).ToArray();
 
-    private static List<(ConfigRow Row, T Document)> Documents<T>(IReadOnlyList<ConfigRow> rows, string kind) =>
+    internal static List<(ConfigRow Row, T Document)> Documents<T>(IReadOnlyList<ConfigRow> rows, string kind) =>
         rows.Where(r => r.Kind == kind).Select(r => (r, KongJson.Read<T>(r))).ToList();
 }

@@ -16,7 +16,22 @@ public sealed record KongService
 
     public string? Path { get; init; }
 
+    public int Retries { get; init; }
+
+    /// <summary>Milliseconds; null for the default.</summary>
+    public int? ConnectTimeout { get; init; }
+
+    /// <summary>Milliseconds without a byte, in both directions; null for the default.</summary>
+    public int? ReadTimeout { get; init; }
+
     public IReadOnlyList<string>? Tags { get; init; }
+
+    [JsonIgnore]
+    public UpstreamTimeouts Timeouts => new()
+    {
+        Connect = ConnectTimeout ?? new UpstreamTimeouts().Connect,
+        Idle = ReadTimeout ?? new UpstreamTimeouts().Idle,
+    };
 
     /// <summary>Where calls go; a slash at the end of the path says nothing, since operations bring their own.
     /// </summary>
@@ -35,15 +50,40 @@ public sealed record KongRoute
 
     public IReadOnlyList<string>? Methods { get; init; }
 
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
     public bool StripPath { get; init; } = true;
 
+    public bool PreserveHost { get; init; }
+
+    public IReadOnlyList<string>? Tags { get; init; }
+}
+
+/// <summary>A Kong upstream: servers under one name, which a service has as its host.</summary>
+public sealed record KongUpstream
+{
+    public LoadBalancing Balancing { get; init; }
+
+    /// <summary>Active checks; null for none.</summary>
+    public HealthCheck? Health { get; init; }
+
+    public IReadOnlyList<string>? Tags { get; init; }
+}
+
+/// <summary>A server of an upstream.</summary>
+/// <param name="Upstream">The hex form of its id.</param>
+/// <param name="Target">Host and port.</param>
+/// <param name="Weight">0 takes no calls.</param>
+public sealed record KongTarget(string Upstream, string Target, int Weight)
+{
     public IReadOnlyList<string>? Tags { get; init; }
 }
 
 /// <summary>A Kong plugin at one scope; the config is that of the plugin, checked when it came in.</summary>
 public sealed record KongPlugin
 {
-    public const string KeyAuth = "key-auth", RateLimiting = "rate-limiting", EndpointGating = "endpoint_gating";
+    public const string KeyAuth = "key-auth", RateLimiting = "rate-limiting", EndpointGating = "endpoint_gating",
+        Cors = "cors", SizeLimiting = "request-size-limiting", Termination = "request-termination";
 
     public required string Name { get; init; }
 

@@ -4,6 +4,9 @@ namespace Tollgate.Config.Kong;
 /// <param name="Method">Null: any.</param>
 internal sealed record RoutePath(ConfigRow Row, KongRoute Route, string Path, string? Method)
 {
+    /// <summary>Under which the routes of one routing are found; empty for everywhere.</summary>
+    public string Host { get; init; } = "";
+
     /// <summary>What is taken off the front of a path before it is forwarded.</summary>
     public string Strip => Route.StripPath ? Path.TrimEnd('/') : "";
 
@@ -19,13 +22,18 @@ internal sealed class KongRouting
 {
     private readonly Dictionary<(string Path, string? Method), RoutePath> _serving = [];
 
+    /// <summary>A routing for each host that a route names, and one for those that name none.</summary>
     /// <param name="routes">Oldest first.</param>
-    public KongRouting(IEnumerable<(ConfigRow Row, KongRoute Route)> routes)
+    public static IReadOnlyList<KongRouting> ByHost(IReadOnlyList<(ConfigRow Row, KongRoute Route)> routes) =>
+        [.. routes.SelectMany(r => r.Route.Hosts.DefaultIfEmpty("")).Append("").Distinct()
+            .Select(host => new KongRouting(host, routes.Where(r => r.Route.Hosts.DefaultIfEmpty("").Contains(host))))];
+
+    private KongRouting(string host, IEnumerable<(ConfigRow Row, KongRoute Route)> routes)
     {
         var all = from r in routes
                   from path in r.Route.Paths
                   from method in r.Route.Methods ?? (IEnumerable<string?>)[null]
-                  select new RoutePath(r.Row, r.Route, path, method);
+                  select new RoutePath(r.Row, r.Route, path, method) { Host = host };
         foreach (var route in all)
             if (_serving.TryAdd((route.Path, route.Method), route))
                 Serving.Add(route);

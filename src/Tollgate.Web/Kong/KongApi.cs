@@ -36,6 +36,7 @@ public static class KongApi
             services.GetRequiredService<TimeProvider>());
         MapNode(routes, database);
         MapServices(routes, new ServicesApi(database, config, news), new RoutesApi(database, config, news));
+        MapUpstreams(routes, new UpstreamsApi(database, config, news));
         MapConsumers(routes, database, news);
         MapPlugins(routes, new PluginsApi(database, config, news));
         foreach (var root in s_roots)
@@ -70,6 +71,14 @@ public static class KongApi
         Resource(routes, "/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
         Resource(routes, "/services/{s}/routes", Listed(paths.ListAsync), Posted(paths.AddAsync));
         Resource(routes, "/services/{s}/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
+    }
+
+    private static void MapUpstreams(IEndpointRouteBuilder routes, UpstreamsApi upstreams)
+    {
+        Resource(routes, "/upstreams", Listed(upstreams.ListAsync), Posted(upstreams.AddAsync));
+        Resource(routes, "/upstreams/{u}", upstreams.GetAsync, delete: upstreams.DeleteAsync);
+        Resource(routes, "/upstreams/{u}/targets", Listed(upstreams.ListTargetsAsync), Posted(upstreams.AddTargetAsync));
+        Resource(routes, "/upstreams/{u}/targets/{t}", upstreams.GetTargetAsync, delete: upstreams.DeleteTargetAsync);
     }
 
     private static void MapConsumers(IEndpointRouteBuilder routes, Database database, KongNews news)

@@ -13,7 +13,11 @@ namespace Tollgate.Web.Kong;
 /// <param name="Path">Where it is posted to.</param>
 internal abstract record PluginSchema(string Name, string Scope, string Path)
 {
-    private static readonly PluginSchema[] s_all = [new KeyAuthSchema(), new RateLimitingSchema(), new GatingSchema()];
+    private static readonly PluginSchema[] s_all =
+    [
+        new KeyAuthSchema(), new RateLimitingSchema(), new GatingSchema(), new CorsSchema(), new SizeLimitingSchema(),
+        new TerminationSchema(),
+    ];
 
     public static IEnumerable<string> Names => s_all.Select(s => s.Name);
 

@@ -69,6 +69,7 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
                 ? KongAnswer.Taken(new JsonObject { ["name"] = name }) : null;
         var same = routes.Select(KongJson.Read<KongRoute>).Any(r => r.Name is null && r.Service == route.Service
             && r.Paths.ToHashSet().SetEquals(route.Paths)
+            && r.Hosts.ToHashSet().SetEquals(route.Hosts)
             && (r.Methods ?? []).ToHashSet().SetEquals(route.Methods ?? []));
         return same ? KongAnswer.Taken(new JsonObject
         {
@@ -82,7 +83,10 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
     {
         var name = fields.Name();
         var paths = fields.Texts("paths", PathRules.FaultOfPath);
-        if (!fields.Has("paths") || paths is { Count: 0 }) fields.Note("paths", "required field missing");
+        var hosts = fields.Texts("hosts", HostPattern.WrongWith, 64)?.Select(HostPattern.Normal).Distinct().ToArray();
+        // as in Kong, hosts alone are enough
+        if (hosts is { Length: > 0 } && !fields.Has("paths")) paths = ["/"];
+        else if (!fields.Has("paths") || paths is { Count: 0 }) fields.Note("paths", "required field missing");
         if (paths?.FirstOrDefault(p => p.Contains('{') || p.Contains('}')) is not null)
             fields.Note("paths", "not supported: parameters; a path covers all below it");
         var methods = fields.Texts("methods", m => KongText.IsMethod(m) ? null : "expected a method in capitals", 32);
@@ -90,9 +94,8 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         var tags = fields.Tags();
         if (fields.Texts("protocols") is { } protocols && !protocols.Order().SequenceEqual(["http", "https"]))
             fields.Note("protocols", "not supported: a route serves http and https alike; leave it out");
-        fields.None("routes are told apart by path and method only",
-            "hosts", "headers", "snis", "sources", "destinations");
-        fields.Only("preserve_host", "the upstream gets its own host", "false");
+        fields.None("routes are told apart by host, path and method only", "headers", "snis", "sources", "destinations");
+        var preserve = fields.Flag("preserve_host") ?? false;
         fields.Only("regex_priority", "the longest path comes first", "0");
         fields.Only("path_handling", "only v0", "v0");
         fields.Only("https_redirect_status_code", "http is never redirected; leave it out", "426");
@@ -106,7 +109,9 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
             Service = "",
             Paths = paths ?? [],
             Methods = methods is { Count: > 0 } ? methods : null,
+            Hosts = hosts ?? [],
             StripPath = strip,
+            PreserveHost = preserve,
             Tags = tags,
         };
     }
@@ -119,9 +124,9 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         entity["paths"] = KongEntity.List(route.Paths);
         entity["methods"] = KongEntity.List(route.Methods);
         entity["strip_path"] = route.StripPath;
-        entity["preserve_host"] = false;
+        entity["preserve_host"] = route.PreserveHost;
         entity["protocols"] = KongEntity.List(["http", "https"]);
-        entity["hosts"] = null;
+        entity["hosts"] = route.Hosts.Count == 0 ? null : KongEntity.List(route.Hosts);
         entity["tags"] = KongEntity.List(route.Tags);
         return entity.Dated(row);
     }

@@ -61,13 +61,24 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
         var tags = fields.Tags();
         var at = fields.Has("url") ? FromUrl(fields) : FromParts(fields);
         fields.Only("enabled", "a service works until it is deleted", "true");
-        fields.Only("retries", "a call is forwarded once; leave it out or send 0", "0");
-        foreach (var timeout in (string[])["connect_timeout", "write_timeout", "read_timeout"])
-            fields.Only(timeout, "time-outs are not set per service in this version; leave it out");
+        var retries = fields.Integer("retries", 0, UpstreamTarget.MostRetries) ?? 0;
+        var connect = fields.Integer("connect_timeout", 1, UpstreamTimeouts.Most);
+        var read = fields.Integer("read_timeout", 1, UpstreamTimeouts.Most);
+        var write = fields.Integer("write_timeout", 1, UpstreamTimeouts.Most);
+        if (write != read && write is not null && read is not null)
+            fields.Note("write_timeout", "not supported: a time of its own; silence is counted in both directions at once, so " +
+                "send the same as read_timeout or leave it out");
         fields.None("certificates of upstreams are not set per service in this version",
             "client_certificate", "tls_verify", "tls_verify_depth", "ca_certificates", "tls_sans");
         fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
-        return at with { Name = name, Tags = tags };
+        return at with
+        {
+            Name = name,
+            Tags = tags,
+            Retries = (int)retries,
+            ConnectTimeout = (int?)connect,
+            ReadTimeout = (int?)(read ?? write),
+        };
     }
 
     private static KongService FromUrl(KongFields fields)
@@ -114,7 +125,10 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
         entity["port"] = service.Port;
         entity["path"] = service.Path;
         entity["enabled"] = true;
-        entity["retries"] = 0;
+        entity["retries"] = service.Retries;
+        entity["connect_timeout"] = service.Timeouts.Connect;
+        entity["read_timeout"] = service.Timeouts.Idle;
+        entity["write_timeout"] = service.Timeouts.Idle;
         entity["tags"] = KongEntity.List(service.Tags);
         return entity.Dated(row);
     }

@@ -9,11 +9,11 @@ public sealed class KongFaultTests
         await using var kong = await StartAsync();
         var reply = (await kong.PostJsonAsync("/routes", """
             {"name":"no good","service":{"id":"7"},"paths":["/a","b","/c//d","~/e","/f/*"],"methods":["get"],
-             "strip_path":"yes","hosts":["x"],"preserve_host":true,"colour":"red"}
+             "strip_path":"yes","hosts":["x y"],"preserve_host":"no","colour":"red"}
             """)).Expect(400);
         Assert.Equal(2, reply.Body["code"]!.GetValue<int>());
         Assert.Equal("schema violation", reply.Body["name"]!.GetValue<string>());
-        Assert.StartsWith("11 schema violations (colour: unknown field; hosts: not supported: ", reply.Message);
+        Assert.StartsWith("11 schema violations (colour: unknown field; hosts[1]: 'x y' is not a host", reply.Message);
         Assert.StartsWith("invalid value 'no good': the only accepted ascii characters", reply.Fault("name"));
         Assert.Equal("expected a valid UUID", reply.Fault("service.id"));
         Assert.Equal("""[null,"should start with: /","must not have empty segments","not supported: regular """ +
@@ -21,7 +21,7 @@ public sealed class KongFaultTests
             """it"]""", reply.Fault("paths"));
         Assert.Equal("""["expected a method in capitals"]""", reply.Fault("methods"));
         Assert.Equal("expected a boolean", reply.Fault("strip_path"));
-        Assert.Equal("not supported: the upstream gets its own host", reply.Fault("preserve_host"));
+        Assert.Equal("expected a boolean", reply.Fault("preserve_host"));
     }
 
     [Theory]
@@ -35,10 +35,25 @@ public sealed class KongFaultTests
     [InlineData("/services", "host=x&port=65536", "port", "value should be between 1 and 65535")]
     [InlineData("/services", "host=x&protocol=grpc", "protocol", "expected one of: http, https")]
     [InlineData("/services", "host=a+b", "host", "invalid value")]
-    [InlineData("/services", "host=x&retries=5", "retries", "not supported: a call is forwarded once")]
-    [InlineData("/services", "url=http://x&read_timeout=1", "read_timeout", "not supported: time-outs")]
+    [InlineData("/services", "host=x&retries=6", "retries", "value should be between 0 and 5")]
+    [InlineData("/services", "url=http://x&read_timeout=1&write_timeout=2", "write_timeout", "not supported: a time of its own")]
     [InlineData("/services", "url=http://x&enabled=false", "enabled", "not supported")]
     [InlineData("/services", "url=http://x&id=1", "id", "not supported")]
+    [InlineData("/upstreams", "name=u&algorithm=consistent-hashing", "algorithm", "expected one of: round-robin")]
+    [InlineData("/upstreams", "name=u&hash_on=ip", "hash_on", "not supported")]
+    [InlineData("/upstreams", "name=u&healthchecks.passive.type=http", "healthchecks.passive", "not supported")]
+    [InlineData("/upstreams", "name=u&healthchecks.active.http_path=/h", "healthchecks.active.healthy.interval", "required here")]
+    [InlineData("/upstreams", "name=u&healthchecks.active.healthy.interval=1&healthchecks.active.unhealthy.interval=2",
+        "healthchecks.active.unhealthy.interval", "not supported: one of its own")]
+    [InlineData("/services/s/plugins", "name=cors&config.credentials=true", "config.credentials", "true needs origins")]
+    [InlineData("/services/s/plugins", "name=cors&config.origins=example.com", "config.origins", "[\"'example.com' is not an origin")]
+    [InlineData("/services/s/plugins", "name=cors&config.preflight_continue=true", "config.preflight_continue", "not supported")]
+    [InlineData("/services/s/plugins", "name=request-size-limiting&config.size_unit=gigabytes", "config.size_unit", "expected one of")]
+    [InlineData("/services/s/plugins", "name=request-size-limiting&config.allowed_payload_size=-1",
+        "config.allowed_payload_size", "value should be between")]
+    [InlineData("/services/s/plugins", "name=request-termination&config.status_code=99", "config.status_code", "value should be")]
+    [InlineData("/services/s/plugins", "name=request-termination&config.message=a&config.body=b", "config.message", "cannot be used")]
+    [InlineData("/services/s/plugins", "name=request-termination&config.trigger=x", "config.trigger", "not supported")]
     [InlineData("/routes", "paths=/a", "service", "required field missing")]
     [InlineData("/routes", "service=s&paths=/a", "service", "expected a record")]
     [InlineData("/services/s/routes", "methods=GET", "paths", "required field missing")]
@@ -60,7 +75,8 @@ public sealed class KongFaultTests
     [InlineData("/consumers/c/consumer_groups", "group=g&name=g", "name", "unknown field")]
     [InlineData("/consumer_groups/g/consumers", "name=c", "consumer", "required field missing")]
     [InlineData("/plugins", "name=acl", "name", "plugin 'acl' not enabled; add it to the 'plugins' configuration " +
-        "property (supported here: key-auth, rate-limiting, endpoint_gating)")]
+        "property (supported here: key-auth, rate-limiting, endpoint_gating, cors, " +
+        "request-size-limiting, request-termination)")]
     [InlineData("/plugins", "name=key-auth", "service", "required field missing: key-auth works on a service")]
     [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group", "key-auth works on a service")]
     [InlineData("/services/s/plugins", "name=rate-limiting&config.minute=1", "service", "rate-limiting works on a " +
@@ -133,7 +149,7 @@ public sealed class KongFaultTests
     [InlineData("/consumers/x/consumer_group", "name=g")]
     [InlineData("/consumer_groups/x/consumers", "consumer=c")]
     [InlineData("/consumer_groups/x/plugins", "name=rate-limiting&config.minute=1")]
-    [InlineData("/upstreams", "name=x")]
+    [InlineData("/upstreams/x/targets", "target=a:1")]
     [InlineData("/consumers/c/acls", "group=g")]
     public async Task What_is_not_there_is_not_found(string path, string form)
     {
