@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Tollgate.Gateway.Tokens;
 
 namespace Tollgate.Gateway;
 

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Primitives;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway.Cost;

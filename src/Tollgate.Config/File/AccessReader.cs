@@ -6,6 +6,7 @@ namespace Tollgate.Config.File;
 internal sealed class AccessReader(Findings findings)
 {
     private const int MostNames = 16;
+    private static readonly string[] s_keySources = ["jwks_url", "jwks_file", "jwks", "secret_env"];
     private const string JwtExample = "{ issuer: \"https://id.example.com\", audience: my-api, jwks_url: \"https://id.example.com/jwks\" }";
 
     /// <summary>Null when the API has nothing of its own to say about it.</summary>
@@ -76,7 +77,7 @@ internal sealed class AccessReader(Findings findings)
             Jwks = ReadKeys(fields.Take("jwks")),
             SecretEnv = ReadVariable(fields.Take("secret_env")),
         };
-        string[] sources = [.. new[] { "jwks_url", "jwks_file", "jwks", "secret_env" }
+        string[] sources = [.. s_keySources
             .Where(n => ((MapNode)fields.Node).FieldOf(n) is not null)];
         if (sources.Length != 1)
             findings.Add(Code.BadValue, node, sources.Length == 0
