@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Gateway;
