@@ -19,6 +19,9 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
     /// <summary>What is counted; <c>calls</c> is there without being named.</summary>
     public IReadOnlyList<File.FileMeter> Meters { get; init; } = [];
 
+    /// <summary>Counters of a Prometheus that are usage.</summary>
+    public IReadOnlyList<File.FileSource> Sources { get; init; } = [];
+
     /// <summary>What is allowed, and may not be meant; each names its field.</summary>
     public IEnumerable<Problem> Warnings =>
         from plan in Plans

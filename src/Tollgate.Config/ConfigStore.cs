@@ -8,7 +8,7 @@ namespace Tollgate.Config;
 /// <summary>The kinds of objects that configuration consists of.</summary>
 public static class ConfigKind
 {
-    public const string Api = "api", Plan = "plan", Meter = "meter";
+    public const string Api = "api", Plan = "plan", Meter = "meter", Source = "source";
 
     /// <summary>Written by the Kong-shaped API; consumer groups are plans.</summary>
     public const string Service = "service", Route = "route", Plugin = "plugin",

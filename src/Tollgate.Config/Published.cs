@@ -13,6 +13,9 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
     /// <summary>What is counted, <c>calls</c> first.</summary>
     public IReadOnlyList<PublishedMeter> Meters { get; init; } = [PublishedMeter.Calls];
 
+    /// <summary>Counters that are read from a Prometheus.</summary>
+    public IReadOnlyList<PublishedSource> Sources { get; init; } = [];
+
     public PublishedMeter? FindMeter(string name) => Meters.FirstOrDefault(m => m.Name == name);
 
     /// <summary>The quotas of plan versions, newest and older; versions without are absent.</summary>

@@ -101,6 +101,9 @@ public sealed record MeterDocument(string Aggregation, int Scale, string? Value,
     public const string Body = "response.body", Header = "response.header", ResponseBytes = "response.bytes",
         RequestBytes = "request.bytes";
 
+    /// <summary>No call feeds it: counters of a source do.</summary>
+    public const string FromSource = "source";
+
     public IReadOnlyList<string>? Operations { get; init; }
 
     public IReadOnlyList<string>? Methods { get; init; }
@@ -120,6 +123,7 @@ public sealed record MeterDocument(string Aggregation, int Scale, string? Value,
     {
         null => UnitSource.Call,
         Header => UnitSource.Header,
+        FromSource => UnitSource.Event,
         ResponseBytes => UnitSource.ResponseBytes,
         RequestBytes => UnitSource.RequestBytes,
         _ when value.StartsWith(Body, StringComparison.Ordinal) => UnitSource.ResponseBody,

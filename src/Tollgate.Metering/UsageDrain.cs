@@ -205,6 +205,7 @@ public sealed class UsageDrain : IDisposable
                 records += count;
                 foreach (ref readonly var record in _batch.AsSpan(0, count)) sums.AddCall(record);
                 await AddEventsAsync(db, count, (sums, outside), dropped);
+                await AddCountersAsync(db, count, (sums, outside));
             }
 
             await RollupStore.AddAsync(db, sums);
@@ -270,22 +271,35 @@ public sealed class UsageDrain : IDisposable
         if (groups.Count == 0) return;
         var today = EventIdentities.DayOf(Catalog.Micros.Now(_clocks.Business));
         var fresh = await _identities.TakeAsync(db, _id, today, groups, dropped);
-        await _attribution.LearnAsync(db, fresh.Select(g => _batch[g.First].Subject));
-        var nobodys = new List<UnattributedRow>();
-        foreach (var group in fresh)
-        {
-            foreach (ref readonly var record in _batch.AsSpan(group.First, group.Count))
-            {
-                var row = UnattributedRow.Of(_id, record);
-                if (_attribution.Of(record.Subject, row.OccurredAt) is not { } whose)
-                {
-                    nobodys.Add(row);
-                    continue;
-                }
+        await AddOutsideAsync(db, fresh.SelectMany(g => Enumerable.Range(g.First, g.Count)), into);
+    }
 
-                into.Sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
-                into.Outside.Add(whose, row);
+    /// <summary>Adds what counters grew by, and keeps their values: the next sample is compared with them.</summary>
+    private async Task AddCountersAsync(DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into)
+    {
+        var counted = Enumerable.Range(0, count).Where(i => _batch[i].Kind == RecordKind.Counted).ToArray();
+        if (counted.Length == 0) return;
+        await CounterStore.KeepAsync(db, counted.Select(i => _batch[i]));
+        await AddOutsideAsync(db, counted.Where(i => _batch[i].Quantity > 0), into);
+    }
+
+    /// <summary>Adds records of the batch to the sums of those whose they are, or sets them aside.</summary>
+    private async Task AddOutsideAsync(
+        DbConnection db, IEnumerable<int> places, (RollupBatch Sums, OutsideUsages Outside) into)
+    {
+        var rows = places.Select(i => UnattributedRow.Of(_id, _batch[i])).ToArray();
+        await _attribution.LearnAsync(db, rows.Select(r => (int)r.Subject));
+        var nobodys = new List<UnattributedRow>();
+        foreach (var row in rows)
+        {
+            if (_attribution.Of((int)row.Subject, row.OccurredAt) is not { } whose)
+            {
+                nobodys.Add(row);
+                continue;
             }
+
+            into.Sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+            into.Outside.Add(whose, row);
         }
 
         if (nobodys.Count == 0) return;

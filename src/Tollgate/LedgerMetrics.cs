@@ -25,4 +25,25 @@ internal static class LedgerMetrics
             refusing.Set(journal.Trouble is null ? 0 : 1);
         });
     }
+
+    /// <summary>How the reading of counters stands.</summary>
+    public static void Register(CollectorRegistry registry, CounterIntake counters)
+    {
+        var metrics = Metrics.WithCustomRegistry(registry);
+        var resets = metrics.CreateCounter("tollgate_source_resets_total",
+            "Counters that began again at zero; what a process counted between its last scrape and its end is lost.", "source");
+        var refused = metrics.CreateCounter("tollgate_source_refused_samples_total",
+            "Samples that can be no count, have no subject, or are of series beyond most_series.", "source");
+        var lag = metrics.CreateGauge("tollgate_source_read_to_seconds",
+            "Unix time up to which a source was read; 0: not yet.", "source");
+        registry.AddBeforeCollectCallback(() =>
+        {
+            foreach (var s in counters.Standing)
+            {
+                resets.WithLabels(s.Source.Name).IncTo(s.Tally.Resets);
+                refused.WithLabels(s.Source.Name).IncTo(s.Tally.Refused + s.Tally.Nobodys + s.Tally.TooMany);
+                lag.WithLabels(s.Source.Name).Set(s.ReadTo / 1_000_000);
+            }
+        });
+    }
 }

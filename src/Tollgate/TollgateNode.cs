@@ -49,6 +49,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Calls = new CallSearch(Archive, Journal, Database);
         Table = new GateTable(Database, Publisher, clocks.Business, Drain.CatchUpAsync);
         Intake = new EventIntake(Journal, Database, clocks.Business, new EventOptions());
+        Counters = new CounterIntake(Journal, Database, Drain, clocks, log);
         Config = new ConfigStore(Database, clocks.Business);
         Consumers = new ConsumerStore(Database, clocks.Business);
         AdminTokens = new AdminTokenStore(Database, Keys, clocks.Business);
@@ -67,6 +68,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _peers = new Peers(this, log);
         GateMetrics = new GateMetrics(Registry);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
+        LedgerMetrics.Register(Registry, Counters);
     }
 
     public TollgateOptions Options { get; }
@@ -92,6 +94,9 @@ public sealed partial class TollgateNode : IAsyncDisposable
     public CallSearch Calls { get; }
 
     public EventIntake Intake { get; }
+
+    /// <summary>Usage that is read from Prometheus.</summary>
+    public CounterIntake Counters { get; }
 
     public ConfigStore Config { get; }
 
@@ -173,6 +178,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         await Task.WhenAll(_loops);
         if (_loops.Count > 0 && await GuardAsync("draining at the stop", Drain.CatchUpAsync))
             await GuardAsync("leaving the store", _peers.LeaveAsync);
+        Counters.Dispose();
         Journal.Dispose();
         Drain.Dispose();
         Archive.Dispose();
@@ -197,14 +203,16 @@ public sealed partial class TollgateNode : IAsyncDisposable
         await Table.RestoreAsync(Journal);
         Drain.OnOutsideUsage = Table.Count;
         Feed.Listen(Table.OnChangeAsync);
-        Intake.Types = EventTypesOf.Published(Publisher.Current);
+        TakeSources();
         Feed.Listen(change =>
         {
             Drain.Reattribute();
-            if (change is Change.Publication) Intake.Types = EventTypesOf.Published(Publisher.Current);
-            return change is Change.Publication ? TakeCurrencyAsync() : Task.CompletedTask;
+            if (change is not Change.Publication) return Task.CompletedTask;
+            TakeSources();
+            return TakeCurrencyAsync();
         });
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
+        _loops.Add(LoopAsync("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token)));
         _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position)));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
         _loops.Add(_peers.FollowAsync(_stopping.Token));
@@ -213,6 +221,13 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _loops.Add(WatchAsync());
         await FetchKeysAsync();
         _loops.Add(LoopAsync("fetching keys of issuers", s_beatEvery, FetchKeysAsync));
+    }
+
+    /// <summary>Which events and counters are usage, out of what is published.</summary>
+    private void TakeSources()
+    {
+        Intake.Types = EventTypesOf.Published(Publisher.Current);
+        Counters.Sources = CounterSourcesOf.Published(Publisher.Current);
     }
 
     private Task FlushAsync()

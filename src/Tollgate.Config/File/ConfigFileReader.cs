@@ -39,10 +39,11 @@ public sealed class ConfigFileReader
         _findings.Meters = meters.Names;
         _findings.WholeMeters = meters.Whole;
         _findings.Shapes = meters.Shapes;
+        var sources = new SourceReader(_findings).Read(fields.Take("sources"));
         var headers = ReadHeaders(fields.Take("headers"));
         var plans = ReadPlans(fields.Take("plans"), apis.OperationNames, headers);
         fields.Close();
-        return currency is null ? null : new ConfigFile(currency, apis.Apis, plans) { Meters = meters.Meters };
+        return currency is null ? null : new ConfigFile(currency, apis.Apis, plans) { Meters = meters.Meters, Sources = sources };
     }
 
     /// <summary>A file of another format is not read further: each of its differences would look like an error. One

@@ -20,7 +20,7 @@ internal sealed record FileChanges(
     /// <param name="takeOver">An object of this kind and name that another side made becomes the file's.</param>
     public static FileChanges Between(IReadOnlyList<ConfigRow> stored, ConfigFile file, bool takeOver = false)
     {
-        var wanted = file.Apis.Select(Document).Concat(file.Meters.Select(Document))
+        var wanted = file.Apis.Select(Document).Concat(file.Meters.Select(Document)).Concat(file.Sources.Select(Document))
             .Concat(file.Plans.Select(Document)).ToArray();
         var byName = stored.ToDictionary(r => (r.Kind, r.Name));
         var known = wanted.Where(w => byName.ContainsKey((w.Kind, w.Name)))
@@ -48,6 +48,8 @@ internal sealed record FileChanges(
     }
 
     private static Wanted Document(FileMeter meter) => new(ConfigKind.Meter, meter.Name, meter.Document.Write());
+
+    private static Wanted Document(FileSource source) => new(ConfigKind.Source, source.Name, source.Document.Write());
 
     private static Wanted Document(FilePlan plan) => new(ConfigKind.Plan, plan.Name,
         new PlanDocument(plan.DisplayName, plan.Operations, [.. plan.Limits.Select(l => l.ToString())])

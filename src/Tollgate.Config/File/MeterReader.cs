@@ -21,7 +21,7 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
     private const string Example = "{ aggregation: sum, value: response.body $.usage.total_tokens }";
 
     private const string Values = $"'{MeterDocument.Body} {JsonPath.Example}', '{MeterDocument.Header}', " +
-        $"'{MeterDocument.ResponseBytes}' or '{MeterDocument.RequestBytes}'";
+        $"'{MeterDocument.ResponseBytes}', '{MeterDocument.RequestBytes}' or '{MeterDocument.FromSource}'";
 
     private readonly List<FileMeter> _meters = [];
     private readonly Dictionary<string, int> _ofType = new(StringComparer.Ordinal);
@@ -117,7 +117,7 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
     {
         if (findings.Text(node, $"{MeterDocument.Body} {JsonPath.Example}") is not { } text) return null;
         var isBody = text.StartsWith(MeterDocument.Body, StringComparison.Ordinal);
-        if (!isBody && text is not (MeterDocument.Header or MeterDocument.ResponseBytes or MeterDocument.RequestBytes))
+        if (!isBody && text is not (MeterDocument.FromSource or MeterDocument.Header or MeterDocument.ResponseBytes or MeterDocument.RequestBytes))
         {
             findings.Add(Code.BadValue, node, $"{Quote.Of(text)} is not where units come from: {Values}" +
                 (text.StartsWith('$') ? ". A path into an event needs 'event' beside it." : "."));

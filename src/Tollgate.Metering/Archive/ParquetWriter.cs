@@ -132,11 +132,11 @@ internal sealed class ParquetWriter(string folder) : IDisposable
                 null, null, null, null, null
             from slots s anti join (select sequence from slots where kind = 1) a on a.sequence = s.call where s.kind = 2
             union all
-            select case kind when 3 then 'measure' when 4 then 'correction' else 'event' end, boot, sequence,
+            select case kind when 3 then 'measure' when 4 then 'correction' when 5 then 'event' else 'counter' end, boot, sequence,
                 case when kind < 5 then call end, false, admitted_at, entitlement, period, consumer, null, operation, method,
                 null, null, quantity, null, null, meter, dimensions,
-                case when kind = 5 then subject end, case when kind = 5 then high end, case when kind = 5 then low end,
-                case when kind = 5 then first end, case when kind = 5 then more end
+                case when kind >= 5 then subject end, case when kind >= 5 then high end, case when kind >= 5 then low end,
+                case when kind >= 5 then first end, case when kind >= 5 then more end
             from slots where kind >= 3
         ) r left join endpoints e on e.operation = r.operation
         order by r.sequence

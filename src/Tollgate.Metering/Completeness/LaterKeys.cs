@@ -14,7 +14,7 @@ public static class LaterKeys
     public static async Task ReserveAsync(Database store, string data)
     {
         var journal = JournalFiles.Read(Path.Combine(data, "journal"));
-        var (entitlement, consumer, operation) = (0, 0, 0);
+        var (entitlement, consumer, operation, series) = (0, 0, 0, 0);
         var position = (ulong)(await store.ReadAsync(db => db.ExecuteScalarAsync<long?>(
             "select position from journals where id = @id", new { id = (long)journal.Id })) ?? 0);
         using var archived = new ArchivedRecords(Path.Combine(data, "archive"), Later(data, journal.Id, position));
@@ -27,6 +27,7 @@ public static class LaterKeys
                 entitlement = Math.Max(entitlement, record.Admission.Entitlement);
                 consumer = Math.Max(consumer, record.Admission.Consumer);
                 operation = Math.Max(operation, record.Admission.Operation);
+                if (record.Kind == RecordKind.Counted) series = Math.Max(series, CounterSample.Of(record).Series);
             }
         }
 
@@ -38,6 +39,11 @@ public static class LaterKeys
             if (await IsBeyondAsync("operation_keys", operation))
                 await db.ExecuteAsync("insert into operation_keys (key, api, operation, endpoint) " +
                     "values (@operation, 'restored', @name, @name)", new { operation, name = $"operation {operation}" });
+            // series that came after the backup are not known any more: none of them counts as new
+            await db.ExecuteAsync("update counter_sources set anew = 1");
+            if (await IsBeyondAsync("counter_series", series))
+                await db.ExecuteAsync("insert into counter_series (key, source, labels) values (@series, 0, @name)",
+                    new { series, name = $"restored {series}" });
             if (!await IsBeyondAsync("entitlements", entitlement)) return;
             var customer = await db.ExecuteScalarAsync<long>(
                 "insert into customers (id, name, currency, timezone, managed_by, created_at) " +

@@ -19,6 +19,10 @@ public enum RecordKind : byte
     /// <summary>Units of one meter out of an event from outside. The records of one event follow each other without a
     /// gap, and count together or not at all.</summary>
     Event = 5,
+
+    /// <summary>What a counter of Prometheus grew by since its last sample. Laid out as an event; in place of the
+    /// identity stand the series and its new value (<see cref="CounterSample"/>).</summary>
+    Counted = 6,
 }
 
 /// <summary>A call let in; what its limits are rebuilt from.</summary>
@@ -128,6 +132,9 @@ public readonly record struct UsageEvent
 
     /// <summary>How many records of the same event follow; 0 to 127.</summary>
     public required int Left { get; init; }
+
+    /// <summary>The growth of a counter: its identity is a <see cref="CounterSample"/>.</summary>
+    public bool IsCounter { get; init; }
 }
 
 /// <summary>

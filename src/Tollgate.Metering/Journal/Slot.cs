@@ -24,7 +24,7 @@ internal enum SlotState
 /// word 3  quantity                                     word 7  journal : 32 | boot : 32
 /// </code>
 /// A measure and a correction have the set of dimensions in place of the credential, and the meter in place of the
-/// latency. A record of an event is
+/// latency. A record of an event or a counter is
 /// <code>
 /// word 1  occurred at, µs UTC                                            word 4, 5  identity
 /// word 2  operation : 32 | meter : 16 | method : 8 | left : 7 | first : 1  word 6  subject : 32 | dimensions : 32
@@ -45,7 +45,7 @@ internal static unsafe class Slot
     /// <summary>Writes the record into a slot that nobody else writes, and commits it.</summary>
     internal static void Commit(ulong* slot, uint journal, in JournalRecord record)
     {
-        Fields fields = record.Kind == RecordKind.Event ? Fields.OfEvent(record) : Fields.OfCall(record);
+        Fields fields = record.Kind >= RecordKind.Event ? Fields.OfEvent(record) : Fields.OfCall(record);
         ulong at = (ulong)record.Admission.AdmittedAt;
         ulong quantity = (ulong)record.Quantity;
         ulong owner = journal | ((ulong)record.Boot << 32);
@@ -84,12 +84,12 @@ internal static unsafe class Slot
         ulong owner = Little(slot[7]);
         RecordKind kind = (RecordKind)(byte)head;
         if (check != (uint)commit || head >> 8 != Marker || (uint)owner != journal
-            || kind is < RecordKind.Admitted or > RecordKind.Event)
+            || kind is < RecordKind.Admitted or > RecordKind.Counted)
             return SlotState.Corrupt;
         var fields = new Fields(Little(slot[2]), Little(slot[4]), Little(slot[5]), Little(slot[6]));
         var (at, quantity, boot) = ((long)Little(slot[1]), (long)Little(slot[3]), (uint)(owner >> 32));
-        record = kind == RecordKind.Event
-            ? fields.Event(at, quantity, boot, sequence)
+        record = kind >= RecordKind.Event
+            ? fields.Event(kind, at, quantity, boot, sequence)
             : fields.Call(kind, at, quantity, boot, sequence);
         return SlotState.Committed;
     }
@@ -154,9 +154,9 @@ internal static unsafe class Slot
             };
         }
 
-        public JournalRecord Event(long at, long quantity, uint boot, ulong sequence) => new()
+        public JournalRecord Event(RecordKind kind, long at, long quantity, uint boot, ulong sequence) => new()
         {
-            Kind = RecordKind.Event,
+            Kind = kind,
             Boot = boot,
             Sequence = sequence,
             Admission = new Admission

@@ -67,7 +67,7 @@ public sealed unsafe partial class UsageJournal
 
     private void AppendEvent(ulong sequence, in UsageEvent part) => Append(new JournalRecord
     {
-        Kind = RecordKind.Event,
+        Kind = part.IsCounter ? RecordKind.Counted : RecordKind.Event,
         Boot = Boot,
         Sequence = sequence,
         Admission = new Admission

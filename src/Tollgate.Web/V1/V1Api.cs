@@ -36,6 +36,7 @@ public static class V1Api
         InvoicesApi.Map(billing);
         UsageApi.Map(billing);
         EventsApi.Map(billing);
+        SourcesApi.Map(billing);
         CallsApi.Map(billing);
         var admin = routes.For(AdminScope.Admin, AdminScope.Admin);
         AdminTokensApi.Map(admin);
