@@ -21,6 +21,7 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     JournalCommand.Build(),
     TokensCommand.Build(),
     KeysCommand.Build(),
+    ImportCommand.Build(),
     ExplainCommand.Build(),
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);

@@ -117,7 +117,8 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
     {
         if (findings.Text(node, $"{MeterDocument.Body} {JsonPath.Example}") is not { } text) return null;
         var isBody = text.StartsWith(MeterDocument.Body, StringComparison.Ordinal);
-        if (!isBody && text is not (MeterDocument.FromSource or MeterDocument.Header or MeterDocument.ResponseBytes or MeterDocument.RequestBytes))
+        if (!isBody && text is not (MeterDocument.FromSource or MeterDocument.Header
+            or MeterDocument.ResponseBytes or MeterDocument.RequestBytes))
         {
             findings.Add(Code.BadValue, node, $"{Quote.Of(text)} is not where units come from: {Values}" +
                 (text.StartsWith('$') ? ". A path into an event needs 'event' beside it." : "."));

@@ -69,7 +69,8 @@ internal sealed class ArchivedRecords(string folder, IReadOnlyList<ArchiveFile> 
         _command.CommandText =
             $"select * from (select 1 as k, sequence as slot, {Columns} {from} where kind = 'call' and admitted " +
             $"union all select 2, sequence + settled_after, {Columns} {from} where kind = 'call' and settled_after is not null " +
-            $"union all select case kind when 'measure' then 3 when 'correction' then 4 when 'event' then 5 else 6 end, sequence, {Columns} " +
+            "union all select case kind when 'measure' then 3 when 'correction' then 4 when 'event' then 5 else 6 end, " +
+            $"sequence, {Columns} " +
             $"{from} where kind <> 'call') where slot >= {position} order by slot";
         _reader = _command.ExecuteReader();
         return true;
