@@ -13,6 +13,9 @@ internal sealed class ServerProcess : IDisposable
 
     private ServerProcess(Process process, StringBuilder output) => (_process, Output) = (process, output);
 
+    /// <summary>Of the process, for who looks at it from outside.</summary>
+    public int Id => _process.Id;
+
     public required Uri Proxy { get; init; }
 
     public required Uri Admin { get; init; }

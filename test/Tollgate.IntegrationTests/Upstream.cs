@@ -21,16 +21,24 @@ internal sealed class Upstream : IAsyncDisposable
     public string Address => _app.Services.GetRequiredService<IServer>()
         .Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
+    /// <summary>What it answers; a bit of JSON unless a test says otherwise.</summary>
+    public Func<HttpContext, Task> Answer { get; set; } =
+        context => context.Response.WriteAsync("""{"message":"Data retrieved"}""");
+
     public static async Task<Upstream> StartAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
+        {
+            k.Limits.MaxRequestBodySize = null;
+            k.Listen(IPAddress.Loopback, 0);
+        });
         var app = builder.Build();
         var upstream = new Upstream(app);
         app.Run(context =>
         {
             Interlocked.Increment(ref upstream._calls);
-            return context.Response.WriteAsync("""{"message":"Data retrieved"}""");
+            return upstream.Answer(context);
         });
         await app.StartAsync();
         return upstream;

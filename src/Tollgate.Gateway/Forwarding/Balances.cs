@@ -34,6 +34,9 @@ internal sealed class Balance(CompiledApi api, ServerHealth[] health)
     private readonly byte[] _order = Order(api.Targets, api.Forward.Balancing == LoadBalancing.RoundRobin);
     private uint _turn;
 
+    /// <summary>What its calls are sent by; found once.</summary>
+    public HttpMessageInvoker? Client { get; set; }
+
     /// <summary>Whether it wants to know which calls are under way.</summary>
     public bool Counts { get; } = api.Forward.Balancing == LoadBalancing.LeastRequests && api.Targets.Length > 1;
 

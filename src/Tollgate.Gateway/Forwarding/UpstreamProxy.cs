@@ -92,7 +92,7 @@ internal sealed class UpstreamProxy : IDisposable
         return rules.HasDeadline || balance.Counts
             ? SendWatchedAsync(context, call, balance)
             : _forwarder.SendAsync(
-                context, call.Destination!.Authority, ClientFor(rules.Timeouts.Connect), rules.Config, _transformer);
+                context, call.Destination!.Authority, ClientOf(balance, rules), rules.Config, _transformer);
     }
 
     private async ValueTask<ForwarderError> SendWatchedAsync(HttpContext context, GateCall call, Balance balance)
@@ -103,7 +103,7 @@ internal sealed class UpstreamProxy : IDisposable
         balance.Begin(call.DestinationIndex);
         try
         {
-            return await _forwarder.SendAsync(context, call.Destination!.Authority, ClientFor(rules.Timeouts.Connect),
+            return await _forwarder.SendAsync(context, call.Destination!.Authority, ClientOf(balance, rules),
                 rules.Config, _transformer, deadline?.Token ?? CancellationToken.None);
         }
         finally
@@ -113,6 +113,9 @@ internal sealed class UpstreamProxy : IDisposable
             balance.End(call.DestinationIndex);
         }
     }
+
+    private HttpMessageInvoker ClientOf(Balance balance, ForwardRules rules) =>
+        balance.Client ??= ClientFor(rules.Timeouts.Connect);
 
     /// <summary>One for each time limit of connecting; they share nothing.</summary>
     private HttpMessageInvoker ClientFor(int connect)
