@@ -5,8 +5,6 @@ namespace Tollgate.Config.File;
 /// <summary>Reads how callers of an API say who they are.</summary>
 internal sealed class AccessReader(Findings findings)
 {
-    private static readonly string[] s_keySources = ["jwks_url", "jwks_file", "jwks", "secret_env"];
-
     private const int MostNames = 16;
     private static readonly string[] s_keySources = ["jwks_url", "jwks_file", "jwks", "secret_env"];
     private const string JwtExample = "{ issuer: \"https://id.example.com\", audience: my-api, jwks_url: \"https://id.example.com/jwks\" }";
