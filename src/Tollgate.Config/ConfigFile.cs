@@ -69,6 +69,9 @@ public sealed record FilePlan(
     /// <summary>Where a caller who is refused can get more; an absolute URL.</summary>
     public string? UpgradeUrl { get; init; }
 
+    /// <summary>What limits that nodes share do while what they share is away.</summary>
+    public LimitsUnavailable LimitsUnavailable { get; init; }
+
     public Migration Migrate { get; init; } = Migration.Never;
 
     /// <summary>Statuses of answers that are billed; null for the default.</summary>

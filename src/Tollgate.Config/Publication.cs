@@ -83,6 +83,7 @@ public sealed class Publication
             Billable = document.Billable is { } billable ? StatusSet.Of(billable) : StatusSet.Below500,
             Headers = document.Headers ?? HeaderFamilies.Kong,
             UpgradeUrl = document.UpgradeUrl,
+            LimitsUnavailable = document.LimitsUnavailable ?? LimitsUnavailable.Share,
             Version = versions.GetValueOrDefault(id),
             CreatedAt = row.CreatedAt,
         };
@@ -204,6 +205,10 @@ public sealed record PlanDocument(string? Name, IReadOnlyList<string> Operations
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? UpgradeUrl { get; init; }
+
+    /// <summary>Null for the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LimitsUnavailable? LimitsUnavailable { get; init; }
 
     public static PlanDocument Empty { get; } = new(null, [], []);
 

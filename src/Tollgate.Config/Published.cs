@@ -148,6 +148,9 @@ public sealed record PublishedPlan
     /// <summary>Where a caller who is refused can get more; an absolute URL.</summary>
     public string? UpgradeUrl { get; init; }
 
+    /// <summary>What limits that nodes share do while what they share is away.</summary>
+    public LimitsUnavailable LimitsUnavailable { get; init; }
+
     /// <summary>The newest version of its prices; subscriptions may run on older ones.</summary>
     public required int Version { get; init; }
 

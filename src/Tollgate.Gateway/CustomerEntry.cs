@@ -6,7 +6,7 @@ namespace Tollgate.Gateway;
 /// Who pays, as the gate sees it. What was used stays with the subscription for as long as the process runs, so a change
 /// of plan, limit or price forgets nothing; the entitlements are replaced at once by whoever reloads them.
 /// </summary>
-public sealed class CustomerEntry(int key, AddressBudget addresses)
+public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leases = null)
 {
     private volatile EntitlementEntry[] _entitlements = [];
     private volatile Purse? _purse;
@@ -40,7 +40,7 @@ public sealed class CustomerEntry(int key, AddressBudget addresses)
             // a subscription is as old as its first stretch of terms: a new price makes nobody younger
             .. from t in terms
                group t by t.SubscriptionId into subscription
-               let holder = pools.GetValueOrDefault(subscription.Key) ?? new PoolHolder(addresses)
+               let holder = pools.GetValueOrDefault(subscription.Key) ?? new PoolHolder(addresses, subscription.Key, leases)
                from t in subscription
                orderby t.Priority descending, subscription.Min(s => s.Key), t.Key
                select new EntitlementEntry(t, holder),
@@ -51,14 +51,14 @@ public sealed class CustomerEntry(int key, AddressBudget addresses)
 }
 
 /// <summary>Where the pool of a subscription is, once somebody has called.</summary>
-internal sealed class PoolHolder(AddressBudget addresses)
+internal sealed class PoolHolder(AddressBudget addresses, string subscription, Leases? leases)
 {
     private Pool? _pool;
 
     public bool IsEmpty => Volatile.Read(ref _pool) is null;
 
     public Pool Pool => Volatile.Read(ref _pool)
-        ?? Interlocked.CompareExchange(ref _pool, new Pool(addresses), null) ?? _pool!;
+        ?? Interlocked.CompareExchange(ref _pool, new Pool(addresses, subscription, leases), null) ?? _pool!;
 }
 
 /// <summary>Terms on the hot path: which plan, from when to when, and in which billing period it is now.</summary>

@@ -44,6 +44,16 @@ public struct Decision
     /// <summary>The balance that does not cover the call; none for other verdicts.</summary>
     public Shortage? Shortage;
 
+    /// <summary>The call cannot be decided before a lease of a shared limit was asked for.</summary>
+    internal bool NeedsLease;
+
+    /// <summary>A lease is nearly used up or over; it is renewed beside the call.</summary>
+    internal bool RenewsLease;
+
+    /// <summary>There is a limit, nobody can tell what is left of it, and the plan says <c>closed</c>.</summary>
+    internal bool LimitsClosed;
+
+    internal Sharing Sharing;
     internal Purse? Purse;
 
     /// <summary>The instant at which it was counted: later than the admission where the clock was set back.</summary>
@@ -52,6 +62,8 @@ public struct Decision
     internal Pool? Pool;
     internal BoundTerms? Bound;
     internal Tallies Tallies;
+
+    internal readonly bool IsHeldUp => NeedsLease || LimitsClosed;
 
     /// <summary>By what the call was counted; null when nothing was.</summary>
     public readonly Terms? Terms => Bound?.Terms;
@@ -180,12 +192,16 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Violated = -1;
         decision.Units = operation.Cost.Weight;
         decision.Cost = operation.Cost;
+        decision.Tallies = default;
+        (decision.NeedsLease, decision.RenewsLease, decision.LimitsClosed) = (false, false, false);
+        decision.Sharing = table.Leases is not { } leases || decision.Plan is null ? Sharing.None
+            : leases.IsAway ? decision.Plan.Unavailable : Sharing.Leased;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
         var reserved = !overdue && decision.Otherwise == Verdict.Admit && journal.TryReserve(decision.Measures);
         if (decision.Pool is { } pool)
             decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, reserved && take, ref decision);
         if (!take && reserved && decision.Violated < 0) Pool.LookAtBalances(operation.Name, ref decision);
-        var admitted = decision.Violated < 0 && decision.Shortage is null && reserved;
+        var admitted = decision.Violated < 0 && decision.Shortage is null && reserved && !decision.IsHeldUp;
         if (admitted && take) return;
         if (reserved) journal.Release(decision.Measures);
         if (admitted) return;
@@ -194,6 +210,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
                 ? Verdict.CreditExhausted : Verdict.SpendCapReached
             : overdue ? Verdict.PaymentOverdue
             : decision.Otherwise != Verdict.Admit ? decision.Otherwise
+            : reserved ? Verdict.LimitsUnavailable
             : Verdict.MeteringUnavailable;
     }
 

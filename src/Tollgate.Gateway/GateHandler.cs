@@ -20,6 +20,9 @@ public sealed class GateHandler : IDisposable
 {
     private static readonly Func<object, Task> s_commit = journal => ((UsageJournal)journal).CommitAsync();
 
+    /// <summary>How often a call asks for what others are quicker to spend.</summary>
+    private const int MostLeases = 50;
+
     private readonly GateTable _table;
     private readonly Gate _gate;
     private readonly ApiKeys _keys;
@@ -58,9 +61,10 @@ public sealed class GateHandler : IDisposable
 
     private async Task CallAsync(HttpContext context)
     {
-        var call = Admit(context);
-        ref var decision = ref call.Decision;
-        if (decision.Verdict != Verdict.Admit)
+        var call = Decide(context);
+        if (_table.Leases is { } leases && call.Decision.Pool is { } pool) await HoldAsync(context, call, leases, pool);
+        Conclude(context, call);
+        if (call.Decision.Verdict != Verdict.Admit)
         {
             await RefuseAsync(context, call);
             return;
@@ -114,8 +118,8 @@ public sealed class GateHandler : IDisposable
         return null;
     }
 
-    /// <summary>All checks, and the record of the admission when they pass.</summary>
-    private GateCall Admit(HttpContext context)
+    /// <summary>All checks.</summary>
+    private GateCall Decide(HttpContext context)
     {
         var startedAt = _clocks.Machine.GetTimestamp();
         var now = Micros.Now(_clocks.Business);
@@ -136,13 +140,34 @@ public sealed class GateHandler : IDisposable
             _gate.DecideAnonymous(ref decision);
         else
             DecideByKey(snapshot, request, call);
-        if (decision.Verdict == Verdict.Admit)
-        {
-            if (!target.Query.IsEmpty && snapshot.KeyQueries.Length > 0) QueryKey.Strip(context.Request, call, snapshot.KeyQueries);
-            Record(call, request.Method);
-        }
-        else call.RequestId = NextRefusalId();
         return call;
+    }
+
+    /// <summary>Where limits are shared: waits for a lease where there is none, and decides again.</summary>
+    private async Task HoldAsync(HttpContext context, GateCall call, Leases leases, Pool pool)
+    {
+        for (var tries = 0; call.Decision.NeedsLease && tries < MostLeases; tries++)
+        {
+            await leases.WaitAsync(pool);
+            DecideByKey(_table.Snapshot, context.Request, call);
+        }
+
+        if (call.Decision.RenewsLease) _ = leases.AskAsync(pool);
+        if (call.Decision.Sharing > Sharing.Leased) leases.Degraded(call.Decision.Sharing);
+    }
+
+    /// <summary>The record of the admission, or the number of the refusal.</summary>
+    private void Conclude(HttpContext context, GateCall call)
+    {
+        if (call.Decision.Verdict != Verdict.Admit)
+        {
+            call.RequestId = NextRefusalId();
+            return;
+        }
+
+        var names = _table.Snapshot.KeyQueries;
+        if (!call.Target.Query.IsEmpty && names.Length > 0) QueryKey.Strip(context.Request, call, names);
+        Record(call, context.Request.Method);
     }
 
     /// <summary>What an API says of a call that nothing else refuses.</summary>

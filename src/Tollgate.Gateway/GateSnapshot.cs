@@ -113,6 +113,12 @@ public sealed class CompiledPlan
         Billable = plan.Billable;
         Limits = plan.Limits;
         UpgradeUrl = plan.UpgradeUrl;
+        Unavailable = plan.LimitsUnavailable switch
+        {
+            LimitsUnavailable.Open => Sharing.Open,
+            LimitsUnavailable.Closed => Sharing.Closed,
+            _ => Sharing.Share,
+        };
         Families = plan.Headers;
         _operations = new BitArray(plan.Operations.Count == 0 ? 0 : plan.Operations.Max() + 1);
         foreach (var key in plan.Operations) _operations[key] = true;
@@ -127,6 +133,9 @@ public sealed class CompiledPlan
 
     /// <summary>Where a caller who is refused can get more; none unless the plan says.</summary>
     public string? UpgradeUrl { get; }
+
+    /// <summary>How calls are held to shared limits while what is shared is away.</summary>
+    internal Sharing Unavailable { get; }
 
     public HeaderFamilies Families { get; }
 

@@ -29,6 +29,9 @@ public sealed partial class GateTable(
     private readonly ConcurrentDictionary<int, ConsumerEntry> _consumers = new();
     private volatile GateSnapshot _snapshot = GateSnapshot.Empty;
 
+    /// <summary>Of limits that nodes share; set before <see cref="LoadAsync"/>. Null where each counts for itself.</summary>
+    public Leases? Leases { get; set; }
+
     public GateSnapshot Snapshot => _snapshot;
 
     public CredentialEntry? Find(ReadOnlySpan<byte> hash) =>
@@ -135,7 +138,7 @@ public sealed partial class GateTable(
         customer.Entitle(entries);
     }
 
-    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, _addresses));
+    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, _addresses, Leases));
 
     private async Task<int> ReloadAsync(DbConnection db, long consumerKey, bool entitle = true)
     {

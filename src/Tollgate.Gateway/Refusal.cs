@@ -50,7 +50,7 @@ internal static class Refusal
     {
         Verdict.RateExceeded or Verdict.QuotaExhausted =>
             RateHeaders.SecondsUntil(call.Decision.Limits[call.Decision.Violated].ResetAt, call.Now),
-        Verdict.MeteringUnavailable => 1,
+        Verdict.MeteringUnavailable or Verdict.LimitsUnavailable => 1,
         _ => null,
     };
 

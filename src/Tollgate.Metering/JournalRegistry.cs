@@ -47,6 +47,13 @@ public sealed class JournalRegistry(Database database, Clocks clocks)
     public Task<IReadOnlyList<RegisteredJournal>> AllAsync() => database.ReadAsync<IReadOnlyList<RegisteredJournal>>(
         async db => (await db.QueryAsync<RegisteredJournal>($"select {Columns} from journals order by id")).AsList());
 
+    /// <summary>How many nodes have given a sign of life lately; 1 or more.</summary>
+    public async Task<int> AliveAsync(TimeSpan lately)
+    {
+        var since = Micros.Now(clocks.Machine) - (lately.Ticks / TimeSpan.TicksPerMicrosecond);
+        return Math.Max(1, (await AllAsync()).Count(j => j.Closed == 0 && j.SeenAt >= since));
+    }
+
     /// <summary>Up to when invoices may be made: now, or as long after the slowest of the other journals as invoices
     /// wait after their period.</summary>
     /// <param name="own">The journal of this node, which drains before it invoices.</param>

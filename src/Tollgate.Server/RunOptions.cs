@@ -19,6 +19,8 @@ internal sealed class RunOptions
     private readonly Option<string> _testClock = Text("--test-clock", "TOLLGATE_TEST_CLOCK", "",
         "Start business time here (RFC 3339) and let it stand still until /v1/test_clock moves it.");
     private readonly Option<string> _database = Database();
+    private readonly Option<string> _redis = Text("--redis", "TOLLGATE_REDIS", "",
+        "A Redis 7 that counts the limits of all nodes together: redis://:password@host:6379, rediss:// for TLS.");
     private readonly Option<string> _durability = Text("--durability", "TOLLGATE_DURABILITY", "interval",
         "When a call is safe from a power cut: interval (within a second) or strict (before its answer begins).");
     private readonly Option<string> _keepCalls = Text("--keep-calls", "TOLLGATE_KEEP_CALLS", "13",
@@ -36,6 +38,7 @@ internal sealed class RunOptions
     {
         command.Options.Add(_data);
         command.Options.Add(_database);
+        command.Options.Add(_redis);
         command.Options.Add(_proxy);
         command.Options.Add(_tls);
         command.Options.Add(_admin);
@@ -53,6 +56,7 @@ internal sealed class RunOptions
         {
             Data = Folder(parsed.GetValue(_data)!),
             Database = Server(parsed.GetValue(_database)!),
+            Redis = parsed.GetValue(_redis) is { Length: > 0 } redis ? redis : null,
             Proxy = proxies[0],
             MoreProxies = proxies[1..],
             Tls = parsed.GetValue(_tls)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),

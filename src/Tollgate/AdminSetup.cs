@@ -57,11 +57,9 @@ internal static class AdminSetup
     public static void Map(WebApplication app, TollgateNode node)
     {
         app.MapGet("/healthz", () => Results.Text("ok")).Needs(AdminScope.Anyone);
-        app.MapGet("/readyz", () => node.Journal.Trouble is { } trouble
+        app.MapGet("/readyz", () => node.Unready is { } trouble
             ? Results.Text(trouble, statusCode: StatusCodes.Status503ServiceUnavailable)
-            : Results.Text(node.Feed.Silence > node.Options.StaleFor
-                ? $"ready, but stale: no news of other nodes for {node.Feed.Silence.TotalSeconds:F0} s. Is PostgreSQL up?"
-                : "ready")).Needs(AdminScope.Anyone);
+            : Results.Text(node.Impaired is { } impaired ? $"ready, but {impaired}" : "ready")).Needs(AdminScope.Anyone);
         app.MapMetrics("/metrics", node.Registry).Needs(AdminScope.Read);
         V1Api.Map(app);
         LedgerApi.Map(app.For(AdminScope.Admin), node.BackupAsync, node.ReplayAsync);

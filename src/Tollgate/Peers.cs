@@ -14,6 +14,9 @@ internal sealed class Peers(TollgateNode node, ILogger log)
 {
     private static readonly TimeSpan s_again = TimeSpan.FromMilliseconds(500);
 
+    // several beats, so that one that was late counts all the same
+    private static readonly TimeSpan s_alive = TimeSpan.FromSeconds(5);
+
     // between the instant of an admission and its record there are microseconds
     private const long MarginMicros = Micros.PerSecond;
 
@@ -70,6 +73,7 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         var before = Micros.Now(node.Clocks.Business) - MarginMicros;
         await node.Drain.CatchUpAsync();
         await _registry.BeatAsync(node.Journal.Id, before);
+        if (node.Table.Leases is { } leases) leases.Nodes = await _registry.AliveAsync(s_alive);
     }
 
     /// <summary>Up to when invoices may be made.</summary>

@@ -135,6 +135,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Func<ConfigFile, IEnumerable<Problem>>? check = null)
     {
         machine ??= TimeProvider.System;
+        CheckSharing(options);
         var file = options.ConfigFile is { } path ? Read(path) : null;
         if (file is { Ok: false }) throw new StartupException(string.Join(Environment.NewLine, file.Problems));
         var clocks = new Clocks(
@@ -176,6 +177,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await Task.WhenAll(_loops);
+        await EndSharingAsync();
         if (_loops.Count > 0 && await GuardAsync("draining at the stop", Drain.CatchUpAsync))
             await GuardAsync("leaving the store", _peers.LeaveAsync);
         Counters.Dispose();
@@ -199,6 +201,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         if (file is not null) await ApplyAtStartAsync(file);
         await TakeCurrencyAsync();
         await Publisher.RepublishAsync();
+        await BeginSharingAsync();
         await Table.LoadAsync();
         await Table.RestoreAsync(Journal);
         Drain.OnOutsideUsage = Table.Count;

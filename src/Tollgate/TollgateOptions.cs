@@ -12,6 +12,10 @@ public sealed record TollgateOptions
     /// or in Npgsql's form; null: <c>tollgate.db</c> in the data folder.</summary>
     public string? Database { get; init; }
 
+    /// <summary>A Redis 7 or newer that counts the limits and quotas of all nodes together, as
+    /// <c>redis://:password@host:6379</c>; null: each node counts for itself. Needs <see cref="Database"/>.</summary>
+    public string? Redis { get; init; }
+
     /// <summary>How long a node may be without news of the others before <c>/readyz</c> says so. It goes on
     /// deciding by what it has.</summary>
     public TimeSpan StaleFor { get; init; } = TimeSpan.FromSeconds(60);

@@ -57,6 +57,7 @@ internal sealed record FileChanges(
             Billable = plan.Billable,
             Headers = plan.Headers == HeaderFamilies.Kong ? null : plan.Headers,
             UpgradeUrl = plan.UpgradeUrl,
+            LimitsUnavailable = plan.LimitsUnavailable == LimitsUnavailable.Share ? null : plan.LimitsUnavailable,
         }.Write());
 
     private static IEnumerable<Problem> NameClashes(

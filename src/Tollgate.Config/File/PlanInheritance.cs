@@ -55,6 +55,8 @@ internal sealed class PlanInheritance(
         {
             Quotas = quotas,
             UpgradeUrl = chain.FirstOfAll(p => p.UpgradeUrl),
+            LimitsUnavailable =
+                chain.Plans.Select(p => p.LimitsUnavailable).FirstOrDefault(c => c is not null) ?? LimitsUnavailable.Share,
             Headers = headers,
             Billable = chain.FirstOfAll(p => p.Billable),
             Migrate = chain.Plans.Select(p => p.Migrate).FirstOrDefault(m => m is not null) ?? Migration.Never,

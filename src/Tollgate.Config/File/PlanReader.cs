@@ -25,6 +25,8 @@ internal sealed record PlanDraft
 
     public string? UpgradeUrl { get; init; }
 
+    public LimitsUnavailable? LimitsUnavailable { get; init; }
+
     public Migration? Migrate { get; init; }
 
     public IReadOnlyList<string>? Billable { get; init; }
@@ -61,6 +63,13 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             Operations = ReadOperations(fields.Take("operations")),
             Limits = _limits.ReadAll(fields.Take("limits")),
             UpgradeUrl = ReadUrl(fields.Take("upgrade_url")),
+            LimitsUnavailable = findings.Choice(fields.Take("limits_unavailable"), "share", "open", "closed") switch
+            {
+                "share" => LimitsUnavailable.Share,
+                "open" => LimitsUnavailable.Open,
+                "closed" => LimitsUnavailable.Closed,
+                _ => null,
+            },
             Quotas = ReadQuotas(fields.Take("quotas")),
             Prices = ReadPrices(fields.Take("prices")),
             Billable = new UnitsReader(findings).ReadBillable(fields.Take("billable")),

@@ -28,7 +28,10 @@ public readonly record struct Caller(int Consumer, int Credential, int Operation
 /// taken together or not at all, over all consumers and keys of the customer. It is held for a few comparisons.
 /// There may be a million of these, so it locks itself, and most have one consumer and nothing else.
 /// </summary>
-internal sealed class Pool(AddressBudget addresses)
+/// <param name="addresses">How many addresses may be counted for themselves.</param>
+/// <param name="subscription">Its id, by which every node knows it.</param>
+/// <param name="leases">Of limits that nodes share; null where each counts for itself.</param>
+internal sealed partial class Pool(AddressBudget addresses, string subscription = "", Leases? leases = null)
 {
     /// <summary>Kinds of quotas that one subscription counts for the life of a process.</summary>
     private const int MostSlots = 32;
@@ -84,7 +87,8 @@ internal sealed class Pool(AddressBudget addresses)
             }
 
             LookAtQuotas(bound, caller.Operation, now, ref violated, ref decision);
-            if (violated < 0 && take && IsCovered(operation, ref decision))
+            HoldToShares(bound, caller, take, ref violated, ref decision);
+            if (violated < 0 && take && !decision.IsHeldUp && IsCovered(operation, ref decision))
                 Take(bound, caller.Operation, now, ref decision);
             return violated;
         }
@@ -217,7 +221,8 @@ internal sealed class Pool(AddressBudget addresses)
         {
             if (_settlements != settlements && !force) return false;
             foreach (var (quota, start, units) in known)
-                if (Array.Find(_slots, s => s.CountsLike(quota)) is { } slot && slot.Start == start) slot.Settled = units;
+                if (Array.Find(_slots, s => s.CountsLike(quota)) is { } slot && slot.Start == start)
+                    slot.Settled = slot.Past = units;
             return true;
         }
     }
@@ -226,7 +231,11 @@ internal sealed class Pool(AddressBudget addresses)
     internal void RestoreUnits(CompiledQuota quota, long start, long units)
     {
         lock (this)
-            if (Array.Find(_slots, s => s.CountsLike(quota)) is { } slot && slot.Start == start) slot.Settled += units;
+        {
+            if (Array.Find(_slots, s => s.CountsLike(quota)) is not { } slot || slot.Start != start) return;
+            slot.Settled += units;
+            slot.Past += units;
+        }
     }
 
     /// <summary>Adds admissions of before this process to a fixed window of a subject.</summary>

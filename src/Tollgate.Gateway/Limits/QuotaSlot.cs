@@ -30,6 +30,12 @@ internal sealed class QuotaSlot
     /// <summary>What calls under way may still cost.</summary>
     public long Reserved { get; set; }
 
+    /// <summary>Of those that are settled, what the store knew when it was asked.</summary>
+    public long Past { get; set; }
+
+    /// <summary>What this node may spend of a window that nodes share; null while nobody asked.</summary>
+    public SharedCount? Share { get; set; }
+
     public long Used => Settled + Reserved;
 
     public bool CountsLike(CompiledQuota quota) => Shape.Quota.CountsLike(quota.Quota);
@@ -41,7 +47,7 @@ internal sealed class QuotaSlot
         if (now < End) return;
         var period = _calendar.PeriodOf(_calendar.IndexAt(Micros.ToInstant(now)));
         (Start, End) = (Micros.Of(period.Start), Micros.Of(period.End));
-        (Settled, Reserved) = (0, 0);
+        (Settled, Reserved, Past) = (0, 0, 0);
     }
 
     /// <summary>The operations by their keys of now, and the boundaries of another calendar from here on: what was used

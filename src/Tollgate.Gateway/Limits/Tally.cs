@@ -17,6 +17,17 @@ internal sealed class Tally
     /// <summary>Calls under way, counted while some limit of this scope asks for it.</summary>
     public long UnderWay { get; set; }
 
+    /// <summary>Admissions in the open fixed window of a unit.</summary>
+    public long Used(WindowUnit unit) => _slots[(int)unit].Used;
+
+    /// <summary>Of those, of before this process.</summary>
+    public long Past(WindowUnit unit) => _slots[(int)unit].Past;
+
+    public long End(WindowUnit unit) => _slots[(int)unit].End;
+
+    /// <summary>What this node may spend of a window that nodes share; null while nobody asked.</summary>
+    public ref SharedCount? Share(WindowUnit unit) => ref _slots[(int)unit].Share;
+
     /// <summary>Moves fixed windows on. Every unit is counted, limited or not: a limit that is added later knows what was
     /// used before.</summary>
     public void MoveTo(long now)
@@ -59,6 +70,7 @@ internal sealed class Tally
         ref var slot = ref _slots[(int)unit];
         if (at >= slot.End) slot.MoveTo(unit, at);
         slot.Used += admissions;
+        slot.Past += admissions;
     }
 
     /// <summary>Adds admissions of before this process to the window of a limit that has one of its own.</summary>
@@ -78,8 +90,16 @@ internal sealed class Tally
         {
             ref var slot = ref _slots[unit];
             ref var used = ref other._slots[unit];
-            if (used.End > slot.End) slot = used;
-            else if (used.End == slot.End) slot.Used += used.Used;
+            if (used.End > slot.End)
+            {
+                slot = used;
+                slot.Share = null;
+            }
+            else if (used.End == slot.End)
+            {
+                slot.Used += used.Used;
+                slot.Past += used.Past;
+            }
         }
     }
 
@@ -124,6 +144,9 @@ internal sealed class Tally
         public long End;
         public long Used;
 
+        public long Past;
+        public SharedCount? Share;
+
         /// <summary>Of the window that ended where this one began.</summary>
         public long Before;
 
@@ -131,7 +154,7 @@ internal sealed class Tally
         {
             var (start, end) = LimitWindow.At(unit, now);
             Before = start == End ? Used : 0;
-            (End, Used) = (end, 0);
+            (End, Used, Past) = (end, 0, 0);
         }
     }
 }

@@ -1,0 +1,168 @@
+using StackExchange.Redis;
+
+namespace Tollgate.Storage;
+
+/// <summary>
+/// The counters that several nodes share, in a Redis 7. Every node has its own share in a counter: what it has spent in
+/// the window, and what it may still spend on its own. It always tells the whole of what it spent, so an answer that was
+/// lost, a question that comes twice and a Redis that forgot everything are put right by the next question.
+/// </summary>
+/// <remarks>One counter is one hash: <c>node</c> → spent and leased, <c>node:g</c> → leased of that, <c>node:s</c> → the
+/// number of the last question. All keys of one question carry one hash tag, so they lie on one node of a cluster.</remarks>
+public sealed class SharedCounters : IAsyncDisposable
+{
+    /// <summary>How long a call waits for Redis; then its plan says what happens.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
+
+    private const string WantedChannel = "tollgate:wanted";
+
+    // For each counter: a question that is older than one already answered changes nothing. Demand is what calls are
+    // waiting for; what is wanted beyond it shrinks as the limit comes near, so that no node sits on the last ones.
+    private const string Ask = """
+        local me, seq, answers = ARGV[1], tonumber(ARGV[2]), {}
+        for i, key in ipairs(KEYS) do
+          local a = 2 + (i - 1) * 6
+          local limit, spent, before = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
+          local demand, want, expire = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]), ARGV[a + 6]
+          if before > 0 and redis.call('exists', key) == 0 then redis.call('hset', key, 'before', before) end
+          local others, idle = 0, 0
+          local all = redis.call('hgetall', key)
+          local last, mine = 0, 0
+          for f = 1, #all, 2 do
+            local field, value = all[f], tonumber(all[f + 1])
+            if field == me then mine = value
+            elseif field == me .. ':s' then last = value
+            elseif field == me .. ':g' then
+            elseif string.sub(field, -2) == ':g' then idle = idle + value
+            elseif string.sub(field, -2) ~= ':s' then others = others + value end
+          end
+          if seq <= last then
+            answers[#answers + 1] = {-1, others, idle}
+          else
+            local free = math.max(0, limit - others - spent)
+            local grant = math.min(free, math.max(demand, math.min(want, math.floor(free / 8))))
+            redis.call('hset', key, me, spent + grant, me .. ':g', grant, me .. ':s', seq)
+            redis.call('pexpireat', key, expire)
+            if grant < demand and idle > 0 then redis.call('publish', 'tollgate:wanted', key) end
+            answers[#answers + 1] = {spent + grant, others, idle}
+          end
+        end
+        return answers
+        """;
+
+    private readonly ConnectionMultiplexer _redis;
+    private readonly RedisValue _node;
+    private long _question;
+    private volatile bool _away;
+
+    private SharedCounters(ConnectionMultiplexer redis, string node) => (_redis, _node) = (redis, node);
+
+    /// <summary>True from a question without an answer until <see cref="ProbeAsync"/> hears from Redis again.</summary>
+    public bool IsAway => _away;
+
+    /// <summary>How far our clock is from Redis's; the middle of the way of the last probe.</summary>
+    public TimeSpan Skew { get; private set; }
+
+    /// <param name="address"><c>redis://:password@host:6379</c>, <c>rediss://</c> for TLS, or the driver's own form
+    /// (several hosts; <c>serviceName=</c> for Sentinel).</param>
+    /// <param name="node">Names this process among all that ever counted: a restarted one is another.</param>
+    /// <exception cref="StorageException">The address cannot be read, or nobody answers there.</exception>
+    public static async Task<SharedCounters> OpenAsync(string address, string node)
+    {
+        var options = RedisAddress.Parse(address);
+        options.ClientName = "tollgate";
+        options.AbortOnConnectFail = true;
+        options.ConnectTimeout = 3_000;
+        options.AsyncTimeout = (int)Patience.TotalMilliseconds;
+        options.SyncTimeout = (int)Patience.TotalMilliseconds;
+        options.BacklogPolicy = BacklogPolicy.FailFast;
+        options.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
+        options.ReconnectRetryPolicy = new LinearRetry(250);
+        options.HighIntegrity = true;
+        try
+        {
+            var redis = await ConnectionMultiplexer.ConnectAsync(options);
+            var server = redis.GetServers().FirstOrDefault(s => s.IsConnected);
+            if (server is { Version.Major: < 7 })
+                throw new StorageException($"--redis is Redis {server.Version}; Tollgate needs 7 or newer.");
+            return new SharedCounters(redis, node);
+        }
+        catch (RedisException e)
+        {
+            throw new StorageException($"--redis {RedisAddress.Show(options)} cannot be reached: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Calls back with the key of a counter of which somebody else needs what lies idle.</summary>
+    public Task OnWantedAsync(Action<string> wanted) => _redis.GetSubscriber().SubscribeAsync(
+        RedisChannel.Literal(WantedChannel), (_, key) => wanted(key.ToString()));
+
+    /// <summary>Tells what was spent and asks for more, for counters of one hash tag, in one step. Questions about one
+    /// counter follow one after the other.</summary>
+    /// <returns>Null when Redis did not answer; what was asked may have happened.</returns>
+    public async Task<CounterAnswer[]?> AskAsync(IReadOnlyList<CounterQuestion> questions)
+    {
+        if (_away) return null;
+        var keys = new RedisKey[questions.Count];
+        var values = new RedisValue[2 + questions.Count * 6];
+        (values[0], values[1]) = (_node, Interlocked.Increment(ref _question));
+        for (var i = 0; i < keys.Length; i++)
+        {
+            var q = questions[i];
+            keys[i] = q.Key;
+            var at = 2 + i * 6;
+            (values[at], values[at + 1], values[at + 2]) = (q.Limit, q.Spent, q.Before);
+            (values[at + 3], values[at + 4], values[at + 5]) = (q.Demand, q.Want, q.ExpireAtMillis);
+        }
+
+        try
+        {
+            var answers = (RedisResult[])(await _redis.GetDatabase().ScriptEvaluateAsync(Ask, keys, values))!;
+            return Array.ConvertAll(answers, a =>
+            {
+                var parts = (long[])a!;
+                return new CounterAnswer(parts[0], parts[1], parts[2]);
+            });
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            _away = true;
+            return null;
+        }
+    }
+
+    /// <summary>Asks for the time: whether Redis is there, and whether the clocks agree.</summary>
+    public async Task ProbeAsync(TimeProvider wall)
+    {
+        try
+        {
+            var before = wall.GetUtcNow();
+            var theirs = (RedisResult[])(await _redis.GetDatabase().ExecuteAsync("TIME"))!;
+            var now = wall.GetUtcNow();
+            var at = DateTimeOffset.FromUnixTimeSeconds((long)theirs[0]).AddMicroseconds((long)theirs[1]);
+            Skew = before + (now - before) / 2 - at;
+            _away = false;
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            _away = true;
+        }
+    }
+
+    public ValueTask DisposeAsync() => _redis.DisposeAsync();
+}
+
+/// <param name="Key">With the window in it, and a hash tag.</param>
+/// <param name="Limit">Of all nodes together.</param>
+/// <param name="Spent">By this node in this window; what it had leased beyond that is given back.</param>
+/// <param name="Before">What had been used before anybody counted here.</param>
+/// <param name="Demand">What calls are waiting for now.</param>
+/// <param name="Want">What would be used up soon.</param>
+/// <param name="ExpireAtMillis">When Redis may forget the counter; Unix time.</param>
+public readonly record struct CounterQuestion(
+    string Key, long Limit, long Spent, long Before, long Demand, long Want, long ExpireAtMillis);
+
+/// <param name="Granted">Up to which number this node may spend in all; −1: the question was out of date.</param>
+/// <param name="Others">Spent or leased by the others, and before.</param>
+/// <param name="Idle">Of that, what others have leased and may give back.</param>
+public readonly record struct CounterAnswer(long Granted, long Others, long Idle);

@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Tollgate.Tests.Support;
+
+/// <summary>A real Redis of our own on a free port, which forgets everything when it is stopped.</summary>
+internal sealed class RedisServer : IDisposable
+{
+    private const string Program = "/usr/bin/redis-server";
+    private readonly int _port;
+    private Process _process;
+
+    private RedisServer(int port) => (_port, _process) = (port, Begin(port));
+
+    public static bool IsInstalled => File.Exists(Program);
+
+    public string Address => $"redis://127.0.0.1:{_port}";
+
+    public static RedisServer Start()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        listener.Stop();
+        return new RedisServer(port);
+    }
+
+    public void Stop()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
+    public void Restart() => _process = Begin(_port);
+
+    /// <summary>Its connections stay open and nothing is answered.</summary>
+    public void Freeze() => Signal("-STOP");
+
+    public void Thaw() => Signal("-CONT");
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) Stop();
+        _process.Dispose();
+    }
+
+    private void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [name, $"{_process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    private static Process Begin(int port)
+    {
+        var process = Process.Start(new ProcessStartInfo(
+            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        { RedirectStandardOutput = true, WorkingDirectory = Path.GetTempPath() })!;
+        while (process.StandardOutput.ReadLine() is { } line)
+            if (line.Contains("Ready to accept", StringComparison.Ordinal)) break;
+        _ = process.StandardOutput.ReadToEndAsync();
+        return process;
+    }
+}
