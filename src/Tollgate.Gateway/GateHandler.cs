@@ -62,7 +62,7 @@ public sealed class GateHandler : IDisposable
     private async Task CallAsync(HttpContext context)
     {
         var call = Decide(context);
-        if (_table.Leases is { } leases && call.Decision.Pool is { } pool) await HoldAsync(context, call, leases, pool);
+        if (_table.Leases is { } leases && call.Decision.Pool is not null) await HoldAsync(context, call, leases);
         Conclude(context, call);
         if (call.Decision.Verdict != Verdict.Admit)
         {
@@ -144,15 +144,15 @@ public sealed class GateHandler : IDisposable
     }
 
     /// <summary>Where limits are shared: waits for a lease where there is none, and decides again.</summary>
-    private async Task HoldAsync(HttpContext context, GateCall call, Leases leases, Pool pool)
+    private async Task HoldAsync(HttpContext context, GateCall call, Leases leases)
     {
         for (var tries = 0; call.Decision.NeedsLease && tries < MostLeases; tries++)
         {
-            await leases.WaitAsync(pool);
+            await leases.WaitAsync(call.Decision.Pool!);
             DecideByKey(_table.Snapshot, context.Request, call);
         }
 
-        if (call.Decision.RenewsLease) _ = leases.AskAsync(pool);
+        if (call.Decision.RenewsLease) _ = leases.AskAsync(call.Decision.Pool!);
         if (call.Decision.Sharing > Sharing.Leased) leases.Degraded(call.Decision.Sharing);
     }
 
