@@ -12,8 +12,13 @@ public static class EntitlementStore
         "key, subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, interval, " +
         "start_at, end_at, limits, allowances, hold";
 
-    public static async Task<IReadOnlyList<Entitlement>> AllAsync(DbConnection db) =>
-        (await db.QueryAsync<Row>($"select {Columns} from entitlements order by key")).Select(Read).ToArray();
+    /// <summary>All of them, customer by customer, row by row: there may be a million.</summary>
+    public static async IAsyncEnumerable<Entitlement> ByCustomerAsync(DbConnection db)
+    {
+        await foreach (var row in db.QueryUnbufferedAsync<Row>(
+            $"select {Columns} from entitlements order by customer_key, key"))
+            yield return Read(row);
+    }
 
     public static async Task<IReadOnlyList<Entitlement>> OfCustomerAsync(DbConnection db, long customerKey) =>
         (await db.QueryAsync<Row>(
@@ -86,11 +91,12 @@ public static class EntitlementStore
         Key = (int)row.Key,
         SubscriptionId = row.SubscriptionId,
         CustomerKey = (int)row.CustomerKey,
-        PlanId = row.PlanId,
+        // a few, said a million times
+        PlanId = string.Intern(row.PlanId),
         PlanVersion = (int)row.PlanVersion,
         Priority = (int)row.Priority,
         Anchor = LocalDatePattern.Iso.Parse(row.Anchor).Value,
-        Timezone = row.Timezone,
+        Timezone = string.Intern(row.Timezone),
         Interval = Intervals.Find(row.Interval) ?? throw new InvalidDataException(
             $"Entitlement {row.Key} has the interval '{row.Interval}'; there are {Intervals.Names}."),
         StartAt = row.StartAt,

@@ -47,21 +47,36 @@ public sealed partial class GateTable(
         await CompileAsync();
         await database.ReadAsync(async db =>
         {
-            foreach (var terms in (await EntitlementStore.AllAsync(db)).GroupBy(e => e.CustomerKey))
-            {
-                var customer = CustomerOf(terms.Key);
-                customer.Entitle(customer.Compile(terms));
-            }
-
-            foreach (var row in await db.QueryAsync<ConsumerRow>(
+            await LoadTermsAsync(db);
+            // row by row: a million of them are not held twice
+            await foreach (var row in db.QueryUnbufferedAsync<ConsumerRow>(
                 "select key, id, username, custom_id, customer_key, managed_by, created_at from consumers"))
                 Put(row);
-            foreach (var row in await db.QueryAsync<CredentialRow>(
+            await foreach (var row in db.QueryUnbufferedAsync<CredentialRow>(
                 "select key, id, consumer_key, hash, hint, managed_by, created_at, expires_at, revoked_at " +
                 "from credentials"))
                 Put(row);
             return 0;
         });
+    }
+
+    private async Task LoadTermsAsync(DbConnection db)
+    {
+        var of = new List<Entitlement>();
+        await foreach (var terms in EntitlementStore.ByCustomerAsync(db))
+        {
+            if (of.Count > 0 && of[0].CustomerKey != terms.CustomerKey) Entitle();
+            of.Add(terms);
+        }
+
+        if (of.Count > 0) Entitle();
+
+        void Entitle()
+        {
+            var customer = CustomerOf(of[0].CustomerKey);
+            customer.Entitle(customer.Compile(of));
+            of.Clear();
+        }
     }
 
     /// <summary>Counts what was admitted and billed before this process, so that a restart gives nobody a second window.
@@ -150,7 +165,16 @@ public sealed partial class GateTable(
             Put(row);
         }
 
-        if (!_consumers.TryGetValue((int)consumerKey, out var consumer)) return 0;
+        Replace((int)consumerKey, credentials);
+        if (row is null && _consumers.TryRemove((int)consumerKey, out var gone)) _names?.Remove(gone);
+        return 0;
+    }
+
+    /// <summary>Puts the credentials of a consumer in the place of those that it had: what one change costs, however many
+    /// others there are.</summary>
+    public void Replace(int consumerKey, IReadOnlyList<CredentialRow> credentials)
+    {
+        if (!_consumers.TryGetValue(consumerKey, out var consumer)) return;
         var gone = consumer.Hashes;
         consumer.Hashes = [];
         foreach (var credential in credentials) Put(credential);
@@ -160,9 +184,6 @@ public sealed partial class GateTable(
             if (_credentials.TryGetValue(hash, out var entry) && ReferenceEquals(entry.Consumer, consumer))
                 _credentials.TryRemove(KeyValuePair.Create(hash, entry));
         }
-
-        if (row is null && _consumers.TryRemove((int)consumerKey, out _)) _names?.Remove(consumer);
-        return 0;
     }
 
     private void Put(ConsumerRow row)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Tollgate.Config.File;
 
 namespace Tollgate.Server;
 
@@ -20,6 +21,17 @@ internal static class ConfigCommands
         var command = new Command("export", "Print the file that a running server goes by.") { admin, json };
         command.SetAction((parsed, _) => AdminClient.PrintAsync(
             parsed.GetValue(admin)!, "/v1/config/export", parsed.GetValue(json)));
+        return command;
+    }
+
+    public static Command Schema()
+    {
+        var command = new Command("schema", "Print the JSON Schema of the configuration file, for editors.");
+        command.SetAction(_ =>
+        {
+            Console.WriteLine(ConfigSchema.Text.TrimEnd());
+            return ExitCode.Ok;
+        });
         return command;
     }
 

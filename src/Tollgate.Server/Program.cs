@@ -13,6 +13,7 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     ConfigCommands.Diff(),
     ConfigCommands.Apply(),
     ConfigCommands.Export(),
+    ConfigCommands.Schema(),
     VerifyCommand.Build(),
     UsageCommand.Build(),
     InvoiceCommand.Build(),

@@ -17,6 +17,7 @@ internal static class ConfigApi
     {
         routes.MapGet("/v1/config", StateAsync);
         routes.MapGet("/v1/config/export", ExportAsync);
+        routes.MapGet("/v1/config/schema", () => Results.Text(ConfigSchema.Text, "application/schema+json", Encoding.UTF8));
         routes.MapPost("/v1/config/diff", DiffAsync).Needs(AdminScope.Read).ChangesNothing();
         routes.MapPost("/v1/config/apply", ApplyAsync);
     }
