@@ -25,7 +25,8 @@ public sealed partial class ConfigSchemaTests
         var pages = Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Append(Path.Combine(Repository.Root, "README.md"));
         var examples = (from page in pages
                         from Match m in Example().Matches(File.ReadAllText(page))
-                        select (Page: Path.GetFileName(page), Text: m.Groups[1].Value.Replace("…", "x", StringComparison.Ordinal))).ToArray();
+                        let text = m.Groups[1].Value.Replace("…", "x", StringComparison.Ordinal)
+                        select (Page: Path.GetFileName(page), Text: text)).ToArray();
         Assert.True(examples.Length >= 5);
         Assert.Empty(examples.SelectMany(e => Faults(e.Text, e.Page, whole: false)));
     }
@@ -50,7 +51,7 @@ public sealed partial class ConfigSchemaTests
         var part = at.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate(
             s_schema, (e, step) => e.ValueKind == JsonValueKind.Array ? e[int.Parse(step)] : e.GetProperty(step));
         var listed = part.GetProperty("properties").EnumerateObject().Select(p => p.Name).ToHashSet();
-        Assert.Empty(told.Groups[1].Value.Split(", ").Where(name => !listed.Contains(name)));
+        Assert.DoesNotContain(told.Groups[1].Value.Split(", "), name => !listed.Contains(name));
     }
 
     private static IEnumerable<string> Faults(string text, string name, bool whole)
