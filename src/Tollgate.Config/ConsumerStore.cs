@@ -14,14 +14,19 @@ public sealed record ConsumerRow(
 /// <param name="Hint">What may be shown of it.</param>
 public sealed record CredentialRow(
     long Key, string Id, long ConsumerKey, byte[] Hash, string Hint, string ManagedBy, long CreatedAt, long? ExpiresAt,
-    long? RevokedAt);
+    long? RevokedAt)
+{
+    /// <summary>The only subscription that it is good for; null: whichever of its customer's comes first.</summary>
+    public string? SubscriptionId { get; init; }
+}
 
 /// <summary>The SQL of consumers, their credentials and their entitlements.</summary>
 public sealed class ConsumerStore(Database database, TimeProvider clock)
 {
     private const string Columns = "key, id, username, custom_id, customer_key, managed_by, created_at";
-    private const string CredentialColumns =
-        "key, id, consumer_key, hash, hint, managed_by, created_at, expires_at, revoked_at";
+    /// <summary>Of a <see cref="CredentialRow"/>.</summary>
+    public const string CredentialColumns =
+        "key, id, consumer_key, hash, hint, managed_by, created_at, expires_at, revoked_at, subscription_id";
 
     /// <summary>By username, custom id, prefixed id or UUID.</summary>
     public Task<ConsumerRow?> FindAsync(string name) => database.ReadAsync(db => FindAsync(db, name));
@@ -90,10 +95,11 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
 
     /// <summary>Adds a credential, or answers null when the same key is known already, whosever it is.</summary>
     public async Task<CredentialRow?> AddCredentialAsync(
-        DbConnection db, long consumerKey, byte[] hash, string hint, ManagedBy by, long? expiresAt = null) =>
+        DbConnection db, long consumerKey, byte[] hash, string hint, ManagedBy by, long? expiresAt = null,
+        string? subscriptionId = null) =>
         await db.QueryFirstOrDefaultAsync<CredentialRow?>(
-            "insert into credentials (id, consumer_key, hash, hint, managed_by, created_at, expires_at) " +
-            "values (@id, @consumerKey, @hash, @hint, @by, @now, @expiresAt) on conflict (hash) do nothing " +
+            "insert into credentials (id, consumer_key, hash, hint, managed_by, created_at, expires_at, subscription_id) " +
+            "values (@id, @consumerKey, @hash, @hint, @by, @now, @expiresAt, @subscriptionId) on conflict (hash) do nothing " +
             $"returning {CredentialColumns}",
             new
             {
@@ -104,6 +110,7 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
                 by = ConfigStore.NameOf(by),
                 now = Micros.Now(clock),
                 expiresAt,
+                subscriptionId,
             });
 
     public static async Task<IReadOnlyList<CredentialRow>> CredentialsAsync(DbConnection db, long consumerKey) =>

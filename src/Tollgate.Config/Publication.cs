@@ -131,7 +131,7 @@ public sealed class Publication
             RequiresKey = true,
             Gated = true,
             KeyHeaders = document.Access?.KeyHeaders ?? DefaultKeyHeaders,
-            KeyQuery = document.Access?.KeyQuery,
+            KeyQueries = document.Access?.KeyQuery is { } query ? [query] : [],
             Anonymous = document.Access?.Anonymous,
             Jwt = document.Access?.Jwt,
             UnitsHeaders = document.UnitsHeaders ?? PublishedApi.DefaultUnitsHeaders,

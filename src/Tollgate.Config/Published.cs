@@ -67,8 +67,8 @@ public sealed record PublishedApi
     /// <summary>Request headers in which a key is looked for.</summary>
     public required IReadOnlyList<string> KeyHeaders { get; init; }
 
-    /// <summary>The parameter of the query in which a key is looked for too; null: none.</summary>
-    public string? KeyQuery { get; init; }
+    /// <summary>Parameters of the query in which a key is looked for too.</summary>
+    public IReadOnlyList<string> KeyQueries { get; init; } = [];
 
     /// <summary>The username of the consumer that calls without any credential belong to; null: they are refused.
     /// </summary>

@@ -47,8 +47,12 @@ internal static class CallerKey
             isToken = !IsOurs(value, tokensToo: false);
         }
 
-        if (api.KeyQuery is { } parameter && !query.IsEmpty && !QueryKey.Find(query, parameter, ref found, ref offset))
-            return Verdict.KeyDuplicate;
+        if (!query.IsEmpty)
+        {
+            foreach (var parameter in api.KeyQueries)
+                if (!QueryKey.Find(query, parameter, ref found, ref offset)) return Verdict.KeyDuplicate;
+        }
+
         if (found is null) return Verdict.KeyMissing;
         key = new Presented(found.AsSpan(offset), isToken);
         return Verdict.Admit;

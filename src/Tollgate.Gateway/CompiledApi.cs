@@ -20,8 +20,8 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders, To
     /// <summary>Where this API looks for a key.</summary>
     public string[] KeyHeaders { get; } = [.. api.KeyHeaders];
 
-    /// <summary>The parameter of the query in which it looks too; null: none.</summary>
-    public string? KeyQuery { get; } = api.KeyQuery;
+    /// <summary>Parameters of the query in which it looks too.</summary>
+    public string[] KeyQueries { get; } = [.. api.KeyQueries];
 
     /// <summary>The consumer that calls without any credential belong to; null: they are refused.</summary>
     public string? Anonymous { get; } = api.Anonymous;

@@ -2,7 +2,14 @@ namespace Tollgate.Gateway;
 
 /// <summary>A credential as the gate sees it; replaced whole when it changes.</summary>
 /// <param name="ExpiresAt">Microseconds UTC; <see cref="long.MaxValue"/> for never.</param>
-public sealed record CredentialEntry(int Key, string Id, ConsumerEntry Consumer, bool Revoked, long ExpiresAt);
+public sealed record CredentialEntry(int Key, string Id, ConsumerEntry Consumer, bool Revoked, long ExpiresAt)
+{
+    /// <summary>The only subscription that it is good for; null: whichever comes first.</summary>
+    public string? Subscription { get; init; }
+
+    /// <summary>Whether a call with it may belong to this subscription.</summary>
+    public bool IsFor(string subscription) => Subscription is null || Subscription == subscription;
+}
 
 /// <summary>A consumer as the gate sees it. Its names live as long as it is known; who pays may change.</summary>
 public sealed class ConsumerEntry(int key, string id, string username, string? customId)

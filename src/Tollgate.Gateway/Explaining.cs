@@ -174,11 +174,13 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         string WhyOf(EntitlementEntry e)
         {
             var plan = snapshot.FindPlan(e.PlanId);
-            return e.Source.StartAt > at ? $"begins at {Micros.ToText(e.Source.StartAt)}"
+            return call.Decision.Credential?.IsFor(e.SubscriptionId) == false ? "is not the one that the key is bound to"
+                : e.Source.StartAt > at ? $"begins at {Micros.ToText(e.Source.StartAt)}"
                 : !e.RunsAt(at) ? $"ended at {Micros.ToText(e.Source.EndAt!.Value)}"
                 : e.Source.Hold == Hold.Paused ? "is paused"
                 : plan is null ? "its plan is not published any more"
                 : gated && !plan.Includes(call.Operation.Key) ? $"the plan {plan.Name} does not include {call.Operation.Name}"
+                : ReferenceEquals(e, chosen) && call.Decision.Credential?.Subscription is not null ? "the one that the key is bound to"
                 : ReferenceEquals(e, chosen) ? $"the first that runs and includes the operation (priority {e.Source.Priority})"
                 : "would do, and another comes first: a higher priority, or the same and older";
         }

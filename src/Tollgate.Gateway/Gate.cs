@@ -172,7 +172,8 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         var gated = operation.Api.Gated;
         foreach (var entitlement in decision.Consumer!.Entitlements)
         {
-            if (!entitlement.RunsAt(at) || entitlement.Source.Hold == Hold.Paused
+            if (!entitlement.RunsAt(at) || decision.Credential?.IsFor(entitlement.SubscriptionId) == false
+                || entitlement.Source.Hold == Hold.Paused
                 || entitlement.In(snapshot, now) is not { } resolved) continue;
             decision.Plan ??= resolved.Plan;
             if (gated && !resolved.Plan.Includes(operation.Key)) continue;

@@ -32,7 +32,7 @@ public sealed class GateSnapshot
         Apis = apis;
         AnswersPreflights = apis.Any(a => a.Cors is not null);
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
-        KeyQueries = [.. published.Apis.Select(a => a.KeyQuery).OfType<string>().Distinct(StringComparer.Ordinal)];
+        KeyQueries = [.. published.Apis.SelectMany(a => a.KeyQueries).Distinct(StringComparer.Ordinal)];
         _quotas = published.Quotas;
         _meters = published.Meters.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);

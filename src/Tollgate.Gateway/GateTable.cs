@@ -53,8 +53,7 @@ public sealed partial class GateTable(
                 "select key, id, username, custom_id, customer_key, managed_by, created_at from consumers"))
                 Put(row);
             await foreach (var row in db.QueryUnbufferedAsync<CredentialRow>(
-                "select key, id, consumer_key, hash, hint, managed_by, created_at, expires_at, revoked_at " +
-                "from credentials"))
+                $"select {ConsumerStore.CredentialColumns} from credentials"))
                 Put(row);
             return 0;
         });
@@ -199,7 +198,10 @@ public sealed partial class GateTable(
         var hash = MemoryMarshal.Read<KeyHash>(row.Hash);
         consumer.Hashes = [.. consumer.Hashes, hash];
         _credentials[hash] = new CredentialEntry(
-            (int)row.Key, row.Id, consumer, row.RevokedAt is not null, row.ExpiresAt ?? long.MaxValue);
+            (int)row.Key, row.Id, consumer, row.RevokedAt is not null, row.ExpiresAt ?? long.MaxValue)
+        {
+            Subscription = row.SubscriptionId,
+        };
     }
 }
 

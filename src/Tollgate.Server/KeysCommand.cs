@@ -24,10 +24,11 @@ internal static class KeysCommand
         var (consumer, admin, json) = (Consumer(), AdminClient.Address(), AdminClient.Json());
         var test = new Option<bool>("--test") { Description = "A key that begins with tg_test_." };
         var expires = new Option<string?>("--expires-at") { Description = "An RFC 3339 instant." };
-        var command = new Command("create", "Make a key; it is shown once.") { consumer, test, expires, admin, json };
+        var subscription = new Option<string?>("--subscription") { Description = "The only subscription that it is good for." };
+        var command = new Command("create", "Make a key; it is shown once.") { consumer, test, expires, subscription, admin, json };
         command.SetAction((parsed, _) => AdminClient.PostAsync(
             parsed.GetValue(admin)!, PathOf(parsed.GetValue(consumer)!),
-            new { test = parsed.GetValue(test), expires_at = parsed.GetValue(expires) },
+            new { test = parsed.GetValue(test), expires_at = parsed.GetValue(expires), subscription = parsed.GetValue(subscription) },
             parsed.GetValue(json), answer => answer.GetProperty("key").GetString()!));
         return command;
     }

@@ -69,6 +69,8 @@ internal sealed class KongCompiler
             RequiresKey = keyAuth is not null,
             Gated = GatesOf(row.Id).Any(),
             KeyHeaders = keyAuth is null ? [] : KeyHeadersOf(keyAuth),
+            KeyQueries = keyAuth is not null && keyAuth.Config.GetProperty("key_in_query").GetBoolean() ? KeyHeadersOf(keyAuth) : [],
+            Anonymous = keyAuth?.Config.GetProperty("anonymous").GetString() is { } name ? NameOf(name) : null,
             Operations = [.. _operations[row.Id]],
         };
     }
@@ -145,6 +147,10 @@ internal sealed class KongCompiler
         where plan is null || g.Name == plan
         from entry in g.Value.EnumerateArray()
         select entry.GetString()!;
+
+    /// <summary>Kong's tools name a consumer by its UUID too.</summary>
+    private static string NameOf(string consumer) =>
+        Guid.TryParse(consumer, out var id) ? new Id<Consumer>(id).ToString() : consumer;
 
     private static string[] KeyHeadersOf(KongPlugin keyAuth) =>
         keyAuth.Config.GetProperty("key_names").EnumerateArray().Select(n => n.GetString()!).ToArray();

@@ -39,21 +39,21 @@ internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, "servi
         var names = config.Texts("key_names", KeyHeader.FaultOf, 16);
         if (names is { Count: 0 }) config.Note("key_names", "length must be at least 1");
         config.Only("key_in_header", "keys are taken from headers", "true");
-        config.Only("key_in_query", "keys are taken from headers only in this version; leave it out", "false");
-        config.Only("key_in_body", "keys are taken from headers only", "false");
+        var inQuery = config.Flag("key_in_query") ?? false;
+        config.Only("key_in_body", "keys are taken from headers and the query", "false");
         config.Only("hide_credentials", "a key never reaches the upstream; leave it out or send true", "true");
         config.Only("run_on_preflight", "a call without a key is refused, whatever its method", "true");
-        config.None("a call without a key is refused", "anonymous");
+        var anonymous = config.Text("anonymous");
         config.None("the realm cannot be set in this version", "realm", "identity_realms");
         return new JsonObject
         {
             ["key_names"] = KongEntity.List(names ?? Publication.DefaultKeyHeaders),
             ["key_in_header"] = true,
-            ["key_in_query"] = false,
+            ["key_in_query"] = inQuery,
             ["key_in_body"] = false,
             ["hide_credentials"] = true,
             ["run_on_preflight"] = true,
-            ["anonymous"] = null,
+            ["anonymous"] = anonymous,
         };
     }
 }

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using NodaTime.Text;
+using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Storage;
@@ -30,6 +31,7 @@ internal static class ConsumerKeysApi
         c.Id,
         c.Hint,
         c.ManagedBy,
+        subscription = c.SubscriptionId,
         created_at = Micros.ToText(c.CreatedAt),
         expires_at = c.ExpiresAt is { } at ? Micros.ToText(at) : null,
         revoked_at = c.RevokedAt is { } revoked ? Micros.ToText(revoked) : null,
@@ -46,19 +48,24 @@ internal static class ConsumerKeysApi
                 : Answers.NotFound("consumer", consumer));
 
     private static async Task<IResult> CreateAsync(
-        string consumer, HttpRequest request, Database database, ConsumerStore consumers, KeyMaking making)
+        string consumer, HttpRequest request, Database database, ConsumerStore consumers, KeyMaking making,
+        SubscriptionStore subscriptions)
     {
         var fields = await Fields.ReadAsync(request);
         var imported = fields.Text("key", max: ApiKeys.MaxLength);
         var test = fields.Flag("test");
         var expiresAt = fields.Instant("expires_at");
+        var subscription = fields.Text("subscription");
         var key = imported ?? ApiKeys.Generate(test ?? false);
         var hash = making.Keys.Hash(key);
         if (hash is null || !ImportedKey.CanBeSent(key)) fields.Add("bad_value", ImportedKey.Expected, "key");
         if (fields.Faults() is { } faults) return faults;
         if (await consumers.FindAsync(consumer) is not { } found) return Answers.NotFound("consumer", consumer);
+        var bound = subscription is null ? null : await BoundAsync(subscription, found, subscriptions);
+        if (subscription is not null && bound is null)
+            return Answers.Invalid(new Problem("bad_value", "must be a subscription of the consumer's customer", "subscription"));
         var row = await database.WriteAsync(db => consumers.AddCredentialAsync(
-            db, found.Key, hash!, ApiKeys.HintOf(key), ManagedBy.Api, expiresAt));
+            db, found.Key, hash!, ApiKeys.HintOf(key), ManagedBy.Api, expiresAt, bound?.Id));
         if (row is null) return Answers.Conflict("duplicate_key", "This key is in use already.", "key");
         await making.Feed.AnnounceAsync(new Change.OfConsumer((int)found.Key));
         return Answers.Created($"/v1/consumers/{found.Id}/keys/{row.Id}", new
@@ -66,10 +73,14 @@ internal static class ConsumerKeysApi
             row.Id,
             key,
             row.Hint,
+            subscription = bound?.Id,
             created_at = Micros.ToText(row.CreatedAt),
             expires_at = expiresAt is { } at ? Micros.ToText(at) : null,
         });
     }
+
+    private static async Task<SubscriptionRow?> BoundAsync(string id, ConsumerRow consumer, SubscriptionStore subscriptions) =>
+        await subscriptions.FindAsync(id) is { } found && found.CustomerKey == consumer.CustomerKey ? found : null;
 
     private static async Task<IResult> RevokeAsync(
         string consumer, string key, Database database, ConsumerStore consumers, ChangeFeed feed)
@@ -110,7 +121,7 @@ internal static class ConsumerKeysApi
                 return Answers.Conflict("key_ended", $"The key {old.Hint} has ended already: make a new one.");
             var text = ApiKeys.Generate(old.Hint.StartsWith("tg_test_", StringComparison.Ordinal));
             var row = (await consumers.AddCredentialAsync(db, owner.Key, making.Keys.Hash(text)!,
-                ApiKeys.HintOf(text), ManagedBy.Api, expiresAt))!;
+                ApiKeys.HintOf(text), ManagedBy.Api, expiresAt, old.SubscriptionId))!;
             var end = Math.Min(old.ExpiresAt ?? long.MaxValue, now + (long)overlap.TotalMicroseconds);
             await ConsumerStore.EndCredentialAsync(db, old.Key, end);
             await making.Feed.AnnounceAsync(new Change.OfConsumer((int)owner.Key));

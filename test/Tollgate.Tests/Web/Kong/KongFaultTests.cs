@@ -85,7 +85,7 @@ public sealed class KongFaultTests
         "not supported: no plugin works on a route")]
     [InlineData("/services/s/plugins", "name=key-auth&config.hide_credentials=false", "config.hide_credentials",
         "not supported: a key never reaches the upstream")]
-    [InlineData("/services/s/plugins", "name=key-auth&config.key_in_query=true", "config.key_in_query",
+    [InlineData("/services/s/plugins", "name=key-auth&config.key_in_body=true", "config.key_in_body",
         "not supported")]
     [InlineData("/services/s/plugins", "name=key-auth&config.key_names=a:b", "config.key_names",
         "[\"expected the name")]
