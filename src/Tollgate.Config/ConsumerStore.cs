@@ -12,13 +12,11 @@ public sealed record ConsumerRow(
 
 /// <summary>A key as it is stored: without the key.</summary>
 /// <param name="Hint">What may be shown of it.</param>
+/// <param name="SubscriptionId">The only subscription that it is good for; null: whichever of its customer's comes
+/// first.</param>
 public sealed record CredentialRow(
     long Key, string Id, long ConsumerKey, byte[] Hash, string Hint, string ManagedBy, long CreatedAt, long? ExpiresAt,
-    long? RevokedAt)
-{
-    /// <summary>The only subscription that it is good for; null: whichever of its customer's comes first.</summary>
-    public string? SubscriptionId { get; init; }
-}
+    long? RevokedAt, string? SubscriptionId);
 
 /// <summary>The SQL of consumers, their credentials and their entitlements.</summary>
 public sealed class ConsumerStore(Database database, TimeProvider clock)
