@@ -109,6 +109,37 @@ public sealed partial class BillingRun
             : new Problem("changed_meanwhile", "The subscription changed meanwhile: try again.");
     }
 
+    /// <summary>Writes the balances of customers whose credit began or expired.</summary>
+    /// <returns>Customers whose balance changed since the last time, to be announced; <see cref="ToldAsync"/> then notes
+    /// that they are.</returns>
+    public async Task<IReadOnlyList<long>> CreditAsync(long now)
+    {
+        const int most = 10_000;
+        var changed = await _database.ReadAsync(db => CreditAtGate.ChangedAsync(db, now, most));
+        foreach (var customer in changed.Where(c => c.IsDue).Select(c => c.Customer))
+            await _database.WriteAsync(db => CreditAtGate.WriteAsync(
+                db, customer, now, (state, until) => OpenUsageAsync(db, state, until)));
+        return [.. changed.Select(c => c.Customer)];
+    }
+
+    public Task ToldAsync(long customer) => _database.WriteAsync(db => CreditAtGate.ToldAsync(db, customer));
+
+    /// <summary>What usage between the beginning of a balance and an instant costs that no invoice has told; gross.
+    /// </summary>
+    private async Task<decimal> OpenUsageAsync(DbConnection db, CreditState state, long until)
+    {
+        var sum = 0m;
+        foreach (var billed in await InvoiceStore.OfCustomerAsync(db, state.CustomerKey))
+        {
+            var terms = await _reader.TermsAsync(db, billed.Subscription, []);
+            foreach (var bill in ToCome(terms, billed)
+                .TakeWhile(b => Micros.Of(b.Period.Start) < until).Where(b => b.Settles is not null).Take(_maxBills))
+                sum += await _reader.UsedAsync(db, terms, bill, (state.Since, until));
+        }
+
+        return Exact.Multiply(sum, 1 + CreditAtGate.Added(await CustomerTerms.OfAsync(db, state.CustomerKey)) / 100);
+    }
+
     /// <summary>Holds the subscriptions of customers who have been overdue for too long, and lets the others go on.
     /// </summary>
     /// <returns>Customers whose entitlements changed, to be announced.</returns>

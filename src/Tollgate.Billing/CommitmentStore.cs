@@ -13,7 +13,7 @@ public sealed class CommitmentId : IIdentified { public static string IdPrefix =
 /// <param name="Amount">For a whole period, in minor units.</param>
 public sealed record CommitmentRow(
     long Key, string Id, long SubscriptionKey, string Kind, string Currency, long Amount, long StartAt, long? EndAt,
-    long CreatedAt)
+    long CreatedAt, string Subscription)
 {
     public const string Minimum = "minimum", Maximum = "maximum";
 }
@@ -21,7 +21,8 @@ public sealed record CommitmentRow(
 /// <summary>The SQL of commitments.</summary>
 public sealed class CommitmentStore(Database database, TimeProvider clock)
 {
-    private const string Columns = "key, id, subscription_key, kind, currency, amount, start_at, end_at, created_at";
+    private const string Columns = "key, id, subscription_key, kind, currency, amount, start_at, end_at, created_at, " +
+        "(select s.id from subscriptions s where s.key = subscription_key) as subscription";
 
     public Task<CommitmentRow?> FindAsync(string id) => database.ReadAsync(db =>
         db.QueryFirstOrDefaultAsync<CommitmentRow?>($"select {Columns} from commitments where id = @id", new { id }));

@@ -54,6 +54,7 @@ public sealed class CreditNoteStore(Database database, TimeProvider clock)
         var share = invoice.Total == 0 ? Money.Zero(currency)
             : Money.Round(tax.Amount * amount.MinorUnits / invoice.Total, currency);
         var id = Id<CreditNote>.New(clock).ToString();
+        var customer = await CustomerStore.FindAsync(db, invoice.CustomerKey);
         var number = await DocumentNumbers.NextAsync(db, "CN", now);
         var row = await db.QuerySingleAsync<CreditNoteRow>(
             "insert into credit_notes (id, number, customer_key, invoice_key, currency, amount, document, issued_at) " +
@@ -71,6 +72,7 @@ public sealed class CreditNoteStore(Database database, TimeProvider clock)
                 {
                     id,
                     number,
+                    customer = customer!.Id,
                     invoice = invoice.Number,
                     invoice_id = invoice.Id,
                     currency = invoice.Currency,

@@ -12,23 +12,28 @@ namespace Tollgate.Billing;
 public sealed record CustomerTerms(
     decimal TaxPercent, bool TaxInclusive, string TaxTreatment, string? TaxId, int NetDays, int? HoldAfterDays)
 {
+    /// <summary>Calls that no prepaid credit covers are invoiced; else they are refused.</summary>
+    public bool AllowsOverage { get; init; }
+
     public const string Taxed = "taxed", Exempt = "exempt", ReverseCharge = "reverse_charge";
 
     public static CustomerTerms Plain { get; } = new(0, false, Taxed, null, 30, null);
 
     public static async Task<CustomerTerms> OfAsync(DbConnection db, long customerKey) =>
         await db.QueryFirstOrDefaultAsync<Row?>(
-            "select tax_percent, tax_inclusive, tax_treatment, tax_id, net_days, hold_after_days from customer_terms " +
+            "select tax_percent, tax_inclusive, tax_treatment, tax_id, net_days, hold_after_days, credit_overage from customer_terms " +
             "where customer_key = @customerKey", new { customerKey }) is { } row
             ? new CustomerTerms(DecimalText.Read(row.TaxPercent), row.TaxInclusive != 0, row.TaxTreatment, row.TaxId,
-                (int)row.NetDays, (int?)row.HoldAfterDays)
+                (int)row.NetDays, (int?)row.HoldAfterDays) { AllowsOverage = row.CreditOverage != 0 }
             : Plain;
 
     public Task SetAsync(DbConnection db, long customerKey) => db.ExecuteAsync(
         "insert into customer_terms (customer_key, tax_percent, tax_inclusive, tax_treatment, tax_id, net_days, " +
-        "hold_after_days) values (@customerKey, @percent, @inclusive, @TaxTreatment, @TaxId, @NetDays, @HoldAfterDays) " +
+        "hold_after_days, credit_overage) values (@customerKey, @percent, @inclusive, @TaxTreatment, @TaxId, @NetDays, " +
+        "@HoldAfterDays, @overage) " +
         "on conflict (customer_key) do update set tax_percent = @percent, tax_inclusive = @inclusive, " +
-        "tax_treatment = @TaxTreatment, tax_id = @TaxId, net_days = @NetDays, hold_after_days = @HoldAfterDays",
+        "tax_treatment = @TaxTreatment, tax_id = @TaxId, net_days = @NetDays, hold_after_days = @HoldAfterDays, " +
+        "credit_overage = @overage",
         new
         {
             customerKey,
@@ -38,8 +43,10 @@ public sealed record CustomerTerms(
             TaxId,
             NetDays,
             HoldAfterDays,
+            overage = AllowsOverage ? 1 : 0,
         });
 
     private sealed record Row(
-        string TaxPercent, long TaxInclusive, string TaxTreatment, string? TaxId, long NetDays, long? HoldAfterDays);
+        string TaxPercent, long TaxInclusive, string TaxTreatment, string? TaxId, long NetDays, long? HoldAfterDays,
+        long CreditOverage);
 }

@@ -9,7 +9,11 @@ namespace Tollgate.Billing;
 /// <summary>A draft, its document, and what its issue notes beside.</summary>
 /// <param name="Late">Usage that is too old to be billed with it.</param>
 public sealed record ReadDraft(
-    InvoiceDraft Draft, InvoiceDocument Document, IReadOnlyList<ToldUsage> Told, IReadOnlyList<ToldUsage> Late);
+    InvoiceDraft Draft, InvoiceDocument Document, IReadOnlyList<ToldUsage> Told, IReadOnlyList<ToldUsage> Late)
+{
+    /// <summary>What its calls cost of which the gate has counted against credit; exact and net.</summary>
+    public decimal UsedSince { get; init; }
+}
 
 /// <summary>Reads everything that a draft is made from, on the connection of the caller: one state of the store.</summary>
 /// <param name="readVersion">Reads the prices of a published version.</param>
@@ -67,7 +71,25 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         var document = InvoiceDocument.Of(
             draft.Value, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? draft.Value.PlanId, now);
         var told = late.SelectMany(l => Told(terms, l.Bill, l.Used)).Concat(Told(terms, bill, usage)).ToArray();
-        return new ReadDraft(draft.Value, document, told, tooLate);
+        var credit = bill.Settles is null ? null : await CreditAtGate.FindAsync(db, customer.Key);
+        return new ReadDraft(draft.Value, document, told, tooLate)
+        {
+            UsedSince = credit is null ? 0 : await UsedAsync(db, terms, bill, (credit.Since, null)),
+        };
+    }
+
+    /// <summary>What calls cost that were admitted between two instants, exact and net, of those that a bill settles.
+    /// </summary>
+    public async Task<decimal> UsedAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill, (long Since, long? Until) time)
+    {
+        var until = Cost(await UsageAsync(db, terms, bill, time.Until));
+        return time.Since <= Micros.Of(bill.Period.Start)
+            ? until
+            : Math.Max(0, until - Cost(await UsageAsync(db, terms, bill, time.Since)));
+
+        decimal Cost(IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage) =>
+            Drafting.Used(terms, bill, usage).Where(l => l.Meter == UsageStore.Calls).Sum(l => l.Rated.PreciseAmount);
     }
 
     private static IEnumerable<ToldUsage> Told(

@@ -17,7 +17,7 @@ public sealed class Grant : IIdentified { public static string IdPrefix => "crd"
 /// <param name="Prices">JSON: names of the prices that it is for; null for all.</param>
 public sealed record GrantRow(
     long Key, string Id, long CustomerKey, string Kind, string Currency, long Amount, long Priority, long EffectiveAt,
-    long? ExpiresAt, string? Prices, string Name, long CreatedAt, long? VoidedAt, long Burnt)
+    long? ExpiresAt, string? Prices, string Name, long CreatedAt, long? VoidedAt, long Burnt, string Customer)
 {
     public const string Prepaid = "prepaid", Promotional = "promotional";
 
@@ -45,11 +45,17 @@ public sealed record NewGrant(long CustomerKey, string Kind, Money Amount, strin
 /// <param name="Rollover">Periods that what is left of one lasts longer.</param>
 public sealed record NewRecurringGrant(NewGrant Grant, BillingCalendar Calendar, int Rollover, long? EndAt);
 
+/// <summary>A grant that comes again, as it is stored.</summary>
+public sealed record RecurringGrantRow(
+    string Id, string Kind, string Name, string Currency, long Amount, string Interval, long Rollover, long NextAt,
+    long? EndAt, string Customer);
+
 /// <summary>The SQL of credit.</summary>
 public sealed class GrantStore(Database database, TimeProvider clock)
 {
     private const string Columns = "g.key, g.id, g.customer_key, g.kind, g.currency, g.amount, g.priority, " +
-        "g.effective_at, g.expires_at, g.prices, g.name, g.created_at, g.voided_at, g.burnt";
+        "g.effective_at, g.expires_at, g.prices, g.name, g.created_at, g.voided_at, g.burnt, " +
+        "(select c.id from customers c where c.key = g.customer_key) as customer";
 
     public Task<GrantRow?> FindAsync(string id) => database.ReadAsync(db => FindAsync(db, id));
 
@@ -71,6 +77,12 @@ public sealed class GrantStore(Database database, TimeProvider clock)
             "and g.voided_at is null and g.effective_at <= @End and (g.expires_at is null or g.expires_at > @Start) " +
             "order by g.priority, case when g.expires_at is null then 1 else 0 end, g.expires_at, g.key",
             new { customerKey, currency, time.Start, time.End })).Where(g => g.Left > 0).ToArray();
+
+    /// <summary>Everything of which something is left, whenever it is or was valid.</summary>
+    internal static async Task<IReadOnlyList<GrantRow>> UnspentAsync(DbConnection db, long customerKey, string currency) =>
+        (await db.QueryAsync<GrantRow>(
+            $"select {Columns} from grants g where g.customer_key = @customerKey and g.currency = @currency " +
+            "and g.voided_at is null and g.burnt < g.amount order by g.key", new { customerKey, currency })).AsList();
 
     /// <summary>Grants credit. A prepaid one was paid with it: cash, without tax.</summary>
     public Task<string> AddAsync(DbConnection db, NewGrant grant) => AddAsync(db, grant, Micros.Now(clock));
@@ -100,6 +112,7 @@ public sealed class GrantStore(Database database, TimeProvider clock)
         if (grant.Kind == GrantRow.Prepaid)
             await Ledger.PostAsync(db, grant.CustomerKey, new Entry(id,
                 new Posting(Account.Cash, grant.Amount), new Posting(Account.Prepaid, -grant.Amount)), id, now);
+        await CreditAtGate.WriteAsync(db, grant.CustomerKey, now);
         return id;
     }
 
@@ -112,6 +125,7 @@ public sealed class GrantStore(Database database, TimeProvider clock)
         if (grant.Kind == GrantRow.Prepaid)
             await Ledger.PostAsync(db, grant.CustomerKey, new Entry(grant.Id,
                 new Posting(Account.Prepaid, left), new Posting(Account.Cash, -left)), grant.Id + " void", now);
+        await CreditAtGate.WriteAsync(db, grant.CustomerKey, now);
     }
 
     public static async Task BurnAsync(DbConnection db, long grantKey, long invoiceKey, long amount, long now)
@@ -162,6 +176,18 @@ public sealed class GrantStore(Database database, TimeProvider clock)
             });
         return id;
     }
+
+    public Task<RecurringGrantRow?> FindRecurringAsync(string id) =>
+        database.ReadAsync(db => db.QueryFirstOrDefaultAsync<RecurringGrantRow?>(
+            "select r.id, r.kind, r.name, r.currency, r.amount, r.interval, r.rollover, r.next_at, r.end_at, " +
+            "(select c.id from customers c where c.key = r.customer_key) as customer from recurring_grants r " +
+            "where r.id = @id", new { id }));
+
+    /// <summary>No further grants come of it; those that it made stay.</summary>
+    /// <returns>Whether it had not ended already.</returns>
+    public async Task<bool> EndRecurringAsync(DbConnection db, string id) => await db.ExecuteAsync(
+        "update recurring_grants set end_at = @now where id = @id and (end_at is null or end_at > @now)",
+        new { id, now = Micros.Now(clock) }) == 1;
 
     /// <summary>Makes the grants whose period has begun, each in the transaction that moves its mark.</summary>
     public static async Task RecurAsync(Database database, long now)

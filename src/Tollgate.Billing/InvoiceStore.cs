@@ -204,6 +204,7 @@ public sealed class InvoiceStore(Database database)
             new InvoiceAmounts(draft.Sum.Net, draft.Sum.Tax, promotional, draft.Sum.Prepaid)), invoice.Id, now);
         foreach (var burn in draft.Burns)
             await GrantStore.BurnAsync(db, burn.Grant.Key, invoice.Key, burn.Amount.MinorUnits, now);
+        await CreditAtGate.SettleAsync(db, draft, read.UsedSince, now);
         foreach (var coupon in draft.Coupons) await CouponStore.UseAsync(db, coupon.Coupon.Key);
         await ToldUsageStore.SetAsync(db, read.Told);
         foreach (var late in read.Late)
@@ -238,6 +239,8 @@ public sealed class InvoiceStore(Database database)
         await Ledger.PostAsync(db, invoice.CustomerKey, Entry.Reversed(
             invoice.Id, await Ledger.OfDocumentAsync(db, invoice.Id)), invoice.Id + " void", now);
         await GrantStore.UnburnAsync(db, invoice.Key, now);
+        if (await CreditAtGate.IsKeptAsync(db, invoice.CustomerKey))
+            await CreditAtGate.WriteAsync(db, invoice.CustomerKey, now);
         await Settling.SettleAsync(db, invoice.CustomerKey, invoice.Currency, now);
         await Settling.HoldAsync(db, invoice.CustomerKey, now);
         return null;

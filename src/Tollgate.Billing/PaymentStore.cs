@@ -10,13 +10,15 @@ public sealed class Payment : IIdentified { public static string IdPrefix => "pa
 /// <summary>Money that was received, as somebody noted it.</summary>
 public sealed record PaymentRow(
     long Key, string Id, long CustomerKey, long? InvoiceKey, string Currency, long Amount, string? Reference,
-    long ReceivedAt, long CreatedAt);
+    long ReceivedAt, long CreatedAt, string Customer, string? Invoice);
 
 /// <summary>The SQL of payments.</summary>
 public sealed class PaymentStore(Database database, TimeProvider clock)
 {
     private const string Columns =
-        "key, id, customer_key, invoice_key, currency, amount, reference, received_at, created_at";
+        "key, id, customer_key, invoice_key, currency, amount, reference, received_at, created_at, " +
+        "(select c.id from customers c where c.key = customer_key) as customer, " +
+        "(select i.number from invoices i where i.key = invoice_key) as invoice";
 
     public Task<PaymentRow?> FindAsync(string id) => database.ReadAsync(db =>
         db.QueryFirstOrDefaultAsync<PaymentRow?>($"select {Columns} from payments where id = @id", new { id }));

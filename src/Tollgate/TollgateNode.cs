@@ -168,6 +168,12 @@ public sealed partial class TollgateNode : IAsyncDisposable
         var report = await Billing.RunAsync(await _peers.HorizonAsync(Micros.Now(Clocks.Business)), _stopping.Token);
         foreach (var customer in await Billing.HoldAsync(Micros.Now(Clocks.Business)))
             await Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
+        foreach (var customer in await Billing.CreditAsync(Micros.Now(Clocks.Business)))
+        {
+            await Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
+            await Billing.ToldAsync(customer);
+        }
+
         var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
         foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
             _log.LogError("Billing: not invoiced until it is mended: {Problem}", problem);

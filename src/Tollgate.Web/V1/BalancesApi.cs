@@ -53,6 +53,9 @@ internal static class BalancesApi
         if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
             return Answers.NotFound("customer", customer);
         if (fields.Faults() is { } faults) return faults;
+        if (known == BalanceKind.Prepaid && await database.ReadAsync(db => CreditAtGate.IsKeptAsync(db, found.Key)))
+            return Answers.Conflict("made_of_credit", "The customer's prepaid balance is what is left of their credit: " +
+                "POST /v1/credits tops it up.");
         await database.WriteAsync(async db =>
         {
             // a top-up goes on counting from where it began
@@ -78,6 +81,9 @@ internal static class BalancesApi
         if (Balance.Find(kind) is not { } known) return Answers.NotFound("kind of balance", kind);
         if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
             return Answers.NotFound("customer", customer);
+        if (known == BalanceKind.Prepaid && await database.ReadAsync(db => CreditAtGate.IsKeptAsync(db, found.Key)))
+            return Answers.Conflict("made_of_credit", "The customer's prepaid balance is what is left of their credit: " +
+                "void it, or let PUT …/terms say credit_overage: bill.");
         if (!await database.WriteAsync(db => BalanceStore.DeleteAsync(db, found.Key, known)))
             return Answers.NotFound("balance", kind);
         await feed.AnnounceAsync(new Change.OfCustomer((int)found.Key));

@@ -56,6 +56,7 @@ internal static class CommitmentsApi
     private static object View(CommitmentRow c) => new
     {
         c.Id,
+        c.Subscription,
         c.Kind,
         amount = MoneyFields.Text(c.Amount, c.Currency),
         c.Currency,

@@ -24,7 +24,10 @@ internal static class CouponsApi
     {
         var fields = await Fields.ReadAsync(request);
         var name = fields.Text("name", required: true);
+        if (name is not null && name.Contains('/', StringComparison.Ordinal))
+            fields.Add("bad_value", "must not contain a slash", "name");
         var percent = MoneyFields.Decimal(fields, "percent_off", (0, 100));
+        if (percent == 0) fields.Add("bad_value", "must be above zero", "percent_off");
         var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
         if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
         var amount = MoneyFields.Amount(fields, "amount_off", Currency.Find(code) ?? Currency.Usd, required: false);

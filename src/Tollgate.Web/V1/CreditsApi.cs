@@ -20,13 +20,16 @@ internal static class CreditsApi
                 await grants.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, g => g.Key);
         });
         routes.MapGet("/v1/credits/{id}", async (string id, GrantStore grants) =>
-            await grants.FindAsync(id) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("credit", id));
+            await grants.FindAsync(id) is { } found ? Answers.Ok(View(found))
+                : await grants.FindRecurringAsync(id) is { } recurring ? Answers.Ok(View(recurring))
+                : Answers.NotFound("credit", id));
         routes.MapPost("/v1/credits", CreateAsync);
         routes.MapPost("/v1/credits/{id}/void", VoidAsync);
     }
 
     private static async Task<IResult> CreateAsync(
-        HttpRequest request, Database database, GrantStore grants, CustomerStore customers, TimeProvider clock)
+        HttpRequest request, Database database, GrantStore grants, CustomerStore customers, ChangeFeed feed,
+        TimeProvider clock)
     {
         var fields = await Fields.ReadAsync(request);
         var customer = await MoneyFields.CustomerAsync(fields, customers);
@@ -57,6 +60,7 @@ internal static class CreditsApi
         if (interval is null)
         {
             var id = await database.WriteAsync(db => grants.AddAsync(db, grant));
+            await feed.AnnounceAsync(new Change.OfCustomer((int)grant.CustomerKey));
             return Answers.Created($"/v1/credits/{id}", View((await grants.FindAsync(id))!));
         }
 
@@ -66,28 +70,41 @@ internal static class CreditsApi
         var recurring = await database.WriteAsync(db => grants.AddRecurringAsync(
             db, new NewRecurringGrant(grant, calendar, rollover ?? 0, expiresAt)));
         await GrantStore.RecurAsync(database, now);
-        return Answers.Created("/v1/credits", new
-        {
-            id = recurring,
-            every,
-            rollover_periods = rollover ?? 0,
-            amount = grant.Amount.ToString(),
-            currency = currency.Code,
-            ends_at = expiresAt is { } end ? Micros.ToText(end) : null,
-        });
+        await feed.AnnounceAsync(new Change.OfCustomer((int)grant.CustomerKey));
+        return Answers.Created($"/v1/credits/{recurring}", View((await grants.FindRecurringAsync(recurring))!));
     }
 
-    private static async Task<IResult> VoidAsync(string id, HttpRequest request, Database database, GrantStore grants)
+    private static object View(RecurringGrantRow r) => new
+    {
+        r.Id,
+        r.Customer,
+        r.Kind,
+        r.Name,
+        every = r.Interval,
+        rollover_periods = r.Rollover,
+        amount = MoneyFields.Text(r.Amount, r.Currency),
+        r.Currency,
+        next_at = r.EndAt <= r.NextAt ? null : Micros.ToText(r.NextAt),
+        ends_at = r.EndAt is { } end ? Micros.ToText(end) : null,
+    };
+
+    private static async Task<IResult> VoidAsync(
+        string id, HttpRequest request, Database database, GrantStore grants, ChangeFeed feed)
     {
         var fields = await Fields.ReadAsync(request);
         if (fields.Faults() is { } faults) return faults;
-        var voided = await database.WriteAsync<Result<string>>(async db =>
+        if (await grants.FindRecurringAsync(id) is not null)
+            return await database.WriteAsync(db => grants.EndRecurringAsync(db, id))
+                ? Answers.Ok(View((await grants.FindRecurringAsync(id))!))
+                : Answers.Conflict("already_void", "The credit has ended already.");
+        var voided = await database.WriteAsync<Result<GrantRow>>(async db =>
         {
             if (await GrantStore.FindAsync(db, id) is not { } found) return new Problem("not_found", id);
             if (found.VoidedAt is not null) return new Problem("already_void", "The credit is void already.");
             await grants.VoidAsync(db, found);
-            return id;
+            return found;
         });
+        if (voided.Ok) await feed.AnnounceAsync(new Change.OfCustomer((int)voided.Value.CustomerKey));
         if (voided.Ok) return Answers.Ok(View((await grants.FindAsync(id))!));
         return voided.Problems[0].Code == "not_found" ? Answers.NotFound("credit", id)
             : Answers.Refused(StatusCodes.Status409Conflict, voided.Problems);
@@ -96,6 +113,7 @@ internal static class CreditsApi
     private static object View(GrantRow g) => new
     {
         g.Id,
+        g.Customer,
         g.Kind,
         g.Name,
         amount = MoneyFields.Text(g.Amount, g.Currency),

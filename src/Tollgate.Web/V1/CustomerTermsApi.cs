@@ -35,16 +35,25 @@ internal static class CustomerTermsApi
         var terms = new CustomerTerms(
             MoneyFields.Decimal(fields, "tax_percent", (0, 100)) ?? 0, fields.Flag("tax_inclusive") ?? false, treatment,
             taxId, fields.Whole("net_days", 0, 365) ?? CustomerTerms.Plain.NetDays,
-            fields.Whole("hold_after_days", 0, 365));
+            fields.Whole("hold_after_days", 0, 365)) { AllowsOverage = ReadOverage(fields) };
         if (fields.Faults() is { } faults) return faults;
         if (await customers.FindAsync(customer) is not { } found) return Answers.NotFound("customer", customer);
         await database.WriteAsync(async db =>
         {
             await terms.SetAsync(db, found.Key);
             await Settling.HoldAsync(db, found.Key, Micros.Now(clock));
+            await CreditAtGate.WriteAsync(db, found.Key, Micros.Now(clock));
         });
         await feed.AnnounceAsync(new Change.OfCustomer((int)found.Key));
         return Answers.Ok(View(terms));
+    }
+
+    /// <summary>What becomes of calls that no prepaid credit covers.</summary>
+    private static bool ReadOverage(Fields fields)
+    {
+        var text = fields.Text("credit_overage");
+        if (text is not (null or "block" or "bill")) fields.Add("bad_value", "must be block or bill", "credit_overage");
+        return text == "bill";
     }
 
     private static object View(CustomerTerms t) => new
@@ -55,5 +64,6 @@ internal static class CustomerTermsApi
         tax_id = t.TaxId,
         net_days = t.NetDays,
         hold_after_days = t.HoldAfterDays,
+        credit_overage = t.AllowsOverage ? "bill" : "block",
     };
 }

@@ -27,7 +27,7 @@ internal static class PaymentsApi
 
     private static async Task<IResult> CreateAsync(
         HttpRequest request, Database database, PaymentStore payments, InvoiceStore invoices, CustomerStore customers,
-        ChangeFeed feed)
+        ChangeFeed feed, TimeProvider clock)
     {
         var fields = await Fields.ReadAsync(request);
         var number = fields.Text("invoice");
@@ -44,6 +44,7 @@ internal static class PaymentsApi
         var amount = MoneyFields.Amount(fields, "amount", Currency.Find(code) ?? Currency.Usd);
         var reference = fields.Text("reference");
         var receivedAt = fields.Instant("received_at");
+        if (receivedAt > Micros.Now(clock)) fields.Add("bad_value", "must not lie in the future", "received_at");
         if (fields.Faults() is { } faults) return faults;
         var row = await database.WriteAsync(db => payments.AddAsync(
             db, new NewPayment(customer!.Key, invoice?.Key, amount!.Value, reference, receivedAt)));
@@ -54,6 +55,8 @@ internal static class PaymentsApi
     private static object View(PaymentRow p) => new
     {
         p.Id,
+        p.Customer,
+        p.Invoice,
         amount = MoneyFields.Text(p.Amount, p.Currency),
         p.Currency,
         p.Reference,
