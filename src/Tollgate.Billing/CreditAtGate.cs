@@ -27,7 +27,7 @@ public static class CreditAtGate
         var known = await FindAsync(db, customerKey);
         var first = all.Where(g => g.Kind == GrantRow.Prepaid).MinBy(g => g.EffectiveAt);
         if (known is null && first is null) return;
-        var state = known ?? await BeginAsync(db, customerKey, first!.EffectiveAt);
+        CreditState state = known ?? await BeginAsync(db, customerKey, first!.EffectiveAt);
 
         var terms = await CustomerTerms.OfAsync(db, customerKey);
         var expired = all.Where(g => g.ExpiresAt <= now && g.ExpiresAt >= state.NextAt).OrderBy(g => g.ExpiresAt);

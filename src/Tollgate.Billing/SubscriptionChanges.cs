@@ -240,6 +240,8 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         var now = Micros.Now(clock);
         var at = await change(db, new Life(row, stretches, now));
         if (!at.Ok) return Result<ChangeOutcome>.Refused(at.Problems);
+        // a resumed or restated subscription of somebody who is overdue is held as well
+        await Settling.HoldAsync(db, row.CustomerKey, now);
         var after = (await SubscriptionStore.FindAsync(db, id))!;
         var invoice = await billing.DraftAtAsync(db, id, at.Value, now);
         return invoice.Ok

@@ -211,6 +211,7 @@ public sealed class SubscriptionStore(
         }
 
         await StretchStore.AddAsync(db, terms, own);
+        await Settling.HoldAsync(db, customer.Key, Micros.Now(clock));
         return row;
     }
 
