@@ -30,17 +30,19 @@ public static class CreditAtGate
         CreditState state = known ?? await BeginAsync(db, customerKey, first!.EffectiveAt);
 
         var terms = await CustomerTerms.OfAsync(db, customerKey);
-        var expired = all.Where(g => g.ExpiresAt <= now && g.ExpiresAt >= state.NextAt).OrderBy(g => g.ExpiresAt);
-        foreach (var grant in openUsage is null ? [] : expired.ToArray())
-        {
-            var open = await openUsage(state, grant.ExpiresAt!.Value) - state.Kept;
-            state = state with { Kept = state.Kept + Math.Clamp(open, 0, Worth(grant, terms)) };
-        }
+        var (since, due) = (state.Since, state.NextAt);
+        var expired = all.Where(g => g.ExpiresAt <= now && g.ExpiresAt >= due).OrderBy(g => g.ExpiresAt).ToArray();
+        if (openUsage is not null)
+            foreach (var grant in expired)
+            {
+                var open = await openUsage(state, grant.ExpiresAt!.Value) - state.Kept;
+                state = state with { Kept = state.Kept + Math.Clamp(open, 0, Worth(grant, terms)) };
+            }
 
-        var changes = all.Select(g => g.EffectiveAt)
-            .Concat(all.Select(g => g.ExpiresAt ?? long.MaxValue)).Append(state.Since).Where(at => at > now).ToArray();
-        var missed = openUsage is null ? all.Where(g => g.ExpiresAt <= now && g.ExpiresAt >= state.NextAt) : [];
-        var next = missed.Select(g => g.ExpiresAt!.Value).Concat(changes).DefaultIfEmpty(long.MaxValue).Min();
+        // what expired and is not looked at yet stays due
+        var next = all.Select(g => g.EffectiveAt).Concat(all.Select(g => g.ExpiresAt ?? long.MaxValue)).Append(since)
+            .Where(at => at > now).Concat(openUsage is null ? expired.Select(g => g.ExpiresAt!.Value) : [])
+            .DefaultIfEmpty(long.MaxValue).Min();
         await SaveAsync(db, state with { NextAt = next == long.MaxValue ? null : next });
         if (terms.AllowsOverage || state.Since > now)
         {
