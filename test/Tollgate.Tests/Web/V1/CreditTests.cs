@@ -193,16 +193,36 @@ public sealed class CreditTests
         Assert.Equal("payment_overdue", await RefusedAsync(server, key));
         var first = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
         Assert.Equal("overdue", Text(first, "status"));
-        // neither a better plan nor a pause and its end lifts the hold
+        // a better plan does not lift the hold
         await server.PostAsync($"/v1/subscriptions/{subscription}/change", new { plan = "max" });
-        Assert.Equal("payment_overdue", await RefusedAsync(server, key));
-        await server.PostAsync($"/v1/subscriptions/{subscription}/pause", new { });
-        await server.PostAsync($"/v1/subscriptions/{subscription}/resume", new { });
         Assert.Equal("payment_overdue", await RefusedAsync(server, key));
         await server.PostAsync("/v1/payments", new { invoice = Text(first, "number"), amount = "1.00" });
         Assert.Equal("payment_overdue", await RefusedAsync(server, key));
         var paid = await server.PostAsync("/v1/payments", new { customer = "ann", amount = "500.00" });
         Assert.Equal(Text(await server.GetAsync("/v1/customers/ann"), "id"), Text(paid, "customer"));
+        Assert.Equal(1, await PassAsync(server, key, 1));
+    }
+
+    [Fact]
+    public async Task A_pause_and_its_end_and_a_new_subscription_do_not_lift_the_hold()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(Quotes, upstream);
+        var key = await server.SubscribeAsync("ann", null);
+        await TermsAsync(server, new { net_days = 0, hold_after_days = 5 });
+        var subscription = Text(await server.PostAsync("/v1/subscriptions", new { customer = "ann", plan = "payg" }), "id");
+        Assert.Equal(3, await PassAsync(server, key, 3));
+        await server.AdvanceAsync("P1M");
+        await server.AdvanceAsync("P6D");
+        Assert.Equal("payment_overdue", await RefusedAsync(server, key));
+        await server.PostAsync($"/v1/subscriptions/{subscription}/pause", new { });
+        await server.PostAsync($"/v1/subscriptions/{subscription}/resume", new { });
+        Assert.Equal("payment_overdue", await RefusedAsync(server, key));
+        await server.PostAsync("/v1/subscriptions", new { customer = "ann", plan = "max", priority = 5 });
+        Assert.Equal("payment_overdue", await RefusedAsync(server, key));
+        // what is written off is not waited for either
+        var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
+        await server.PostAsync($"/v1/invoices/{Text(invoice, "number")}/uncollectible", new { });
         Assert.Equal(1, await PassAsync(server, key, 1));
     }
 
