@@ -11,44 +11,46 @@ public sealed class MoneyFaultTests
 {
     // method, path, body, status, the fields of the faults
     private const string Table = """
-        POST /v1/credits            {}                                                                      400 customer kind amount
-        POST /v1/credits            {"customer":"no","kind":"gift","amount":"1.001","priority":-1}          400 customer kind amount priority
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":"0"}                        400 amount
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":"-1"}                       400 amount
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":"1e3"}                      400 amount
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":{}}                         400 amount
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":"1","units":"5"}            400 units
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":"1","effective_at":"2026-02-02T00:00:00Z","expires_at":"2026-02-01T00:00:00Z"} 400 expires_at
-        POST /v1/credits            {"customer":"ann","kind":"prepaid","amount":"1","rollover_periods":1}   400 rollover_periods
-        POST /v1/credits            {"customer":"jpy","kind":"prepaid","amount":"1.5"}                      400 amount
-        POST /v1/credits/crd_x/void {}                                                                      404
-        POST /v1/coupons            {"name":"a/b","percent_off":"0"}                                        400 name percent_off
-        POST /v1/coupons            {"percent_off":"101","amount_off":"0.001","invoices":0}                 400 name percent_off amount_off percent_off invoices
-        POST /v1/coupons/none/apply {"customer":"ann"}                                                      404
-        POST /v1/add_ons            {"name":"a/b","prices":{},"currency":"XXQ"}                             400 name currency prices
-        POST /v1/commitments        {"subscription":"sub_x","kind":"most","amount":"-1"}                    400 subscription kind amount
-        POST /v1/payments           {"amount":"1.00"}                                                       400 customer
-        POST /v1/payments           {"invoice":"x","amount":"1.001","received_at":"soon"}                   400 invoice amount received_at
-        POST /v1/payments           {"customer":"ann","amount":"1","received_at":"2030-01-01T00:00:00Z"}    400 received_at
-        POST /v1/payments           {"customer":"ann","amount":"1","currency":"EUR"}                        400 currency
-        POST /v1/credit_notes       {}                                                                      400 invoice reason
-        POST /v1/credit_notes       {"invoice":"x","reason":"r","amount":"NaN"}                             400 invoice amount
-        PUT  /v1/customers/ann/terms {"tax_percent":"x","hold_after_days":-5,"net":14,"tax_treatment":"no","credit_overage":"maybe"} 400 tax_treatment tax_percent hold_after_days credit_overage net
-        PUT  /v1/customers/ann/terms {"tax_treatment":"reverse_charge"}                                     400 tax_id
-        PUT  /v1/customers/no/terms {}                                                                      404
-        GET  /v1/credits?customer=no -                                                                      400 customer
-        GET  /v1/payments?limit=0&cursor=x -                                                                400 limit cursor
-        GET  /v1/invoices/none      -                                                                       404
-        POST /v1/invoices/none/void {}                                                                      404
-        POST /v1/invoices/none/finalize {}                                                                  404
-        POST /v1/invoices/none/uncollectible {}                                                             404
-        DELETE /v1/invoices/none    -                                                                       405
-        POST /v1/subscriptions      {"customer":"ann","plan":"nope","quantity":0,"end_at":"2020-01-01T00:00:00Z","timezone":"Mars"} 400 end_at timezone quantity plan
-        POST /v1/subscriptions/none/change {"quantity":2}                                                   404
-        POST /v1/subscriptions/none/cancel {"when":"later","at":"x"}                                        400 at when
-        POST /v1/subscriptions/none/pause {}                                                                404
-        POST /v1/subscriptions/none/resume {}                                                               404
-        POST /v1/subscriptions/none/reactivate {}                                                           404
+        POST /v1/credits {} 400 customer kind amount
+        POST /v1/credits {"customer":"no","kind":"gift","amount":"1.001","priority":-1} 400 customer kind amount priority
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"0"} 400 amount
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"-1"} 400 amount
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1e3"} 400 amount
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":{}} 400 amount
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","units":"5"} 400 units
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","expires_at":"2026-01-01T00:00:00Z"} 400 expires_at
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","rollover_periods":1} 400 rollover_periods
+        POST /v1/credits {"customer":"jpy","kind":"prepaid","amount":"1.5"} 400 amount
+        POST /v1/credits/crd_x/void {} 404
+        POST /v1/coupons {"name":"a/b","percent_off":"0"} 400 name percent_off
+        POST /v1/coupons {"percent_off":"101","amount_off":"0.001","invoices":0} 400 name percent_off amount_off percent_off invoices
+        POST /v1/coupons/none/apply {"customer":"ann"} 404
+        POST /v1/add_ons {"name":"a/b","prices":{},"currency":"XXQ"} 400 name currency prices
+        POST /v1/commitments {"subscription":"sub_x","kind":"most","amount":"-1"} 400 subscription kind amount
+        POST /v1/payments {"amount":"1.00"} 400 customer
+        POST /v1/payments {"invoice":"x","amount":"1.001","received_at":"soon"} 400 invoice amount received_at
+        POST /v1/payments {"customer":"ann","amount":"1","received_at":"2030-01-01T00:00:00Z"} 400 received_at
+        POST /v1/payments {"customer":"ann","amount":"1","currency":"EUR"} 400 currency
+        POST /v1/credit_notes {} 400 invoice reason
+        POST /v1/credit_notes {"invoice":"x","reason":"r","amount":"NaN"} 400 invoice amount
+        PUT /v1/customers/ann/terms {"tax_percent":"x","hold_after_days":-5,"net":1,"credit_overage":"no"} 400 tax_percent hold_after_days credit_overage net
+        PUT /v1/customers/ann/terms {"tax_treatment":"no"} 400 tax_treatment
+        PUT /v1/customers/ann/terms {"tax_treatment":"reverse_charge"} 400 tax_id
+        PUT /v1/customers/no/terms {} 404
+        GET /v1/credits?customer=no - 400 customer
+        GET /v1/payments?limit=0&cursor=x - 400 limit cursor
+        GET /v1/invoices/none - 404
+        POST /v1/invoices/none/void {} 404
+        POST /v1/invoices/none/finalize {} 404
+        POST /v1/invoices/none/uncollectible {} 404
+        DELETE /v1/invoices/none - 405
+        POST /v1/subscriptions {"customer":"ann","plan":"nope","quantity":0,"timezone":"Mars"} 400 timezone quantity plan
+        POST /v1/subscriptions {"customer":"ann","plan":"nope","end_at":"2020-01-01T00:00:00Z"} 400 end_at plan
+        POST /v1/subscriptions/none/change {"quantity":2} 404
+        POST /v1/subscriptions/none/cancel {"when":"later","at":"x"} 400 at when
+        POST /v1/subscriptions/none/pause {} 404
+        POST /v1/subscriptions/none/resume {} 404
+        POST /v1/subscriptions/none/reactivate {} 404
         """;
 
     [Fact]
