@@ -6,6 +6,8 @@ namespace Tollgate.Billing;
 /// <summary>What a run would do, and what a change of terms asks about prices.</summary>
 public sealed partial class BillingRun
 {
+    private const int MostNamed = 20;
+
     /// <summary>
     /// The invoices of a customer whose period starts in the time given, as JSON: those issued as they are stored,
     /// and drafts of the others, the running period included: its fees as they fall due at its end, its usage so far.
@@ -84,8 +86,11 @@ public sealed partial class BillingRun
 
     /// <summary>Issues a draft whose period is over, without waiting for late usage.</summary>
     /// <param name="id">As drafts have it.</param>
-    /// <returns>Null when it is issued; or <c>not_found</c>, <c>period_not_over</c>, or why it cannot be billed.</returns>
-    public async Task<Problem?> FinalizeAsync(string id, long now)
+    /// <param name="now">Business time, microseconds UTC.</param>
+    /// <param name="force">Also without the journals of other nodes; what they hold is late usage then.</param>
+    /// <returns>The journals that it was issued without; or <c>not_found</c>, <c>period_not_over</c>,
+    /// <c>journals_behind</c>, or why it cannot be billed.</returns>
+    public async Task<Result<IReadOnlyList<JournalBehind>>> FinalizeAsync(string id, long now, bool force = false)
     {
         await _catchUp();
         if (InvoiceIds.InstantOf(id) is not { } from
@@ -94,6 +99,11 @@ public sealed partial class BillingRun
             return new Problem("not_found", id);
         if (billed.Sofar.Next > now)
             return new Problem("period_not_over", $"Its period ends at {Micros.ToText(billed.Sofar.Next ?? 0)}.");
+        var behind = (await Others()).Where(j => j.CompleteTo < billed.Sofar.Next).ToArray();
+        if (behind.Length > 0 && !force)
+            return new Problem("journals_behind", "Usage may still stand in " +
+                string.Join("; ", behind.Take(MostNamed).Select(j => j.ToString())) + ". Start those nodes, or mount their folders " +
+                "and run 'tollgate journal drain'; with force: true it is issued without, and what they hold is late usage.");
         var draft = await _database.ReadAsync(async db =>
         {
             var terms = await _reader.TermsAsync(db, billed.Subscription, []);
@@ -105,7 +115,7 @@ public sealed partial class BillingRun
         if (!draft.Read.Ok) return draft.Read.Problems[0];
         var proposal = new Proposal(draft.Read.Value, draft.Bills.Length > 1 ? draft.Bills[1] : null);
         return await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, billed, proposal, now))
-            ? null
+            ? behind
             : new Problem("changed_meanwhile", "The subscription changed meanwhile: try again.");
     }
 

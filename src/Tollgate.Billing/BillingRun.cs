@@ -22,6 +22,13 @@ public sealed record BillingOptions
     /// invoice; what is older is kept, marked and never billed (money.md 13). 0 to 12.</summary>
     public int LookBack { get; init; } = 2;
 
+    /// <summary>An invoice of more than so many times the largest of the last <see cref="InvoiceStore.History"/> parks its
+    /// subscription until somebody has looked (money.md 16). 0 for no bound, else 2 to 1,000,000.</summary>
+    public int MaxGrowth { get; init; } = 50;
+
+    /// <summary>Up to this an invoice may grow from nothing; major units of its currency.</summary>
+    public decimal GrowthFloor { get; init; } = 10_000;
+
     /// <exception cref="ArgumentOutOfRangeException">Names the setting and its range.</exception>
     public void Validate()
     {
@@ -31,9 +38,20 @@ public sealed record BillingOptions
             throw new ArgumentOutOfRangeException(nameof(CollectionWindow), CollectionWindow, "Zero to 31 days.");
         if (PageSize is < 1 or > 10_000)
             throw new ArgumentOutOfRangeException(nameof(PageSize), PageSize, "1 to 10,000.");
+        if (MaxGrowth is not 0 and (< 2 or > 1_000_000))
+            throw new ArgumentOutOfRangeException(nameof(MaxGrowth), MaxGrowth, "0, or 2 to 1,000,000.");
+        if (GrowthFloor < 0)
+            throw new ArgumentOutOfRangeException(nameof(GrowthFloor), GrowthFloor, "Zero or more.");
         if (MaxBills is < 1 or > 1_000)
             throw new ArgumentOutOfRangeException(nameof(MaxBills), MaxBills, "1 to 1,000.");
     }
+}
+
+/// <summary>A journal of another node that may still hold usage.</summary>
+/// <param name="CompleteTo">Everything admitted before is in the store; microseconds.</param>
+public sealed record JournalBehind(string Name, string Node, long CompleteTo)
+{
+    public override string ToString() => $"{Name} of {Node}, in the store up to {Micros.ToText(CompleteTo)}";
 }
 
 /// <summary>What a run did.</summary>
@@ -42,6 +60,10 @@ public sealed record BillingReport(int Issued, int ParkedCount, IReadOnlyList<Pr
 {
     /// <summary>The others are counted, and are there again in the next run.</summary>
     public const int MaxParked = 100;
+
+    /// <summary>Stretches and periods with usage that came too late for any invoice; it is stored, and never billed.
+    /// </summary>
+    public long Late { get; init; }
 }
 
 /// <summary>
@@ -57,7 +79,8 @@ public sealed partial class BillingRun
     /// <summary>Invoices in one transaction: a commit waits for the disk.</summary>
     private const int IssuedTogether = 100;
 
-    private readonly int _pageSize, _maxBills;
+    private readonly int _pageSize, _maxBills, _maxGrowth;
+    private readonly decimal _growthFloor;
     private readonly long _window;
 
     /// <param name="readVersion">Reads the prices of a published version.</param>
@@ -70,8 +93,16 @@ public sealed partial class BillingRun
         _reader = new DraftReader(readVersion, options.LookBack);
         _invoices = new InvoiceStore(database);
         (_pageSize, _maxBills) = (options.PageSize, options.MaxBills);
+        (_maxGrowth, _growthFloor) = (options.MaxGrowth, options.GrowthFloor);
         _window = options.CollectionWindow.Ticks / TimeSpan.TicksPerMicrosecond;
     }
+
+    /// <summary>The journals of other nodes that may still hold usage, and how far they are in the store.</summary>
+    public Func<Task<IReadOnlyList<JournalBehind>>> Others { get; init; } =
+        () => Task.FromResult<IReadOnlyList<JournalBehind>>([]);
+
+    /// <summary>What the last run did; null before the first.</summary>
+    public BillingReport? Last { get; private set; }
 
     /// <summary>Issues what is due and not issued yet, each invoice in a transaction of its own.</summary>
     /// <param name="now">Business time, microseconds UTC.</param>
@@ -103,7 +134,7 @@ public sealed partial class BillingRun
             }
         }
 
-        return done.Report;
+        return Last = done.Report with { Late = await _database.ReadAsync(ToldUsageStore.CountLateAsync) };
     }
 
     /// <summary>Looks at a page of subscriptions in one state of the store: most have one bill due, or none.</summary>
@@ -142,6 +173,7 @@ public sealed partial class BillingRun
         var draft = await _reader.DraftAsync(db, terms, due[0], now);
         return !draft.Ok ? new Looked(billed) { Problem = draft.Problems[0] }
             : draft.Value.Draft.Lines.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) }
+            : await GrownAsync(db, draft.Value) is { } grown ? new Looked(billed) { Problem = grown }
             : new Looked(billed) { Proposal = new Proposal(draft.Value, next) };
     }
 
@@ -167,6 +199,8 @@ public sealed partial class BillingRun
     public async Task BillAsync(string subscriptionId, long now)
     {
         await _catchUp();
+        // usage of other nodes is waited for as in a run
+        foreach (var other in await Others()) now = Math.Min(now, other.CompleteTo + _window);
         if (await _database.ReadAsync(db => InvoiceStore.OfSubscriptionAsync(db, subscriptionId)) is not { } billed)
             return;
         var result = await TryBillAsync(billed, now, []);
@@ -186,6 +220,20 @@ public sealed partial class BillingRun
         {
             return new Billed(0, Problem: Failed(billed, e));
         }
+    }
+
+    /// <summary>A problem when an invoice is out of all proportion to those before it.</summary>
+    private async Task<Problem?> GrownAsync(DbConnection db, ReadDraft read)
+    {
+        var total = read.Draft.Total;
+        if (_maxGrowth == 0 || total.Amount <= _growthFloor) return null;
+        var before = await InvoiceStore.TotalsAsync(db, read.Draft.Subscription.Key, total.Currency.Code);
+        if (before.Count < InvoiceStore.LeastHistory) return null;
+        var largest = new Money(before.Max(), total.Currency);
+        if (total.MinorUnits <= (decimal)largest.MinorUnits * _maxGrowth) return null;
+        return new Problem("grown_too_much", $"{read.Draft.Subscription.Id}: its invoice at " +
+            $"{Micros.ToText(read.Draft.Bill.BillAt)} comes to {total}, more than {_maxGrowth} times the largest of those " +
+            $"before ({largest}). It is not issued. When it is right: POST /v1/invoices/{read.Document.Id}/finalize.");
     }
 
     private static bool IsItsOwn(Exception e) => e is not (OperationCanceledException or StorageException or DbException);
@@ -214,6 +262,8 @@ public sealed partial class BillingRun
             var draft = await _database.ReadAsync(db => _reader.DraftAsync(db, terms, bill, now));
             if (!draft.Ok) return new Billed(issued, Problem: draft.Problems[0]);
             if (draft.Value.Draft.Lines.Count == 0) continue;
+            if (await _database.ReadAsync(db => GrownAsync(db, draft.Value)) is { } grown)
+                return new Billed(issued, Problem: grown);
             var (expected, proposal) = (billed, new Proposal(draft.Value, following));
             if (!await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, expected, proposal, now)))
                 return new Billed(issued);

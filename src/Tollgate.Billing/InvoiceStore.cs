@@ -43,6 +43,9 @@ public readonly record struct DueCursor(long NextBillAt, long StartAt, long Key)
 /// <summary>The SQL of invoices.</summary>
 public sealed class InvoiceStore(Database database)
 {
+    /// <summary>How many invoices the growth of the next one is held against, and how many there must be.</summary>
+    public const int History = 12, LeastHistory = 3;
+
     private const string Columns = "key, id, number, customer_key, subscription_key, bill_at, period_start, " +
         "period_end, currency, total, document, issued_at, status, amount_due, settled, credited, due_at, closed_at";
 
@@ -221,6 +224,13 @@ public sealed class InvoiceStore(Database database)
     public static Task<bool> ExistsAsync(DbConnection db, long subscriptionKey, long billAt) =>
         db.ExecuteScalarAsync<bool>("select exists (select 1 from invoices where subscription_key = @subscriptionKey " +
             "and bill_at = @billAt)", new { subscriptionKey, billAt });
+
+    /// <summary>The totals of the last invoices of a subscription, minor units.</summary>
+    internal static async Task<IReadOnlyList<long>> TotalsAsync(DbConnection db, long subscriptionKey, string currency) =>
+        (await db.QueryAsync<long>(
+            "select total from invoices where subscription_key = @subscriptionKey and currency = @currency " +
+            "and status <> 'void' order by bill_at desc, key desc limit @History",
+            new { subscriptionKey, currency, History })).AsList();
 
     public static Task<InvoiceRow?> FindAsync(DbConnection db, string idOrNumber) =>
         db.QueryFirstOrDefaultAsync<InvoiceRow?>(

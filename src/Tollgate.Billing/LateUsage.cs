@@ -64,6 +64,25 @@ internal static class LateUsage
         line.Period.Start);
 }
 
+/// <summary>Usage of a stretch in a period that came too late for any invoice.</summary>
+/// <param name="Period">Index of the billing period.</param>
+/// <param name="Quantity">Over all meters, whole units.</param>
+public sealed record LateUsageRow(string Subscription, string Customer, long Entitlement, long Period, long Quantity, long FoundAt)
+{
+    private const long Periods = 1_000_000;
+
+    public long Key => Entitlement * Periods + Period;
+
+    /// <summary>In order of entitlement and period.</summary>
+    public static async Task<IReadOnlyList<LateUsageRow>> ListAsync(DbConnection db, long after, int limit) =>
+        (await db.QueryAsync<LateUsageRow>(
+            "select e.subscription_id as subscription, c.id as customer, l.entitlement_key as entitlement, l.period, " +
+            "l.quantity, l.found_at from late_usage l join entitlements e on e.key = l.entitlement_key " +
+            "join customers c on c.key = e.customer_key where l.entitlement_key > @entitlement " +
+            "or (l.entitlement_key = @entitlement and l.period > @period) order by l.entitlement_key, l.period limit @limit",
+            new { entitlement = after / Periods, period = after % Periods, limit })).AsList();
+}
+
 /// <summary>The SQL of what invoices have told of usage.</summary>
 internal static class ToldUsageStore
 {
@@ -79,6 +98,9 @@ internal static class ToldUsageStore
                 "insert into settled_usage (entitlement_key, period, usage) values (@Entitlement, @Period, @Usage) " +
                 "on conflict (entitlement_key, period) do update set usage = @Usage", t);
     }
+
+    public static Task<long> CountLateAsync(DbConnection db) =>
+        db.ExecuteScalarAsync<long>("select count(*) from late_usage");
 
     /// <summary>Marks usage that no invoice can tell any more.</summary>
     /// <returns>Whether it is news.</returns>

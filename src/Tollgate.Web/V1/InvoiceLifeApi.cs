@@ -27,13 +27,20 @@ internal static class InvoiceLifeApi
         string invoice, HttpRequest request, BillingRun billing, InvoiceLife life)
     {
         var fields = await Fields.ReadAsync(request);
+        var force = fields.Flag("force") ?? false;
         if (fields.Faults() is { } faults) return faults;
         if (await life.Invoices.FindAsync(invoice) is { } issued)
             return Answers.Conflict("already_issued", $"The invoice was issued as {issued.Number}.");
-        var done = await billing.FinalizeAsync(invoice, Micros.Now(life.Clock));
-        if (done is { Code: "not_found" }) return Answers.NotFound("draft", invoice);
-        if (done is not null) return Answers.Refused(StatusCodes.Status409Conflict, [done]);
-        return Answers.Ok(InvoicesApi.View((await life.Invoices.FindAsync(invoice))!, Micros.Now(life.Clock)));
+        var done = await billing.FinalizeAsync(invoice, Micros.Now(life.Clock), force);
+        if (!done.Ok)
+            return done.Problems[0].Code == "not_found" ? Answers.NotFound("draft", invoice)
+                : Answers.Refused(StatusCodes.Status409Conflict, done.Problems);
+        var row = (await life.Invoices.FindAsync(invoice))!;
+        await life.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
+        var view = InvoicesApi.View(row, Micros.Now(life.Clock));
+        if (done.Value.Count > 0)
+            view["without_journals"] = new System.Text.Json.Nodes.JsonArray([.. done.Value.Select(j => j.ToString())]);
+        return Answers.Ok(view);
     }
 }
 

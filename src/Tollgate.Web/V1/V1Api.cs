@@ -34,6 +34,7 @@ public static class V1Api
         CommitmentsApi.Map(billing);
         PostingsApi.Map(billing);
         InvoicesApi.Map(billing);
+        BillingRunApi.Map(billing);
         UsageApi.Map(billing);
         EventsApi.Map(billing);
         SourcesApi.Map(billing);

@@ -33,7 +33,8 @@ public sealed class MoneyFaultTests
         POST /v1/payments {"customer":"ann","amount":"1","currency":"EUR"} 400 currency
         POST /v1/credit_notes {} 400 invoice reason
         POST /v1/credit_notes {"invoice":"x","reason":"r","amount":"NaN"} 400 invoice amount
-        PUT /v1/customers/ann/terms {"tax_percent":"x","hold_after_days":-5,"net":1,"credit_overage":"no"} 400 tax_percent hold_after_days credit_overage net
+        PUT /v1/customers/ann/terms {"tax_percent":"x","hold_after_days":-5} 400 tax_percent hold_after_days
+        PUT /v1/customers/ann/terms {"net":1,"credit_overage":"no"} 400 credit_overage net
         PUT /v1/customers/ann/terms {"tax_treatment":"no"} 400 tax_treatment
         PUT /v1/customers/ann/terms {"tax_treatment":"reverse_charge"} 400 tax_id
         PUT /v1/customers/no/terms {} 404
