@@ -90,6 +90,11 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         return horizon;
     }
 
+    /// <summary>The journals of the other nodes, unless they are drained for good.</summary>
+    public async Task<IReadOnlyList<Billing.JournalBehind>> OthersAsync() => _changes is null ? []
+        : [.. (await _registry.AllAsync()).Where(j => j.Closed == 0 && j.Id != node.Journal.Id)
+            .Select(j => new Billing.JournalBehind(j.Name, j.Node, j.CompleteTo))];
+
     /// <summary>At a stop, when everything is drained: nobody has to wait for us.</summary>
     public Task LeaveAsync() => _changes is null ? Task.CompletedTask : _registry.CloseAsync(node.Journal.Id);
 

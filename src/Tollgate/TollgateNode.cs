@@ -29,6 +29,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
     private readonly Peers _peers;
+    private readonly BillingMetrics _billingMetrics;
     private readonly Counter _reloads;
     private readonly Gauge _refusing;
 
@@ -57,9 +58,13 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Customers = new CustomerStore(Database, clocks.Business);
         Subscriptions = new SubscriptionStore(Database, clocks.Business);
         Billing = new BillingRun(Database, row => row.ToPlanVersion(), Drain.CatchUpAsync,
-            new BillingOptions { CollectionWindow = options.CollectionWindow });
+            new BillingOptions { CollectionWindow = options.CollectionWindow })
+        {
+            Others = () => _peers!.OthersAsync(),
+        };
         Files = new ConfigFiles(Database, Config, Publisher, Feed, Subscriptions, Audit, clocks.Business);
         Registry = Metrics.NewCustomRegistry();
+        _billingMetrics = new BillingMetrics(Registry);
         var metrics = Metrics.WithCustomRegistry(Registry);
         _reloads = metrics.CreateCounter(
             "tollgate_config_reloads_total", "Times that the configuration file was read again, by outcome.", "outcome");
@@ -166,6 +171,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         // first, so that a billing run that fails does not let the journal grow
         Drain.Truncate(Archive.Archived);
         var report = await Billing.RunAsync(await _peers.HorizonAsync(Micros.Now(Clocks.Business)), _stopping.Token);
+        if (_billingMetrics.Note(report) is > 0 and var late)
+            _log.LogWarning("Billing: usage of {Count} periods came too late for any invoice; see GET /v1/late_usage.", late);
         foreach (var customer in await Billing.HoldAsync(Micros.Now(Clocks.Business)))
             await Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
         foreach (var customer in await Billing.CreditAsync(Micros.Now(Clocks.Business)))

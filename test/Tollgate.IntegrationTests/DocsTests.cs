@@ -14,6 +14,7 @@ public sealed partial class DocsTests
     [Theory]
     [InlineData("README.md")]
     [InlineData("docs/first-invoice.md")]
+    [InlineData("docs/money.md")]
     public async Task The_commands_of_a_guide_do_what_it_says(string page)
     {
         using var folder = new TempFolder();
