@@ -144,7 +144,7 @@ public sealed partial class BillingRun
             var terms = await _reader.TermsAsync(db, billed.Subscription, []);
             foreach (var bill in ToCome(terms, billed)
                 .TakeWhile(b => Micros.Of(b.Period.Start) < until).Where(b => b.Settles is not null).Take(_maxBills))
-                sum += await _reader.UsedAsync(db, terms, bill, (state.Since, until));
+                sum += await DraftReader.UsedAsync(db, terms, bill, (state.Since, until));
         }
 
         return Exact.Multiply(sum, 1 + CreditAtGate.Added(await CustomerTerms.OfAsync(db, state.CustomerKey)) / 100);

@@ -134,7 +134,7 @@ public sealed partial class BillingRun
             }
         }
 
-        return Last = done.Report with { Late = await _database.ReadAsync(ToldUsageStore.CountLateAsync) };
+        return Last = done.Report with { Late = await _database.ReadAsync(ToldUsageStore.CountLateAsync, cancel) };
     }
 
     /// <summary>Looks at a page of subscriptions in one state of the store: most have one bill due, or none.</summary>

@@ -80,7 +80,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
 
     /// <summary>What calls cost that were admitted between two instants, exact and net, of those that a bill settles.
     /// </summary>
-    public async Task<decimal> UsedAsync(
+    public static async Task<decimal> UsedAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, (long Since, long? Until) time)
     {
         var until = Cost(await UsageAsync(db, terms, bill, time.Until));
