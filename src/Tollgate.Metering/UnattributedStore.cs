@@ -56,10 +56,11 @@ internal static class UnattributedStore
         (await db.QueryAsync<long>("select distinct subject from unattributed_usage")).Select(s => (int)s).ToArray();
 
     public static async Task<IReadOnlyList<UnattributedRow>> OfSubjectAsync(
-        DbConnection db, int subject, long after, int most) =>
+        DbConnection db, int subject, (long Journal, long Sequence) after, int most) =>
         (await db.QueryAsync<UnattributedRow>(
-            $"select {Columns} from unattributed_usage where subject = @subject and sequence > @after " +
-            "order by sequence limit @most", new { subject, after, most })).AsList();
+            $"select {Columns} from unattributed_usage where subject = @subject and " +
+            "(journal > @Journal or (journal = @Journal and sequence > @Sequence)) order by journal, sequence limit @most",
+            new { subject, after.Journal, after.Sequence, most })).AsList();
 
     public static Task DeleteAsync(DbConnection db, IReadOnlyCollection<UnattributedRow> rows) => db.ExecuteAsync(
         "delete from unattributed_usage where journal = @Journal and sequence = @Sequence", rows);

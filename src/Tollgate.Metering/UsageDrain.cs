@@ -313,7 +313,7 @@ public sealed class UsageDrain : IDisposable
         var subjects = await _database.ReadAsync(UnattributedStore.SubjectsAsync);
         foreach (var subject in subjects)
         {
-            long? after = 0;
+            (long Journal, long Sequence)? after = (0, 0);
             while (after is { } last) after = await AttributeAsync(subject, last);
         }
 
@@ -324,8 +324,8 @@ public sealed class UsageDrain : IDisposable
         await _database.ReadAsync(async db => { await _attribution.LearnAsync(db, []); return 0; });
     }
 
-    /// <returns>The last sequence that was looked at; null at the end.</returns>
-    private async Task<long?> AttributeAsync(int subject, long after)
+    /// <returns>The last record that was looked at; null at the end.</returns>
+    private async Task<(long Journal, long Sequence)?> AttributeAsync(int subject, (long Journal, long Sequence) after)
     {
         var outside = new OutsideUsages();
         var last = await _database.WriteAsync(db => AttributeAsync(db, subject, after, outside));
@@ -333,7 +333,8 @@ public sealed class UsageDrain : IDisposable
         return last;
     }
 
-    private async Task<long?> AttributeAsync(DbConnection db, int subject, long after, OutsideUsages outside)
+    private async Task<(long Journal, long Sequence)?> AttributeAsync(
+        DbConnection db, int subject, (long Journal, long Sequence) after, OutsideUsages outside)
     {
         outside.Clear();
         await _attribution.LearnAsync(db, [subject]);
@@ -350,7 +351,7 @@ public sealed class UsageDrain : IDisposable
 
         await RollupStore.AddAsync(db, sums);
         await UnattributedStore.DeleteAsync(db, moved);
-        return rows.Count < BatchSize ? null : rows[^1].Sequence;
+        return rows.Count < BatchSize ? null : (rows[^1].Journal, rows[^1].Sequence);
     }
 
     /// <summary>Notes how far it was drained by when; of one instant the first is enough, since a clock may stand.</summary>

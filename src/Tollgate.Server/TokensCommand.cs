@@ -24,7 +24,7 @@ internal static class TokensCommand
         var name = new Argument<string>("name") { Description = "As the audit log will say it." };
         var scope = new Option<string[]>("--scope")
         {
-            Description = "read, config, billing or admin; several times for several.",
+            Description = "ingest, read, config, billing or admin; several times for several.",
             DefaultValueFactory = _ => ["read"],
         };
         var expires = new Option<string?>("--expires-at") { Description = "An RFC 3339 instant." };

@@ -26,6 +26,20 @@ internal static class LedgerMetrics
         });
     }
 
+    /// <summary>Events from outside, by what became of them.</summary>
+    public static void Register(CollectorRegistry registry, EventIntake intake)
+    {
+        var events = Metrics.WithCustomRegistry(registry).CreateCounter("tollgate_events_total",
+            "Events from outside: accepted, rejected for a fault, or turned away (503) since the journal had no room.", "outcome");
+        registry.AddBeforeCollectCallback(() =>
+        {
+            var (accepted, rejected, turnedAway) = intake.Counts;
+            events.WithLabels("accepted").IncTo(accepted);
+            events.WithLabels("rejected").IncTo(rejected);
+            events.WithLabels("turned_away").IncTo(turnedAway);
+        });
+    }
+
     /// <summary>How the reading of counters stands.</summary>
     public static void Register(CollectorRegistry registry, CounterIntake counters)
     {

@@ -74,6 +74,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         GateMetrics = new GateMetrics(Registry);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
         LedgerMetrics.Register(Registry, Counters);
+        LedgerMetrics.Register(Registry, Intake);
     }
 
     public TollgateOptions Options { get; }
@@ -229,7 +230,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         });
         _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
         _loops.Add(LoopAsync("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token)));
-        _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position)));
+        _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true));
         _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
         _loops.Add(_peers.FollowAsync(_stopping.Token));
         _loops.Add(LoopAsync("a sign of life", s_beatEvery, _peers.BeatAsync));
@@ -254,12 +255,17 @@ public sealed partial class TollgateNode : IAsyncDisposable
 
     /// <summary>Runs a piece of work again and again until the stop. A failure is said once when it begins and once
     /// when it ends; the work goes on, since the disk or the database may come back.</summary>
-    private async Task LoopAsync(string what, TimeSpan every, Func<Task> work)
+    /// <param name="what">For the log.</param>
+    /// <param name="every">Machine time.</param>
+    /// <param name="work">May fail.</param>
+    /// <param name="atOnce">Also right away, in the background: a process that never lives as long does its part too.</param>
+    private async Task LoopAsync(string what, TimeSpan every, Func<Task> work, bool atOnce = false)
     {
         using var timer = new PeriodicTimer(every, Clocks.Machine);
         var failing = false;
         try
         {
+            if (atOnce) failing = !await Task.Run(() => GuardAsync(what, work));
             while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
                 var failed = !await GuardAsync(failing ? null : what, work);

@@ -33,6 +33,12 @@ public sealed class EventIntake(
     public const int LongestText = 255;
 
     private readonly EventKeyStore _keys = new(database);
+    private long _accepted, _rejected, _turnedAway;
+
+    /// <summary>Events since the start: accepted, rejected for a fault of theirs, and turned away for want of room in the
+    /// journal, to be sent again.</summary>
+    public (long Accepted, long Rejected, long TurnedAway) Counts =>
+        (Interlocked.Read(ref _accepted), Interlocked.Read(ref _rejected), Interlocked.Read(ref _turnedAway));
 
     /// <summary>Swapped whole when what is published changes.</summary>
     public EventTypes Types { get; set; } = EventTypes.None;
@@ -56,10 +62,18 @@ public sealed class EventIntake(
             // the parts of an event are never torn; what one request writes is one piece unless it is very large
             var length = Math.Min(parts.Count - at, UsageJournal.MostEventRecords);
             while (at + length < parts.Count && !parts[at + length].IsFirst) length--;
-            if (!journal.TryAppendEvents(CollectionsMarshal.AsSpan(parts).Slice(at, length))) return null;
+            if (!journal.TryAppendEvents(CollectionsMarshal.AsSpan(parts).Slice(at, length)))
+            {
+                Interlocked.Add(ref _turnedAway, events.Count);
+                return null;
+            }
+
             at += length;
         }
 
+        var accepted = answers.Count(a => a.Accepted);
+        Interlocked.Add(ref _accepted, accepted);
+        Interlocked.Add(ref _rejected, answers.Length - accepted);
         return answers;
     }
 

@@ -11,6 +11,9 @@ public enum AdminScope : byte
     /// <summary>No token is asked for: probes.</summary>
     Anyone,
 
+    /// <summary>To send events, and nothing else: what stands in an application's configuration.</summary>
+    Ingest,
+
     /// <summary>To look at everything but tokens and the audit log.</summary>
     Read,
 
@@ -80,7 +83,12 @@ public sealed record AdminCaller(string Name, IReadOnlySet<AdminScope> Scopes)
         ?? throw new InvalidOperationException("The guard has not let this request in.");
 
     public bool May(AdminScope scope) => scope == AdminScope.Anyone || Scopes.Contains(AdminScope.Admin)
-        || (scope == AdminScope.Read ? Scopes.Count > 0 : Scopes.Contains(scope));
+        || scope switch
+        {
+            AdminScope.Read => Scopes.Any(s => s != AdminScope.Ingest),
+            AdminScope.Ingest => Scopes.Contains(AdminScope.Ingest) || Scopes.Contains(AdminScope.Billing),
+            _ => Scopes.Contains(scope),
+        };
 
     /// <summary>As tokens and texts write it: <c>read</c>.</summary>
     public static string NameOf(AdminScope scope) => scope.ToString().ToLowerInvariant();

@@ -11,7 +11,7 @@ namespace Tollgate.Web.V1;
 /// <summary><c>/v1/admin_tokens</c>: who may use the admin port, and for what. A token is shown once.</summary>
 internal static class AdminTokensApi
 {
-    private const string Known = "read, config, billing, admin";
+    private const string Known = "ingest, read, config, billing, admin";
 
     public static void Map(IEndpointRouteBuilder routes)
     {

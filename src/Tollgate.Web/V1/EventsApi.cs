@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -19,11 +20,11 @@ internal static class EventsApi
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/v1/events", PostAsync);
-        routes.MapPost("/api/v1/events", PostQuietlyAsync);
-        routes.MapPost("/api/v1/events/batch", LagoEvents.PostBatchAsync);
-        routes.MapPost("/v1/billing/meter_events", StripeEvents.PostAsync);
-        routes.MapPost("/v2/billing/meter_events", StripeEvents.PostJsonAsync);
+        routes.MapPost("/v1/events", PostAsync).Needs(AdminScope.Ingest);
+        routes.MapPost("/api/v1/events", PostQuietlyAsync).Needs(AdminScope.Ingest);
+        routes.MapPost("/api/v1/events/batch", LagoEvents.PostBatchAsync).Needs(AdminScope.Ingest);
+        routes.MapPost("/v1/billing/meter_events", StripeEvents.PostAsync).Needs(AdminScope.Ingest);
+        routes.MapPost("/v2/billing/meter_events", StripeEvents.PostJsonAsync).Needs(AdminScope.Ingest);
         routes.MapGet("/v1/events/{source}/{id}", FindAsync);
         routes.MapGet("/v1/unattributed_usage", UnattributedAsync);
     }
@@ -128,8 +129,18 @@ internal static class EventsApi
     internal static IResult? TooMany(int count) => count <= EventIntake.MostEvents ? null : Answers.Invalid(
         new Problem("too_many", $"These are {count} events; one request has at most {EventIntake.MostEvents}."));
 
-    internal static IResult Full() => Answers.Refused(StatusCodes.Status503ServiceUnavailable,
-        [new Problem("metering_unavailable", "The usage journal has no room now. Send the same events again later.")]);
+    internal static IResult Full() => new Later(Answers.Refused(StatusCodes.Status503ServiceUnavailable,
+        [new Problem("metering_unavailable", "The usage journal has no room now. Send the same events again later.")]));
+
+    /// <summary>An answer that says when to ask again: a segment is prepared in less than a second.</summary>
+    private sealed class Later(IResult answer) : IResult
+    {
+        public Task ExecuteAsync(HttpContext httpContext)
+        {
+            httpContext.Response.Headers.RetryAfter = "1";
+            return answer.ExecuteAsync(httpContext);
+        }
+    }
 
     /// <summary>The body of a request as JSON, in rented memory.</summary>
     internal sealed class Body : IDisposable
