@@ -33,7 +33,7 @@ internal static class LedgerMetrics
             "Events from outside: accepted, rejected for a fault, or turned away (503) since the journal had no room.", "outcome");
         registry.AddBeforeCollectCallback(() =>
         {
-            var (accepted, rejected, turnedAway) = intake.Counts;
+            var (accepted, rejected, turnedAway) = intake.Seen;
             events.WithLabels("accepted").IncTo(accepted);
             events.WithLabels("rejected").IncTo(rejected);
             events.WithLabels("turned_away").IncTo(turnedAway);

@@ -37,7 +37,7 @@ public sealed class EventIntake(
 
     /// <summary>Events since the start: accepted, rejected for a fault of theirs, and turned away for want of room in the
     /// journal, to be sent again.</summary>
-    public (long Accepted, long Rejected, long TurnedAway) Counts =>
+    public (long Accepted, long Rejected, long TurnedAway) Seen =>
         (Interlocked.Read(ref _accepted), Interlocked.Read(ref _rejected), Interlocked.Read(ref _turnedAway));
 
     /// <summary>Swapped whole when what is published changes.</summary>
