@@ -34,10 +34,10 @@ internal sealed partial class Pool
         for (var q = 0; q < quotas.Length; q++)
         {
             var i = limits.Length + q;
-            if (!quotas[q].Blocks || decision.Limits[i].Remaining == LimitState.NotCounted) continue;
+            if (!quotas[q].Blocks || quotas[q].NeedOf(caller.Operation, ref decision) is not (> 0 and var need)) continue;
             var slot = _slots[bound.Places[q]];
-            slot.Share ??= new SharedCount($"tollgate:{{{subscription}}}:q:{slot.Shape.Quota.Name}", slot);
-            Hold(slot.Share, quotas[q].Count, decision.Units, i, take, ref violated, ref decision);
+            slot.Share ??= new SharedCount($"tollgate:{{{subscription}}}:quota:{NameOf(slot.Shape.Quota)}", slot);
+            Hold(slot.Share, quotas[q].Count, need, i, take, ref violated, ref decision);
         }
 
         if (violated >= 0) decision.NeedsLease = false;
@@ -77,7 +77,7 @@ internal sealed partial class Pool
                     return;
                 }
 
-                state.Remaining = Math.Min(state.Remaining, units - 1);
+                state.Remaining = Math.Max(0, Math.Min(state.Remaining, units - 1));
                 break;
         }
 
@@ -125,6 +125,10 @@ internal sealed partial class Pool
             return share.Returns = true;
         }
     }
+
+    /// <summary>By what it counts, as <see cref="Quota.CountsLike"/>: plans may name alike ones differently.</summary>
+    private static string NameOf(Quota quota) =>
+        $"{quota.Meter}:{quota.Per}:{(quota.Operations is { } operations ? string.Join(',', operations) : "*")}";
 
     /// <summary>The name must be the same on every node: ids of the store, and nothing of this process.</summary>
     private SharedCount NewShare(Tally tally, CompiledLimit limit, in Caller caller)
