@@ -213,7 +213,7 @@ public sealed class InvoiceStore(Database database)
         foreach (var late in read.Late)
             await ToldUsageStore.MarkAsync(db, late.Entitlement, late.Period,
                 (long)late.Read().Sum(u => u.Quantity), now);
-        await Settling.SettleAsync(db, customer, draft.Total.Currency.Code, now);
+        await Settling.SettleAsync(db, customer, draft.Total.Currency.Code, now, hold: false);
     }
 
     /// <summary>Subscriptions whose next bill is of this millisecond.</summary>

@@ -14,8 +14,10 @@ public static class Settling
     private const string Day = "86400000000";
 
     /// <param name="first">Key of the invoice that is settled before the others; none for those due first.</param>
+    /// <param name="hold">Whether holds follow at once: not for who cannot announce them. <see cref="BillingRun.HoldAsync"/>
+    /// then finds them, and whoever runs that tells the gate.</param>
     public static async Task SettleAsync(
-        DbConnection db, long customerKey, string currency, long now, long? first = null)
+        DbConnection db, long customerKey, string currency, long now, long? first = null, bool hold = true)
     {
         var open = (await db.QueryAsync<(long Key, long Open)>(
             "select key, amount_due - settled from invoices where customer_key = @customerKey and status = 'issued' " +
@@ -36,7 +38,7 @@ public static class Settling
                     "update invoices set settled = settled + @part where key = @key", new { part, key });
         }
 
-        await HoldAsync(db, customerKey, now);
+        if (hold) await HoldAsync(db, customerKey, now);
     }
 
     /// <summary>Holds the subscriptions of a customer whose invoice has been overdue for too long, or lets them go on.

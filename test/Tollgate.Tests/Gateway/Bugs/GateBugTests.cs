@@ -32,14 +32,14 @@ public sealed class GateBugTests
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(File, upstream);
         var key = await server.SubscribeAsync("fred", "free");
-        await server.AdvanceAsync("13s");
+        await server.AdvanceAsync("PT13S");
         Assert.Equal(200, await StatusAsync(server, key));
         using var refused = await server.CallAsync("/data", key);
         var wait = (int)refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds;
         Assert.Equal((47, "47"), (wait, refused.Headers.GetValues("RateLimit-Reset").Single()));
-        await server.AdvanceAsync($"{wait - 1}s");
+        await server.AdvanceAsync($"PT{wait - 1}S");
         Assert.Equal(429, await StatusAsync(server, key));
-        await server.AdvanceAsync("1s");
+        await server.AdvanceAsync("PT1S");
         Assert.Equal(200, await StatusAsync(server, key));
     }
 

@@ -29,7 +29,9 @@ public sealed class HoldTests
         using (var set = await server.Admin.PutAsJsonAsync("/v1/customers/fred/terms", new { net_days = 5, hold_after_days = 2 }))
             Assert.True(set.IsSuccessStatusCode, await set.Content.ReadAsStringAsync());
         Assert.Equal((200, "admit"), await CallAsync(server, key));
-        await server.PostAsync("/v1/test_clock", new { now = "2026-01-25T00:00:00Z" });
+        await server.PostAsync("/v1/test_clock", new { now = "2026-01-12T00:00:00Z" });
+        Assert.Equal((200, "admit"), await CallAsync(server, key));
+        await server.PostAsync("/v1/test_clock", new { now = "2026-02-25T00:00:00Z" });
         Assert.Equal((402, "payment_overdue"), await CallAsync(server, key));
         Assert.Equal((402, "payment_overdue"), await CallAsync(server, key));
         var invoices = (await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray()
