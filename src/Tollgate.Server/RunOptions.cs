@@ -27,6 +27,10 @@ internal sealed class RunOptions
         "For how many months calls are kept in the archive, 1 to 1200.");
     private readonly Option<string> _keepBytes = Text("--keep-calls-bytes", "TOLLGATE_KEEP_CALLS_BYTES", "",
         "How large the archive may become, in bytes; the oldest calls go first. The disk when absent.");
+    private readonly Option<string> _maxTarget = Text("--max-target-bytes", "TOLLGATE_MAX_TARGET_BYTES", "8192",
+        "How long the first line of a request may be, 256 to 65536; a longer one is 414.");
+    private readonly Option<string> _maxHeaders = Text("--max-header-bytes", "TOLLGATE_MAX_HEADER_BYTES", "32768",
+        "How large the headers of a request may be together, 1024 to 1048576; more are 431.");
     private readonly Option<string> _data;
 
     /// <param name="defaultData">The data folder when none is named.</param>
@@ -46,6 +50,8 @@ internal sealed class RunOptions
         command.Options.Add(_durability);
         command.Options.Add(_keepCalls);
         command.Options.Add(_keepBytes);
+        command.Options.Add(_maxTarget);
+        command.Options.Add(_maxHeaders);
     }
 
     /// <exception cref="UsageException">An option that cannot be read, by name.</exception>
@@ -63,6 +69,8 @@ internal sealed class RunOptions
             Admin = Address("--admin", parsed.GetValue(_admin)!),
             AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
             TestClock = Clock(parsed.GetValue(_testClock)!),
+            MaxTargetBytes = (int)Whole("--max-target-bytes", parsed.GetValue(_maxTarget)!, 256, 65_536),
+            MaxHeaderBytes = (int)Whole("--max-header-bytes", parsed.GetValue(_maxHeaders)!, 1_024, 1 << 20),
             Durability = DurabilityOf(parsed.GetValue(_durability)!),
             Archive = new ArchiveOptions
             {

@@ -32,6 +32,12 @@ public sealed record TollgateOptions
     /// <summary>All addresses for callers.</summary>
     public IReadOnlyList<Uri> Proxies => [Proxy, .. MoreProxies];
 
+    /// <summary>Bytes of the request line, 256 to 65,536; a longer one is 414.</summary>
+    public int MaxTargetBytes { get; init; } = 8 * 1024;
+
+    /// <summary>Bytes of all headers of a request, 1,024 to 1,048,576; more are 431.</summary>
+    public int MaxHeaderBytes { get; init; } = 32 * 1024;
+
     /// <summary>PEM files, each a certificate chain with its key in it or beside it, or folders of such files. The
     /// first is shown to callers who ask for no name that any of them has.</summary>
     public IReadOnlyList<string> Tls { get; init; } = [];

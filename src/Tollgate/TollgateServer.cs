@@ -146,7 +146,8 @@ public sealed class TollgateServer : IAsyncDisposable
         {
             // bodies are streamed, never held
             kestrel.Limits.MaxRequestBodySize = null;
-            kestrel.Limits.MaxRequestLineSize = 8 * 1024;
+            kestrel.Limits.MaxRequestLineSize = node.Options.MaxTargetBytes;
+            kestrel.Limits.MaxRequestHeadersTotalSize = node.Options.MaxHeaderBytes;
 
             // a caller who dribbles its headers holds a connection for this long and no longer
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);

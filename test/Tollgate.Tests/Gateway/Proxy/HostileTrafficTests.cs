@@ -111,6 +111,23 @@ public sealed class HostileTrafficTests
         Assert.Equal(100, await server.UsageAsync());
     }
 
+    [Theory]
+    [InlineData(900, 10, 200)]
+    [InlineData(1_100, 10, 414)]
+    [InlineData(10, 1_900, 200)]
+    [InlineData(10, 2_100, 431)]
+    public async Task What_is_longer_than_the_settings_say_is_no_request(int target, int header, int status)
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await ProxyHost.StartAsync(upstream, "retries: 0",
+            change: o => o with { MaxTargetBytes = 1_024, MaxHeaderBytes = 2_048 });
+        var key = await server.SubscribeAsync("paul", "pro");
+        var got = await RawCall.SendAsync(server.Proxy, $"GET /v1/data?{new string('q', target)} HTTP/1.1\r\nHost: x\r\n" +
+            $"apikey: {key}\r\nConnection: close\r\nX: {new string('h', header)}\r\n\r\n");
+        Assert.Equal(status, got.Status);
+        Assert.Equal(status == 200 ? 1 : 0, upstream.Seen.Count);
+    }
+
     private static async Task ServeAsync(TcpListener listener, string how)
     {
         try
