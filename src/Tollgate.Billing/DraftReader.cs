@@ -46,7 +46,8 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         }
 
         // a plan that was never priced has no version: it costs nothing
-        return new Stretch(terms, prices ?? new PlanVersion(terms.PlanId, terms.PlanVersion, currency, []))
+        prices ??= new PlanVersion(terms.PlanId, terms.PlanVersion, currency, []);
+        return new Stretch(terms, prices.In(currency).For(terms.PlanPhase, terms.Overrides))
         {
             Phase = own.Phase,
             Quantity = own.Quantity,
@@ -202,7 +203,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             var row = await AddOnStore.FindAsync(db, id)
                 ?? throw new InvalidOperationException($"There is no add-on {id}.");
             var prices = readVersion(
-                new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, QuotaWriter.None, row.CreatedAt));
+                new PlanVersionRow(row.Id, 0, row.Currency, row.Prices, QuotaWriter.None, PlanTermsWriter.None, row.CreatedAt));
             addOns.Add(new StretchAddOn(row.Id, row.Name, quantity, prices.Prices));
         }
 

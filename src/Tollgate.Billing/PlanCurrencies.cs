@@ -31,8 +31,9 @@ public sealed class PlanCurrencies(Database database, SubscriptionStore subscrip
         var id = Publication.PlanIdOf(stored);
         var version = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(id);
         var changes = await ConfigStore.FindVersionAsync(db, id, version) is { } newest && newest.Currency != currency;
-        if (!changes && plan.Migrate != Migration.Now) return null;
-        var others = (await subscriptions.CurrenciesOfPlanAsync(db, id)).Where(c => c != currency).Order().ToArray();
+        if (!changes && plan.Migrate == Migration.Never) return null;
+        var others = (await subscriptions.CurrenciesOfPlanAsync(db, id))
+            .Where(c => c != currency && !plan.Terms.Currencies.ContainsKey(c)).Order().ToArray();
         return others.Length == 0 ? null : new Problem("currency_differs",
             $"The file's prices are in {currency}, and customers who pay in {string.Join(", ", others)} run on the " +
             $"plan '{plan.Name}'. Keep its currency, or give {currency} a plan of its own.", $"plans.{plan.Name}");

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.File;
 
 namespace Tollgate.Billing;
 
@@ -15,7 +16,14 @@ public sealed record StretchTerms(Phase Phase, int Quantity, IReadOnlyList<AddOn
 {
     public static StretchTerms Plain { get; } = new(Phase.Active, 1, []);
 
-    public bool IsPlain => Phase == Phase.Active && Quantity == 1 && AddOns.Count == 0;
+    /// <summary>Whence the phases of the plan count, microseconds; null when it had none at the start.</summary>
+    public long? PhasesFrom { get; init; }
+
+    /// <summary>Until when nothing is charged, whatever else changes meanwhile; null without a trial.</summary>
+    public long? TrialEnd { get; init; }
+
+    public bool IsPlain => Phase == Phase.Active && Quantity == 1 && AddOns.Count == 0
+        && PhasesFrom is null && TrialEnd is null;
 }
 
 /// <summary>
@@ -35,16 +43,80 @@ internal static class StretchStore
         var key = await EntitlementStore.AddAsync(db, terms);
         if (!own.IsPlain)
             await db.ExecuteAsync(
-                "insert into stretch_terms (entitlement_key, phase, quantity, add_ons) " +
-                "values (@key, @phase, @Quantity, @addOns)",
+                "insert into stretch_terms (entitlement_key, phase, quantity, add_ons, phases_from, trial_end) " +
+                "values (@key, @phase, @Quantity, @addOns, @PhasesFrom, @TrialEnd)",
                 new
                 {
                     key,
                     phase = own.Phase.ToString().ToLowerInvariant(),
                     own.Quantity,
                     addOns = JsonSerializer.Serialize(own.AddOns, s_json),
+                    own.PhasesFrom,
+                    own.TrialEnd,
                 });
         return key;
+    }
+
+    /// <summary>
+    /// Adds terms from their start on: until the trial is over nothing is charged, and where a phase of the plan ends a
+    /// new stretch begins. Whoever writes terms for later writes them with this, so that both survive every change.
+    /// </summary>
+    public static async Task LayAsync(DbConnection db, Entitlement terms, StretchTerms own)
+    {
+        if (own.TrialEnd is { } trialEnd && trialEnd > terms.StartAt)
+        {
+            await AddAsync(db,
+                terms with { EndAt = terms.EndAt < trialEnd ? terms.EndAt : trialEnd, PlanPhase = null },
+                own with { Phase = Phase.Trial });
+            terms = terms with { StartAt = trialEnd };
+        }
+
+        own = own with { Phase = Phase.Active };
+        var version = await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion);
+        var phases = version?.ReadTerms() ?? PlanTerms.None;
+        if (phases.Phases.Count == 0 || terms.EndAt <= terms.StartAt)
+        {
+            await AddAsync(db, terms with { PlanPhase = null }, own);
+            return;
+        }
+
+        var cuts = phases.Cut(
+            Micros.ToInstant(own.PhasesFrom ?? terms.StartAt), Micros.ToInstant(terms.StartAt),
+            terms.EndAt is { } end ? Micros.ToInstant(end) : null, terms.Calendar.Zone);
+        foreach (var (from, to, phase) in cuts)
+            await AddAsync(db, terms with
+            {
+                StartAt = Micros.Of(from),
+                EndAt = to is { } until ? Micros.Of(until) : null,
+                PlanPhase = phase?.Name,
+            }, own with { PhasesFrom = own.PhasesFrom ?? terms.StartAt });
+    }
+
+    /// <summary>Begins every stretch anew that has not ended at an instant, with other terms; each keeps what it has
+    /// beside. Where a plan has phases they are cut again, as the new terms have them.</summary>
+    public static async Task RestateAsync(
+        DbConnection db, string subscriptionId, long at, Func<Entitlement, Entitlement> change)
+    {
+        var own = await OfSubscriptionAsync(db, subscriptionId);
+        Entitlement[] running = [.. (await EntitlementStore.OfSubscriptionAsync(db, subscriptionId))
+            .Where(t => (t.EndAt is null || t.EndAt > at) && !(t.EndAt <= t.StartAt))];
+        await CutAsync(db, subscriptionId, at);
+        for (var i = 0; i < running.Length; i++)
+        {
+            var (terms, beside) = (running[i], own.GetValueOrDefault(running[i].Key, StretchTerms.Plain));
+            // the phases of one plan are laid together
+            var last = i;
+            while (beside is { Phase: Phase.Active, PhasesFrom: not null } && last + 1 < running.Length
+                && running[last + 1] is { } next && next.PlanId == terms.PlanId && next.StartAt == running[last].EndAt
+                && own.GetValueOrDefault(next.Key) is { Phase: Phase.Active } follows
+                && follows.PhasesFrom == beside.PhasesFrom && follows.Quantity == beside.Quantity
+                && follows.AddOns.SequenceEqual(beside.AddOns))
+                last++;
+            terms = change(terms with { StartAt = Math.Max(terms.StartAt, at), EndAt = running[last].EndAt });
+            i = last;
+            if (beside.Phase == Phase.Active) await LayAsync(db, terms, beside);
+            else await AddAsync(db, terms, beside);
+        }
     }
 
     /// <summary>Ends what runs at an instant, and takes back what was to come after it.</summary>
@@ -63,11 +135,15 @@ internal static class StretchStore
     /// <summary>By key of the entitlement; those that are <see cref="StretchTerms.Plain"/> are absent.</summary>
     public static async Task<IReadOnlyDictionary<int, StretchTerms>> OfSubscriptionAsync(
         DbConnection db, string subscriptionId) =>
-        (await db.QueryAsync<(long Key, string Phase, long Quantity, string AddOns)>(
-            "select t.entitlement_key, t.phase, t.quantity, t.add_ons from stretch_terms t " +
+        (await db.QueryAsync<(long Key, string Phase, long Quantity, string AddOns, long? PhasesFrom, long? TrialEnd)>(
+            "select t.entitlement_key, t.phase, t.quantity, t.add_ons, t.phases_from, t.trial_end from stretch_terms t " +
             "join entitlements e on e.key = t.entitlement_key where e.subscription_id = @subscriptionId",
             new { subscriptionId }))
         .ToDictionary(r => (int)r.Key, r => new StretchTerms(
             Enum.Parse<Phase>(r.Phase, ignoreCase: true), (int)r.Quantity,
-            JsonSerializer.Deserialize<AddOnTerms[]>(r.AddOns, s_json)!));
+            JsonSerializer.Deserialize<AddOnTerms[]>(r.AddOns, s_json)!)
+        {
+            PhasesFrom = r.PhasesFrom,
+            TrialEnd = r.TrialEnd,
+        });
 }

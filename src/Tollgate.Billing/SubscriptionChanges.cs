@@ -62,6 +62,18 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
             return at;
         });
 
+    /// <summary>What this customer agreed on, prices included, from now on: usage before keeps the prices that it had.
+    /// </summary>
+    public Task<Result<ChangeOutcome>> OverrideAsync(string id, Overrides overrides, bool preview = false) =>
+        ApplyAsync(id, preview, async (db, life) =>
+        {
+            if (life.Refused() is { } refused) return refused;
+            var at = Math.Max(life.Now, life.Row.StartAt);
+            await StretchStore.RestateAsync(db, id, at, t => t with { Overrides = overrides });
+            await SubscriptionStore.TouchAsync(db, life.Row.Key, at);
+            return at;
+        });
+
     /// <summary>Ends it now, at the end of the period that is paid, or at an instant. What was paid for the time after
     /// is given back.</summary>
     public Task<Result<ChangeOutcome>> CancelAsync(string id, ChangeWhen when, long? endAt, bool preview) =>
@@ -69,8 +81,11 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         {
             if (life.Row.EndAt <= life.Now) return life.AlreadyEnded;
             if (endAt < life.Now) return new Problem("bad_value", "must not lie in the past", "at");
+            // who leaves in a trial has paid for nothing, and is not to
+            var trialEnd = life.InForce is { Own.Phase: Phase.Trial } trial ? trial.Own.TrialEnd ?? trial.Terms.EndAt : null;
             var at = endAt ?? (when == ChangeWhen.Now
                 ? Math.Max(life.Now, life.Row.StartAt)
+                : trialEnd is { } end ? end
                 : await billing.PaidPeriodEndAsync(db, life.Row, life.Now));
             await SubscriptionStore.EndAsync(db, life.Row, at);
             return Math.Max(at, life.Row.StartAt);
@@ -94,7 +109,7 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
                 from.Terms with { StartAt = life.Now, EndAt = resumeAt ?? life.Row.EndAt, Hold = Hold.Paused },
                 from.Own with { Phase = Phase.Paused });
             if (resumeAt is { } again)
-                await StretchStore.AddAsync(db, from.Terms with { StartAt = again, EndAt = life.Row.EndAt }, from.Own);
+                await StretchStore.LayAsync(db, from.Terms with { StartAt = again, EndAt = life.Row.EndAt }, from.Own);
             await SubscriptionStore.TouchAsync(db, life.Row.Key, life.Now);
             return life.Now;
         });
@@ -129,9 +144,8 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
     {
         await StretchStore.CutAsync(db, life.Row.Id, life.Now);
         var paused = from.Own.Phase == Phase.Paused;
-        await StretchStore.AddAsync(db,
-            from.Terms with { StartAt = life.Now, EndAt = endAt, Hold = paused ? Hold.None : from.Terms.Hold },
-            paused ? from.Own with { Phase = Phase.Active } : from.Own);
+        await StretchStore.LayAsync(db,
+            from.Terms with { StartAt = life.Now, EndAt = endAt, Hold = paused ? Hold.None : from.Terms.Hold }, from.Own);
         await SubscriptionStore.TouchAsync(db, life.Row.Key, life.Now);
     }
 
@@ -150,15 +164,16 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
             terms = terms with { Interval = every, Anchor = calendar.Anchor };
         }
 
-        var trialEnd = life.Stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial)?.Terms.EndAt;
+        var trial = life.Stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial);
+        var trialEnd = trial?.Own.TrialEnd ?? trial?.Terms.EndAt;
+        // the phases of another plan begin with it, or with the end of the trial
+        var samePlan = life.InForce?.Terms.PlanId == terms.PlanId;
         await StretchStore.CutAsync(db, row.Id, at);
-        if (trialEnd > at)
+        await StretchStore.LayAsync(db, terms, to.Own with
         {
-            await StretchStore.AddAsync(db, terms with { EndAt = trialEnd }, to.Own with { Phase = Phase.Trial });
-            terms = terms with { StartAt = trialEnd.Value };
-        }
-
-        await StretchStore.AddAsync(db, terms, to.Own with { Phase = Phase.Active });
+            TrialEnd = trialEnd,
+            PhasesFrom = samePlan ? to.Own.PhasesFrom : trialEnd > at ? trialEnd : at,
+        });
         await db.ExecuteAsync(
             "update subscriptions set plan_id = @PlanId, interval = @interval, anchor = @anchor where key = @Key",
             new

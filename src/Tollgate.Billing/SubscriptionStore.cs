@@ -43,8 +43,14 @@ public sealed record NewSubscription(CustomerRow Customer, string Plan, ManagedB
     /// <summary>Microseconds, after the start; null while it runs.</summary>
     public long? EndAt { get; init; }
 
-    /// <summary>Until when nothing is charged; after the start.</summary>
+    /// <summary>Until when nothing is charged; after the start. Null for the plan's own trial.</summary>
     public long? TrialEnd { get; init; }
+
+    /// <summary>Charged from the start on, whatever trial the plan has.</summary>
+    public bool NoTrial { get; init; }
+
+    /// <summary>What is agreed in place of what the plan says.</summary>
+    public Overrides Overrides { get; init; } = Overrides.None;
 
     public int Priority { get; init; }
 
@@ -68,7 +74,11 @@ public sealed record NewSubscription(CustomerRow Customer, string Plan, ManagedB
 }
 
 /// <summary>A plan, and the newest version of its prices; 0 when it was never priced.</summary>
-public sealed record PlanOffer(string PlanId, int Version);
+/// <param name="Prices">As they were published; null when it was never priced.</param>
+public sealed record PlanOffer(string PlanId, int Version, PlanVersionRow? Prices = null)
+{
+    public PlanTerms Terms => Prices?.ReadTerms() ?? PlanTerms.None;
+}
 
 /// <summary>
 /// The SQL of subscriptions. Each write changes the subscription and its entitlements in one transaction, so that
@@ -152,11 +162,12 @@ public sealed class SubscriptionStore(
             return new Problem("unknown_plan", $"There is no plan '{plan}'.", "plan");
         var id = Publication.PlanIdOf(found);
         var version = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(id);
-        if (version > 0 && await ConfigStore.FindVersionAsync(db, id, version) is { } prices
-            && prices.Currency != currency && prices.Prices != s_noPrices)
-            return new Problem("currency_differs",
-                $"The plan's prices are in {prices.Currency}, the customer pays in {currency}.", "plan");
-        return new PlanOffer(id, version);
+        var row = version > 0 ? await ConfigStore.FindVersionAsync(db, id, version) : null;
+        if (row is null || row.Currency == currency || row.Prices == s_noPrices) return new PlanOffer(id, version, row);
+        var others = row.ReadTerms().Currencies.Keys.ToArray();
+        return others.Contains(currency) ? new PlanOffer(id, version, row) : new Problem("currency_differs",
+            $"The plan's prices are in {string.Join(", ", others.Prepend(row.Currency))}, the customer pays in {currency}.",
+            "plan");
     }
 
     /// <summary>
@@ -173,11 +184,14 @@ public sealed class SubscriptionStore(
             return new Problem(AlreadySubscribed, $"The customer is on this plan already ({running.Id}).", "plan");
         var start = wanted.StartAt ?? Micros.Now(clock);
         var zone = DateTimeZoneProviders.Tzdb[wanted.Timezone ?? customer.Timezone];
-        var interval = wanted.Interval ?? await ShortestAsync(db, offer.Value);
+        var interval = wanted.Interval ?? Shortest(offer.Value);
         if (await RefusePeriodAsync(db, offer.Value.PlanId, offer.Value.Version, interval) is { } differs) return differs;
         var first = Micros.ToInstant(start);
+        var terms = offer.Value.Terms;
+        var trialEnd = wanted.TrialEnd
+            ?? (!wanted.NoTrial && terms.Trial is { } trial ? Micros.Of(trial.From(first, zone)) : null);
         var anchor = wanted.Anchor ?? (wanted.Anniversary
-            ? BillingCalendar.Anniversary(Micros.ToInstant(wanted.TrialEnd ?? start), zone, interval)
+            ? BillingCalendar.Anniversary(Micros.ToInstant(trialEnd ?? start), zone, interval)
             : BillingCalendar.Aligned(first, zone, interval)).Anchor;
         var row = await db.QuerySingleAsync<SubscriptionRow>(
             "insert into subscriptions (id, customer_key, plan_id, priority, anchor, timezone, start_at, end_at, " +
@@ -202,24 +216,21 @@ public sealed class SubscriptionStore(
                     : SubscriptionRow.ByCalendar,
                 proration = wanted.ProrateBySecond ? "second" : "day",
             });
-        var terms = TermsOf(row, offer.Value.Version, start);
-        var own = new StretchTerms(Phase.Active, wanted.Quantity, wanted.AddOns);
-        if (wanted.TrialEnd is { } trialEnd)
-        {
-            await StretchStore.AddAsync(db, terms with { EndAt = trialEnd }, own with { Phase = Phase.Trial });
-            terms = terms with { StartAt = trialEnd };
-        }
-
-        await StretchStore.AddAsync(db, terms, own);
+        await StretchStore.LayAsync(db,
+            TermsOf(row, offer.Value.Version, start) with { Overrides = wanted.Overrides },
+            new StretchTerms(Phase.Active, wanted.Quantity, wanted.AddOns)
+            {
+                TrialEnd = trialEnd,
+                PhasesFrom = terms.Phases.Count > 0 ? trialEnd ?? start : null,
+            });
         await Settling.HoldAsync(db, customer.Key, Micros.Now(clock));
         return row;
     }
 
     /// <summary>The shortest interval of the plan's fees: usage is billed with it. The month when it has none.</summary>
-    private async Task<Interval> ShortestAsync(DbConnection db, PlanOffer offer)
+    private Interval Shortest(PlanOffer offer)
     {
-        if (await ConfigStore.FindVersionAsync(db, offer.PlanId, offer.Version) is not { } row)
-            return Catalog.Interval.Month;
+        if (offer.Prices is not { } row) return Catalog.Interval.Month;
         var prices = readVersion is null ? row.ToPlanVersion() : readVersion(row);
         return prices.Prices.Select(p => (p.Price as Price.Flat)?.Every).Where(e => e is not null).Min()
             ?? Catalog.Interval.Month;
@@ -252,23 +263,25 @@ public sealed class SubscriptionStore(
         var customers = new List<long>();
         foreach (var subscription in running)
         {
-            var stretches = await EntitlementStore.OfSubscriptionAsync(db, subscription.Id);
-            if (stretches.All(t => t.PlanId != planId || t.PlanVersion == version || t.EndAt <= at)) continue;
-            // what was agreed for later moves too: each stretch keeps everything but its version
-            var from = Math.Max(at, subscription.StartAt);
-            var own = await StretchStore.OfSubscriptionAsync(db, subscription.Id);
-            await StretchStore.CutAsync(db, subscription.Id, from);
-            foreach (var t in stretches.Where(t => t.EndAt is null || t.EndAt > from))
-                await StretchStore.AddAsync(db, t with
-                {
-                    StartAt = Math.Max(t.StartAt, from),
-                    PlanVersion = t.PlanId == planId ? version : t.PlanVersion,
-                }, own.GetValueOrDefault(t.Key, StretchTerms.Plain));
-            await TouchAsync(db, subscription.Key, from);
-            customers.Add(subscription.CustomerKey);
+            if (await MigrateAsync(db, subscription, (planId, version), at)) customers.Add(subscription.CustomerKey);
         }
 
         return customers;
+    }
+
+    /// <summary>Moves one subscription to a version of its plan's prices, from an instant on.</summary>
+    /// <returns>False when it is on that version already.</returns>
+    internal static async Task<bool> MigrateAsync(
+        DbConnection db, SubscriptionRow subscription, (string PlanId, int Version) to, long at)
+    {
+        var stretches = await EntitlementStore.OfSubscriptionAsync(db, subscription.Id);
+        var from = Math.Max(at, subscription.StartAt);
+        if (stretches.All(t => t.PlanId != to.PlanId || t.PlanVersion == to.Version || t.EndAt <= from)) return false;
+        // what was agreed for later moves too: each stretch keeps everything but its version
+        await StretchStore.RestateAsync(db, subscription.Id, from,
+            t => t.PlanId == to.PlanId ? t with { PlanVersion = to.Version } : t);
+        await TouchAsync(db, subscription.Key, from);
+        return true;
     }
 
     /// <summary>The currencies in which the customers with a running subscription to a plan pay.</summary>

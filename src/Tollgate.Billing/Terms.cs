@@ -19,6 +19,7 @@ public enum Phase : byte
 public sealed record StretchAddOn(string Id, string Name, int Quantity, IReadOnlyList<PriceComponent> Prices);
 
 /// <summary>A stretch of constant terms with the prices that hold in it.</summary>
+/// <param name="Prices">In the customer's currency, as the phase of the plan and the overrides have them.</param>
 public sealed record Stretch(Entitlement Terms, PlanVersion Prices)
 {
     public Phase Phase { get; init; }
@@ -37,7 +38,6 @@ public sealed record Stretch(Entitlement Terms, PlanVersion Prices)
     public PlanVersion Metered => Phase != Phase.Active ? Prices with { Prices = [] }
         : Prices with
         {
-            Quotas = Terms.Overrides.Apply(Prices.Quotas),
             Prices = AddOns.Count == 0 ? Prices.Prices : [.. Prices.Prices, .. AddOns.SelectMany(a => a.Prices
                 .Where(p => p.Price is not Price.Flat).Select(p => p with { Name = $"{a.Name}/{p.Name}" }))],
         };

@@ -19,6 +19,9 @@ public sealed record Entitlement
 
     public required int PlanVersion { get; init; }
 
+    /// <summary>Name of the phase of the plan that this stretch is in; null for the plan's own terms.</summary>
+    public string? PlanPhase { get; init; }
+
     /// <summary>Of several that include an operation the highest wins; among equals the older.</summary>
     public required int Priority { get; init; }
 
@@ -84,7 +87,10 @@ public sealed record Overrides(IReadOnlyList<Limit>? Limits, IReadOnlyDictionary
 {
     public static Overrides None { get; } = new(null, new Dictionary<string, decimal>());
 
-    public bool IsNone => Limits is null && Allowances.Count == 0;
+    /// <summary>In the customer's currency, in place of the plan's with the same names, or beside them.</summary>
+    public IReadOnlyList<PriceComponent> Prices { get; init; } = [];
+
+    public bool IsNone => Limits is null && Allowances.Count == 0 && Prices.Count == 0;
 
     /// <summary>The quotas of a plan version as this subscription has them.</summary>
     public IReadOnlyList<Quota> Apply(IReadOnlyList<Quota> quotas) => Allowances.Count == 0 ? quotas :

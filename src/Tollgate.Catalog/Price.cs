@@ -140,10 +140,13 @@ public sealed record PriceComponent(string Name, string? Meter, IReadOnlyList<st
 {
     public bool Covers(string operation) => Operations is null || Operations.Contains(operation);
 
+    /// <summary>Whether both are for the same operations.</summary>
+    public bool CoversLike(PriceComponent other) =>
+        Operations is null == other.Operations is null && (Operations ?? []).SequenceEqual(other.Operations ?? []);
+
     /// <summary>Equal prices are one price, in whatever version of a plan they stand.</summary>
     public bool Equals(PriceComponent? other) => other is not null && Name == other.Name && Meter == other.Meter
-        && Operations is null == other.Operations is null && (Operations ?? []).SequenceEqual(other.Operations ?? [])
-        && Price == other.Price;
+        && CoversLike(other) && Price == other.Price;
 
     public override int GetHashCode() => HashCode.Combine(Name, Meter, Price);
 }
@@ -158,6 +161,40 @@ public sealed record PlanVersion(string PlanId, int Version, Currency Currency, 
 {
     /// <summary>Unique by name. What a subscription agreed on otherwise stands in its <see cref="Overrides"/>.</summary>
     public IReadOnlyList<Quota> Quotas { get; init; } = [];
+
+    /// <summary>Trial, features, phases, and the prices in other currencies.</summary>
+    public PlanTerms Terms { get; init; } = PlanTerms.None;
+
+    /// <summary>The version for who pays in a currency; itself when it is not sold in that one.</summary>
+    public PlanVersion In(Currency currency) => currency == Currency || !Terms.Currencies.TryGetValue(currency.Code, out var prices)
+        ? this
+        : this with { Currency = currency, Prices = prices };
+
+    /// <summary>The version as it is in a phase of it, with what was agreed on otherwise: allowances and prices of the
+    /// customer go before those of the phase, and these before the plan's.</summary>
+    /// <param name="phase">Name; null for the plan's own terms.</param>
+    public PlanVersion For(string? phase, Overrides overrides)
+    {
+        if (phase is null && overrides.IsNone) return this;
+        var found = Terms.FindPhase(phase);
+        var prices = found is null ? Prices
+            : With(Prices, found.Currencies.GetValueOrDefault(Currency.Code) ?? found.Prices);
+        return this with
+        {
+            Prices = With(prices, overrides.Prices),
+            Quotas = overrides.Apply(found?.Apply(Quotas) ?? Quotas),
+        };
+    }
+
+    /// <summary>Prices stand in place of those of the same name; others are added behind them.</summary>
+    public static IReadOnlyList<PriceComponent> With(
+        IReadOnlyList<PriceComponent> prices, IReadOnlyList<PriceComponent> others)
+    {
+        if (others.Count == 0) return prices;
+        var named = others.ToDictionary(p => p.Name, StringComparer.Ordinal);
+        return [.. prices.Select(p => named.GetValueOrDefault(p.Name, p)),
+            .. others.Where(o => prices.All(p => p.Name != o.Name))];
+    }
 
     /// <summary>The quota on the usage of a price, in each billing period: what <c>included: from quota</c> means.
     /// Publication sees to it that there is exactly one.</summary>

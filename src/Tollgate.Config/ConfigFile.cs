@@ -11,6 +11,9 @@ public enum Migration : byte
 
     /// <summary>They move at once; usage before keeps the old prices.</summary>
     Now,
+
+    /// <summary>Each moves when the period that it has paid for is over.</summary>
+    Renewal,
 }
 
 /// <summary>A configuration file that was read and checked: everything in it may be applied as it is.</summary>
@@ -25,7 +28,7 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
     /// <summary>What is allowed, and may not be meant; each names its field.</summary>
     public IEnumerable<Problem> Warnings =>
         from plan in Plans
-        from warning in PlanChecks.Warnings(plan.Prices)
+        from warning in PlanChecks.Warnings(plan.Prices, plan.Terms)
         select warning with { Field = $"plans.{plan.Name}.{warning.Field}" };
 }
 
@@ -62,6 +65,9 @@ public sealed record FilePlan(
 {
     /// <summary>In the order of the file; unique by name.</summary>
     public IReadOnlyList<Quota> Quotas { get; init; } = [];
+
+    /// <summary>Trial, features, phases, and the prices in other currencies than the file's.</summary>
+    public PlanTerms Terms { get; init; } = PlanTerms.None;
 
     /// <summary>Which headers tell callers where their limits stand; of the whole file.</summary>
     public HeaderFamilies Headers { get; init; } = HeaderFamilies.Kong;

@@ -83,32 +83,42 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
 
     public static Task<PlanVersionRow?> FindVersionAsync(DbConnection db, string planId, int version) =>
         db.QueryFirstOrDefaultAsync<PlanVersionRow?>(
-            "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
+            "select plan_id, version, currency, prices, quotas, terms, published_at from plan_versions " +
             "where plan_id = @planId and version = @version", new { planId, version });
 
     public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(DbConnection db, string planId) =>
         (await db.QueryAsync<PlanVersionRow>(
-            "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
+            "select plan_id, version, currency, prices, quotas, terms, published_at from plan_versions " +
             "where plan_id = @planId order by version", new { planId })).AsList();
 
-    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsWithQuotasAsync(DbConnection db) =>
+    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsWithTermsAsync(DbConnection db) =>
         (await db.QueryAsync<PlanVersionRow>(
-            "select plan_id, version, currency, prices, quotas, published_at from plan_versions " +
-            "where quotas <> '[]'")).AsList();
+            "select plan_id, version, currency, prices, quotas, terms, published_at from plan_versions " +
+            "where quotas <> '[]' or terms <> '{}'")).AsList();
 
     /// <summary>Publishes the next version of a plan's terms. A version never changes afterwards.</summary>
     /// <param name="prices">JSON, as in the file.</param>
     /// <param name="quotas">JSON, as in the file; none when left out.</param>
+    /// <param name="terms">JSON: trial, features, phases, prices in other currencies; none when left out.</param>
     public async Task<int> AddVersionAsync(
-        DbConnection db, string planId, string currency, string prices, string quotas = "[]")
+        DbConnection db, string planId, string currency, string prices, string quotas = "[]", string terms = "{}")
     {
         var next = 1 + await db.ExecuteScalarAsync<int>(
             "select coalesce(max(version), 0) from plan_versions where plan_id = @planId", new { planId });
         await db.ExecuteAsync(
-            "insert into plan_versions (plan_id, version, currency, prices, quotas, published_at) " +
-            "values (@planId, @next, @currency, @prices, @quotas, @now)",
-            new { planId, next, currency, prices, quotas, now = Micros.Now(clock) });
+            "insert into plan_versions (plan_id, version, currency, prices, quotas, terms, published_at) " +
+            "values (@planId, @next, @currency, @prices, @quotas, @terms, @now)",
+            new { planId, next, currency, prices, quotas, terms, now = Micros.Now(clock) });
         return next;
+    }
+
+    /// <summary>Adds a plan with its first version, or answers null when there is one of this name.</summary>
+    public async Task<ConfigRow?> AddPlanAsync(DbConnection db, FilePlan plan, ManagedBy by, Currency currency)
+    {
+        if (await AddAsync(db, ConfigKind.Plan, plan.Name, by, File.FileChanges.Access(plan).Write()) is not { } row) return null;
+        await AddVersionAsync(db, Publication.PlanIdOf(row), currency.Code, File.PriceWriter.Write(plan.Prices),
+            File.QuotaWriter.Write(plan.Quotas), File.PlanTermsWriter.Write(plan.Terms));
+        return row;
     }
 
     /// <summary>The integer keys of these operations; those that have none yet get one.</summary>
@@ -148,6 +158,6 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
     }
 }
 
-/// <summary>A published version of a plan's terms; prices and quotas are JSON as in the file.</summary>
+/// <summary>A published version of a plan's terms; prices, quotas and terms are JSON as in the file.</summary>
 public sealed record PlanVersionRow(
-    string PlanId, long Version, string Currency, string Prices, string Quotas, long PublishedAt);
+    string PlanId, long Version, string Currency, string Prices, string Quotas, string Terms, long PublishedAt);

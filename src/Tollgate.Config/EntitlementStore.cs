@@ -10,7 +10,7 @@ public static class EntitlementStore
 {
     private const string Columns =
         "key, subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, interval, " +
-        "start_at, end_at, limits, allowances, hold";
+        "start_at, end_at, limits, allowances, prices, plan_phase, hold";
 
     /// <summary>All of them, customer by customer, row by row: there may be a million.</summary>
     public static async IAsyncEnumerable<Entitlement> ByCustomerAsync(DbConnection db)
@@ -42,8 +42,9 @@ public static class EntitlementStore
     /// <summary>Adds a stretch of terms; the key of the entitlement given is ignored, the new one answered.</summary>
     public static Task<int> AddAsync(DbConnection db, Entitlement terms) => db.ExecuteScalarAsync<int>(
         "insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, " +
-        "interval, start_at, end_at, limits, allowances, hold) values (@SubscriptionId, @CustomerKey, @PlanId, " +
-        "@PlanVersion, @Priority, @anchor, @Timezone, @interval, @StartAt, @EndAt, @limits, @allowances, @hold) " +
+        "interval, start_at, end_at, limits, allowances, prices, plan_phase, hold) values (@SubscriptionId, @CustomerKey, @PlanId, " +
+        "@PlanVersion, @Priority, @anchor, @Timezone, @interval, @StartAt, @EndAt, @limits, @allowances, @prices, " +
+        "@PlanPhase, @hold) " +
         "returning key",
         new
         {
@@ -59,11 +60,13 @@ public static class EntitlementStore
             terms.EndAt,
             limits = OverridesText.WriteLimits(terms.Overrides),
             allowances = OverridesText.WriteAllowances(terms.Overrides),
+            prices = OverridesText.WritePrices(terms.Overrides),
+            terms.PlanPhase,
             hold = terms.Hold.ToText(),
         });
 
-    /// <summary>What a subscription has in place of its plan's, from now on, in all its stretches that have not ended.
-    /// </summary>
+    /// <summary>The limits and allowances that a subscription has in place of its plan's, from now on, in all its
+    /// stretches that have not ended. Prices are terms, and begin a stretch.</summary>
     public static Task OverrideAsync(DbConnection db, string subscriptionId, Overrides overrides, long now) =>
         db.ExecuteAsync(
             "update entitlements set limits = @limits, allowances = @allowances " +
@@ -101,7 +104,8 @@ public static class EntitlementStore
             $"Entitlement {row.Key} has the interval '{row.Interval}'; there are {Intervals.Names}."),
         StartAt = row.StartAt,
         EndAt = row.EndAt,
-        Overrides = OverridesText.Read(row.Limits, row.Allowances),
+        PlanPhase = row.PlanPhase,
+        Overrides = OverridesText.Read(row.Limits, row.Allowances, row.Prices),
         Hold = Holds.Find(row.Hold) ?? throw new InvalidDataException(
             $"Entitlement {row.Key} has the hold '{row.Hold}'; there are none, payment_overdue and paused."),
     };
@@ -109,5 +113,5 @@ public static class EntitlementStore
     private sealed record Row(
         long Key, string SubscriptionId, long CustomerKey, string PlanId, long PlanVersion, long Priority,
         string Anchor, string Timezone, string Interval, long StartAt, long? EndAt,
-        string? Limits, string Allowances, string Hold);
+        string? Limits, string Allowances, string Prices, string? PlanPhase, string Hold);
 }

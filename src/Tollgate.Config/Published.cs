@@ -18,14 +18,24 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
 
     public PublishedMeter? FindMeter(string name) => Meters.FirstOrDefault(m => m.Name == name);
 
-    /// <summary>The quotas of plan versions, newest and older; versions without are absent.</summary>
-    public IReadOnlyDictionary<(string PlanId, int Version), IReadOnlyList<Quota>> Quotas { get; init; } =
-        new Dictionary<(string, int), IReadOnlyList<Quota>>();
+    /// <summary>What plan versions fix beside prices, newest and older; those that fix nothing are absent.</summary>
+    public IReadOnlyDictionary<(string PlanId, int Version), PublishedVersion> Versions { get; init; } =
+        new Dictionary<(string, int), PublishedVersion>();
+
+    /// <summary>What a plan version fixes beside prices.</summary>
+    public PublishedVersion VersionOf(string planId, int version) =>
+        Versions.GetValueOrDefault((planId, version), PublishedVersion.Nothing);
 
     /// <summary>The plan with this id or name, or null.</summary>
     public PublishedPlan? FindPlan(string idOrName) =>
         Plans.FirstOrDefault(p => p.Name == idOrName)
         ?? (Id<Plan>.TryParse(idOrName, out var id) ? Plans.FirstOrDefault(p => p.Id == id.ToString()) : null);
+}
+
+/// <summary>What a plan version fixes beside prices.</summary>
+public sealed record PublishedVersion(IReadOnlyList<Quota> Quotas, PlanTerms Terms)
+{
+    public static PublishedVersion Nothing { get; } = new([], PlanTerms.None);
 }
 
 /// <summary>An upstream and the operations that lead to it.</summary>

@@ -1,5 +1,4 @@
 using System.Data.Common;
-using Tollgate.Catalog;
 using Tollgate.Config.File;
 using Tollgate.Storage;
 
@@ -66,13 +65,13 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
         var meters = await MeterKeys.GiveAsync(db, publication.Meters);
         return publication.Publish(keys, meters, await ConfigStore.LatestVersionsAsync(db)) with
         {
-            Quotas = await QuotasAsync(db),
+            Versions = await VersionsAsync(db),
         };
     });
 
-    private static async Task<IReadOnlyDictionary<(string, int), IReadOnlyList<Quota>>> QuotasAsync(DbConnection db) =>
-        (await ConfigStore.VersionsWithQuotasAsync(db))
-        .ToDictionary(v => (v.PlanId, (int)v.Version), v => v.ReadQuotas());
+    private static async Task<IReadOnlyDictionary<(string, int), PublishedVersion>> VersionsAsync(DbConnection db) =>
+        (await ConfigStore.VersionsWithTermsAsync(db))
+        .ToDictionary(v => (v.PlanId, (int)v.Version), v => new PublishedVersion(v.ReadQuotas(), v.ReadTerms()));
 
     public void Dispose() => _turn.Dispose();
 }

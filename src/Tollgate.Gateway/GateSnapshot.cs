@@ -22,7 +22,7 @@ public sealed class GateSnapshot
     private readonly FrozenDictionary<string, CompiledPlan> _plans;
 
     private readonly ConcurrentDictionary<(string Plan, int Version, Interval Unit), Terms> _terms = new();
-    private readonly IReadOnlyDictionary<(string Plan, int Version), IReadOnlyList<Quota>> _quotas;
+    private readonly Published _published;
     private readonly ILookup<string, int> _operationKeys;
     private readonly FrozenDictionary<string, PublishedMeter> _meters;
 
@@ -33,7 +33,7 @@ public sealed class GateSnapshot
         AnswersPreflights = apis.Any(a => a.Cors is not null);
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
         KeyQueries = [.. published.Apis.SelectMany(a => a.KeyQueries).Distinct(StringComparer.Ordinal)];
-        _quotas = published.Quotas;
+        _published = published;
         _meters = published.Meters.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
     }
@@ -87,15 +87,17 @@ public sealed class GateSnapshot
 
     /// <summary>What a subscription to a plan may use: the live limits of the plan, and the quotas of the version that it
     /// runs on, with what was agreed on otherwise.</summary>
-    public Terms TermsOf(CompiledPlan plan, Entitlement of) => of.Overrides.IsNone
+    public Terms TermsOf(CompiledPlan plan, Entitlement of) => of.Overrides.IsNone && of.PlanPhase is null
         ? _terms.GetOrAdd((plan.Id, of.PlanVersion, of.Interval), _ => Compile(plan, of))
         : Compile(plan, of);
 
     private Terms Compile(CompiledPlan plan, Entitlement of)
     {
-        var quotas = of.Overrides.Apply(_quotas.GetValueOrDefault((plan.Id, of.PlanVersion)) ?? []);
+        var version = _published.VersionOf(plan.Id, of.PlanVersion);
+        var phase = version.Terms.FindPhase(of.PlanPhase);
+        var quotas = of.Overrides.Apply(phase?.Apply(version.Quotas) ?? version.Quotas);
         // a version may be older than the end of a meter: nothing counts on that any more
-        return new Terms(of.Overrides.Limits ?? plan.Limits, quotas.Where(q => _meters.ContainsKey(q.Meter))
+        return new Terms(of.Overrides.Limits ?? phase?.Limits ?? plan.Limits, quotas.Where(q => _meters.ContainsKey(q.Meter))
             .Select(q => new CompiledQuota(q, name => _operationKeys[name], of.Interval, _meters[q.Meter])), plan.Families);
     }
 }

@@ -33,7 +33,12 @@ internal static class RunCommand
                 Console.WriteLine($"tollgate: test clock: it is {Micros.ToText(Micros.Now(clock))} until /v1/test_clock moves it");
             foreach (var plan in server.Node.Applied?.NewVersions.Where(p => p.Version > 1) ?? [])
                 Console.WriteLine($"tollgate: {plan.Name}: version {plan.Version} of its prices; running subscriptions " +
-                    (plan.Migrate == Migration.Now ? "moved to it" : "keep theirs (migrate: never)"));
+                    plan.Migrate switch
+                    {
+                        Migration.Now => "moved to it",
+                        Migration.Renewal => "move when what they have paid for is over",
+                        _ => "keep theirs (migrate: never)",
+                    });
             foreach (var api in server.Node.Publisher.Current.Apis.Where(a => a.Anonymous is not null))
                 Console.WriteLine($"tollgate: {api.Name} lets calls without a key in, as the consumer {api.Anonymous}");
             foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))

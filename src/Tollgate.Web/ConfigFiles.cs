@@ -18,8 +18,8 @@ public sealed record ConfigChange(AppliedFile Applied, IReadOnlyList<VersionChan
 /// <summary>A plan that gets another version of its terms.</summary>
 /// <param name="Before">The version until now; null for the first.</param>
 /// <param name="Running">Subscriptions that run on the plan.</param>
-/// <param name="Moved">Whether they move to the new version; else they keep theirs.</param>
-public sealed record VersionChange(string Plan, PlanVersionRow? Before, PlanVersionRow After, int Running, bool Moved);
+/// <param name="Moves">Whether and when they move to the new version.</param>
+public sealed record VersionChange(string Plan, PlanVersionRow? Before, PlanVersionRow After, int Running, Migration Moves);
 
 /// <summary>
 /// Applies configuration files with all that follows from it: the file's text is kept, plans get versions, subscriptions
@@ -28,8 +28,10 @@ public sealed record VersionChange(string Plan, PlanVersionRow? Before, PlanVers
 /// </summary>
 public sealed class ConfigFiles(
     Database database, ConfigStore store, Publisher publisher, ChangeFeed feed, SubscriptionStore subscriptions,
-    AuditLog audit, TimeProvider business)
+    AuditLog audit, TimeProvider business, BillingRun billing)
 {
+    private readonly PlanMigration _migration = new(database, billing, subscriptions);
+
     private readonly FileApply _apply = new(database, store, business);
     private readonly PlanCurrencies _currencies = new(database, subscriptions);
 
@@ -95,12 +97,13 @@ public sealed class ConfigFiles(
             versions.Add(new VersionChange(plan.Name,
                 await ConfigStore.FindVersionAsync(db, plan.PlanId, plan.Version - 1),
                 (await ConfigStore.FindVersionAsync(db, plan.PlanId, plan.Version))!,
-                running.GetValueOrDefault(plan.PlanId), plan.Migrate == Migration.Now));
+                running.GetValueOrDefault(plan.PlanId), plan.Migrate));
         }
 
         var moved = new HashSet<long>();
-        foreach (var plan in applied.Value.Plans.Where(p => p.Migrate == Migration.Now))
-            moved.UnionWith(await SubscriptionStore.MigrateAsync(db, plan.PlanId, plan.Version, Micros.Now(business)));
+        foreach (var plan in applied.Value.Plans.Where(p => p.Migrate != Migration.Never))
+            moved.UnionWith((await _migration.ApplyAsync(
+                db, (plan.PlanId, plan.Version), plan.Migrate, Micros.Now(business))).Customers);
         return new Changed(new ConfigChange(applied.Value, versions), moved);
     }
 

@@ -90,6 +90,31 @@ public sealed class Fields
         return null;
     }
 
+    /// <summary>The fields of an object that stands in a field; none when it is left out. What is wrong with it is said by
+    /// <see cref="Close"/>.</summary>
+    public Fields Inner(string name)
+    {
+        var inner = new Fields();
+        if (Raw(name) is not { } value) return inner;
+        if (value.ValueKind != JsonValueKind.Object)
+        {
+            Add("wrong_type", "must be an object", name);
+            return inner;
+        }
+
+        foreach (var property in value.EnumerateObject())
+            if (!inner._fields.TryAdd(property.Name, property.Value))
+                Add("duplicate_name", "stands there twice", $"{name}.{property.Name}");
+        return inner;
+    }
+
+    /// <summary>Takes over what was found in an inner object.</summary>
+    public void Close(string name, Fields inner)
+    {
+        _ = inner.Faults();
+        AddAll(inner._problems.Select(p => p with { Field = $"{name}.{p.Field}" }));
+    }
+
     /// <summary>Whether a field stands there with a value, right or wrong.</summary>
     public bool Has(string name) =>
         _fields.TryGetValue(name, out var value) && value.ValueKind != JsonValueKind.Null;

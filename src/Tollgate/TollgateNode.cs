@@ -62,7 +62,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         {
             Others = () => _peers!.OthersAsync(),
         };
-        Files = new ConfigFiles(Database, Config, Publisher, Feed, Subscriptions, Audit, clocks.Business);
+        Files = new ConfigFiles(Database, Config, Publisher, Feed, Subscriptions, Audit, clocks.Business, Billing);
         Registry = Metrics.NewCustomRegistry();
         _billingMetrics = new BillingMetrics(Registry);
         var metrics = Metrics.WithCustomRegistry(Registry);

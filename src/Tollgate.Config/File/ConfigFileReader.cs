@@ -27,6 +27,24 @@ public sealed class ConfigFileReader
         return findings.Any ? Result<ConfigFile>.Refused(findings.InOrder()) : file!;
     }
 
+    /// <summary>Reads one plan that stands for itself, as a request has it: what it names must be published.</summary>
+    /// <param name="plan">As below <c>plans</c> in the file; it extends nothing.</param>
+    public static Result<FilePlan> ReadPlan(string name, Node plan, Currency currency, Published published)
+    {
+        var findings = new Findings
+        {
+            Meters = [.. published.Meters.Select(m => m.Name)],
+            WholeMeters = published.Meters.Where(m => !m.Meter.IsAdditive).Select(m => m.Name).ToHashSet(StringComparer.Ordinal),
+        };
+        string[] operations = [.. published.Apis.SelectMany(a => a.Operations).Select(o => o.Name).Distinct()];
+        var draft = new PlanReader(findings, operations).Read(new Field(name, null, plan));
+        var drafts = new Dictionary<string, PlanDraft>(StringComparer.Ordinal);
+        if (draft is not null) drafts.Add(name, draft);
+        var read = new PlanInheritance(
+            findings, drafts, new HashSet<string> { name }, HeaderFamilies.Kong, currency.Code).Plans();
+        return findings.Any ? Result<FilePlan>.Refused(findings.InOrder()) : read[0];
+    }
+
     private ConfigFile? ReadFile(Node root)
     {
         if (MapReader.Open(root, _findings, "version: 1") is not { } fields) return null;
@@ -41,7 +59,7 @@ public sealed class ConfigFileReader
         _findings.Shapes = meters.Shapes;
         var sources = new SourceReader(_findings).Read(fields.Take("sources"));
         var headers = ReadHeaders(fields.Take("headers"));
-        var plans = ReadPlans(fields.Take("plans"), apis.OperationNames, headers);
+        var plans = ReadPlans(fields.Take("plans"), apis.OperationNames, (headers, currency?.Code ?? ""));
         fields.Close();
         return currency is null ? null : new ConfigFile(currency, apis.Apis, plans) { Meters = meters.Meters, Sources = sources };
     }
@@ -87,7 +105,7 @@ public sealed class ConfigFileReader
     }
 
     private List<FilePlan> ReadPlans(
-        Node? node, IReadOnlyCollection<string> operations, HeaderFamilies headers)
+        Node? node, IReadOnlyCollection<string> operations, (HeaderFamilies Headers, string Currency) of)
     {
         if (node is null || MapReader.Open(node, _findings, "free: { operations: [\"*\"] }") is null) return [];
         var fields = ((MapNode)node).Fields;
@@ -100,6 +118,6 @@ public sealed class ConfigFileReader
         var reader = new PlanReader(_findings, operations);
         var drafts = fields.Select(reader.Read).OfType<PlanDraft>().ToDictionary(p => p.Name, StringComparer.Ordinal);
         var names = fields.Select(f => f.Name).ToHashSet(StringComparer.Ordinal);
-        return new PlanInheritance(_findings, drafts, names, headers).Plans();
+        return new PlanInheritance(_findings, drafts, names, of.Headers, of.Currency).Plans();
     }
 }

@@ -98,12 +98,12 @@ public sealed class FileApply(Database database, ConfigStore store, TimeProvider
         foreach (var plan in file.Plans)
         {
             var (id, prices, currency) = (ids[plan.Name], PriceWriter.Write(plan.Prices), file.Currency.Code);
-            var quotas = QuotaWriter.Write(plan.Quotas);
+            var (quotas, terms) = (QuotaWriter.Write(plan.Quotas), PlanTermsWriter.Write(plan.Terms));
             var version = newest.GetValueOrDefault(id);
             var published = version == 0 ? null : await ConfigStore.FindVersionAsync(db, id, version);
             var isNew = published is null || published.Currency != currency || published.Prices != prices
-                || published.Quotas != quotas;
-            if (isNew) version = await store.AddVersionAsync(db, id, currency, prices, quotas);
+                || published.Quotas != quotas || published.Terms != terms;
+            if (isNew) version = await store.AddVersionAsync(db, id, currency, prices, quotas, terms);
             plans.Add(new AppliedPlan(plan.Name, id, version, isNew, plan.Migrate));
         }
 

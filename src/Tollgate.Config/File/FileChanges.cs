@@ -51,14 +51,17 @@ internal sealed record FileChanges(
 
     private static Wanted Document(FileSource source) => new(ConfigKind.Source, source.Name, source.Document.Write());
 
-    private static Wanted Document(FilePlan plan) => new(ConfigKind.Plan, plan.Name,
+    private static Wanted Document(FilePlan plan) => new(ConfigKind.Plan, plan.Name, Access(plan).Write());
+
+    /// <summary>The live part of a plan.</summary>
+    internal static PlanDocument Access(FilePlan plan) =>
         new PlanDocument(plan.DisplayName, plan.Operations, [.. plan.Limits.Select(l => l.ToString())])
         {
             Billable = plan.Billable,
             Headers = plan.Headers == HeaderFamilies.Kong ? null : plan.Headers,
             UpgradeUrl = plan.UpgradeUrl,
             LimitsUnavailable = plan.LimitsUnavailable == LimitsUnavailable.Share ? null : plan.LimitsUnavailable,
-        }.Write());
+        };
 
     private static IEnumerable<Problem> NameClashes(
         Wanted wanted, Dictionary<(string Kind, string Name), ConfigRow> stored, bool takeOver)

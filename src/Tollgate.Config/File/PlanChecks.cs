@@ -7,12 +7,51 @@ namespace Tollgate.Config.File;
 public static class PlanChecks
 {
     /// <summary>What would bill something that nobody means; each names the field below the plan.</summary>
-    public static IEnumerable<Problem> Faults(IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas)
+    /// <param name="currency">Code of the currency of <paramref name="prices"/>.</param>
+    public static IEnumerable<Problem> Faults(
+        IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas, PlanTerms terms, string currency)
+    {
+        foreach (var fault in Included(prices, quotas, "prices")) yield return fault;
+        foreach (var (code, others) in terms.Currencies)
+        {
+            var at = $"currencies.{code}";
+            if (code == currency)
+                yield return new Problem(Code.BadValue, $"{code} is the currency of the plan's own prices: they stand under " +
+                    "'prices'.", at);
+            foreach (var fault in SameNames(prices, others, at)) yield return fault;
+            foreach (var fault in Included(others, quotas, at)) yield return fault;
+        }
+
+        foreach (var fault in Phases(prices, quotas, terms)) yield return fault;
+        foreach (var (name, feature) in terms.Features)
+            if (feature.Quota is { } quota && quotas.All(q => q.Name != quota))
+                yield return new Problem(Code.NoQuota, NoSuchQuota(quota, quotas), $"features.{name}.quota");
+    }
+
+    /// <summary>What is allowed, and may not be meant.</summary>
+    public static IEnumerable<Problem> Warnings(IReadOnlyList<PriceComponent> prices) =>
+        Warnings(prices, PlanTerms.None);
+
+    /// <summary>The same of all prices that the plan has, in its currencies and phases.</summary>
+    public static IEnumerable<Problem> Warnings(IReadOnlyList<PriceComponent> prices, PlanTerms terms)
+    {
+        var lists = terms.Currencies.Select(c => ($"currencies.{c.Key}", c.Value))
+            .Concat(terms.Phases.SelectMany(p => p.Currencies.Select(c => ($"phases.{p.Name}.currencies.{c.Key}", c.Value))
+                .Prepend(($"phases.{p.Name}.prices", p.Prices))))
+            .Prepend(("prices", prices));
+        return from list in lists
+               from price in list.Item2
+               from cliff in PriceCliff.Of(price.Price)
+               select new Problem(Code.PriceCliff, cliff.ToString(), $"{list.Item1}.{price.Name}");
+    }
+
+    private static IEnumerable<Problem> Included(
+        IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas, string at)
     {
         foreach (var price in prices.Where(p => p.Price.IncludedFromQuota))
         {
             Quota[] on = [.. quotas.Where(q => q.IsOn(price))];
-            var field = $"prices.{price.Name}.included";
+            var field = $"{at}.{price.Name}.included";
             if (on.Length != 1)
                 yield return new Problem(Code.NoQuota, on.Length == 0
                     ? "There is no quota to include from: the plan needs one with the same meter and the same 'where' " +
@@ -24,9 +63,47 @@ public static class PlanChecks
         }
     }
 
-    /// <summary>What is allowed, and may not be meant.</summary>
-    public static IEnumerable<Problem> Warnings(IReadOnlyList<PriceComponent> prices) =>
-        from price in prices
-        from cliff in PriceCliff.Of(price.Price)
-        select new Problem(Code.PriceCliff, cliff.ToString(), $"prices.{price.Name}");
+    private static IEnumerable<Problem> Phases(
+        IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas, PlanTerms terms)
+    {
+        for (var i = 0; i < terms.Phases.Count; i++)
+        {
+            var (phase, at) = (terms.Phases[i], $"phases[{i}]");
+            foreach (var fault in Included(phase.Prices, quotas, $"{at}.prices")) yield return fault;
+            foreach (var name in phase.Allowances.Keys.Where(n => quotas.All(q => q.Name != n)))
+                yield return new Problem(Code.NoQuota, NoSuchQuota(name, quotas), $"{at}.allowances.{name}");
+            // a price of the ramp in one currency only would be free, or the full one, in the others
+            foreach (var code in phase.Prices.Count == 0 ? [] : terms.Currencies.Keys)
+                if (!phase.Currencies.ContainsKey(code))
+                    yield return new Problem(Code.MissingField, $"The plan is sold in {code} too: this phase needs its " +
+                        "prices in it.", $"{at}.currencies.{code}");
+            foreach (var (code, others) in phase.Currencies)
+            {
+                if (!terms.Currencies.ContainsKey(code))
+                    yield return new Problem(Code.BadValue, $"The plan is not sold in {code}.", $"{at}.currencies.{code}");
+                foreach (var fault in SameNames(phase.Prices, others, $"{at}.currencies.{code}")) yield return fault;
+                foreach (var fault in Included(others, quotas, $"{at}.currencies.{code}")) yield return fault;
+            }
+        }
+    }
+
+    private static IEnumerable<Problem> SameNames(
+        IReadOnlyList<PriceComponent> prices, IReadOnlyList<PriceComponent> others, string at)
+    {
+        foreach (var price in prices.Where(p => others.All(o => o.Name != p.Name)))
+            yield return new Problem(Code.MissingField, $"The price '{price.Name}' is missing here: a customer who pays in " +
+                "this currency would have it for nothing. Add it.", at);
+        foreach (var other in others.Where(o => prices.All(p => p.Name != o.Name)))
+            yield return new Problem(Code.BadValue, $"There is no price '{other.Name}' in the plan's own currency.",
+                $"{at}.{other.Name}");
+        foreach (var other in others)
+            if (prices.FirstOrDefault(p => p.Name == other.Name) is { } price
+                && (price.Meter != other.Meter || !price.CoversLike(other)))
+                yield return new Problem(Code.BadValue, $"The price '{other.Name}' is for other usage here than in the " +
+                    "plan's own currency.", $"{at}.{other.Name}");
+    }
+
+    private static string NoSuchQuota(string name, IReadOnlyList<Quota> quotas) =>
+        $"The plan has no quota {Quote.Of(name)}; " +
+        (quotas.Count == 0 ? "it has none." : $"known are {Names.List([.. quotas.Select(q => q.Name)])}.");
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Tollgate.Catalog;
 
 namespace Tollgate.Config.File;
@@ -9,7 +10,7 @@ namespace Tollgate.Config.File;
 /// </summary>
 internal sealed class PlanInheritance(
     Findings findings, IReadOnlyDictionary<string, PlanDraft> drafts, IReadOnlySet<string> names,
-    HeaderFamilies headers)
+    HeaderFamilies headers, string currency)
 {
     /// <summary>Plans in one chain.</summary>
     private const int MostLevels = 16;
@@ -37,7 +38,9 @@ internal sealed class PlanInheritance(
         }
         else if (operations is { IsRight: true, IsEvery: false })
         {
-            CheckPrices(draft, operations.Names.ToHashSet(StringComparer.Ordinal), prices);
+            var included = operations.Names.ToHashSet(StringComparer.Ordinal);
+            CheckPrices(draft, included, prices);
+            CheckPrices(draft, included, [.. OtherPrices(draft).Select(p => (p, draft))]);
         }
 
         var (limits, quotas) = (chain.FirstOfAll(p => p.Limits) ?? [], chain.FirstOfAll(p => p.Quotas) ?? []);
@@ -47,13 +50,15 @@ internal sealed class PlanInheritance(
                 $"has at most {Limit.MostOfPlan} of both together.");
         }
 
-        if (chain.IsWhole) CheckTerms(draft, prices, quotas);
+        var terms = TermsOf(chain);
+        if (chain.IsWhole) CheckTerms(draft, prices, quotas, terms);
 
         return operations is null ? null : new FilePlan(
             draft.Name, draft.DisplayName, operations.Names, limits,
             [.. prices.Select(p => p.Price.Component)])
         {
             Quotas = quotas,
+            Terms = terms,
             UpgradeUrl = chain.FirstOfAll(p => p.UpgradeUrl),
             LimitsUnavailable =
                 chain.Plans.Select(p => p.LimitsUnavailable).FirstOrDefault(c => c is not null) ?? LimitsUnavailable.Share,
@@ -118,14 +123,61 @@ internal sealed class PlanInheritance(
     }
 
     /// <summary>At the price's own field, or where the plan says what it extends.</summary>
-    private void CheckTerms(PlanDraft draft, List<(PriceDraft Price, PlanDraft From)> prices, IReadOnlyList<Quota> quotas)
+    private void CheckTerms(
+        PlanDraft draft, List<(PriceDraft Price, PlanDraft From)> prices, IReadOnlyList<Quota> quotas, PlanTerms terms)
     {
-        foreach (var problem in PlanChecks.Faults([.. prices.Select(p => p.Price.Component)], quotas))
+        foreach (var problem in PlanChecks.Faults([.. prices.Select(p => p.Price.Component)], quotas, terms, currency))
         {
-            var (price, from) = prices.First(p => problem.Field == $"prices.{p.Price.Component.Name}.included");
-            findings.Add(problem.Code, (from == draft ? price.Node : draft.Node).Find(from == draft ? "included" : "extends")!,
-                from == draft ? problem.Detail : $"The inherited price '{price.Component.Name}': {problem.Detail}");
+            var steps = problem.Field!.Replace("[", ".[", StringComparison.Ordinal).Split('.');
+            var at = Deepest(draft.Node, steps);
+            if (at != draft.Node) findings.Add(problem.Code, at, problem.Detail);
+            else if (draft.Node.Find("extends") is { } extends)
+                findings.Add(problem.Code, extends, (steps[0] == "prices" ? $"The inherited price '{steps[1]}': " : "Inherited: ")
+                    + problem.Detail);
+            else findings.Add(problem.Code, draft.Node, problem.Detail);
         }
+    }
+
+    /// <summary>The field that a problem names, or the nearest one around it that the plan has; the plan itself when that
+    /// would be a field that holds others.</summary>
+    private static Node Deepest(Node plan, string[] steps)
+    {
+        var at = plan;
+        foreach (var step in steps)
+        {
+            var next = step[0] == '[' ? (at as ListNode)?.Items[int.Parse(step[1..^1], CultureInfo.InvariantCulture)]
+                : at.Find(step);
+            if (next is null) break;
+            at = next;
+        }
+
+        return steps[0] == "prices" && at == plan.Find("prices") ? plan : at;
+    }
+
+    /// <summary>Each of the plan's own prices in other currencies and in phases.</summary>
+    private static IEnumerable<PriceDraft> OtherPrices(PlanDraft draft) =>
+        (draft.Phases ?? []).SelectMany(p => p.Lists).Concat(draft.Currencies).SelectMany(l => l.Prices);
+
+    /// <summary>Features are added by name, prices in other currencies by currency and name.</summary>
+    private static PlanTerms TermsOf(Chain chain)
+    {
+        var features = new OrderedDictionary<string, Feature>(StringComparer.Ordinal);
+        var currencies = new OrderedDictionary<string, IReadOnlyList<PriceComponent>>(StringComparer.Ordinal);
+        foreach (var plan in chain.Plans.Reverse())
+        {
+            foreach (var (name, feature) in plan.Features) features[name] = feature;
+            foreach (var (code, prices) in plan.Currencies)
+                currencies[code!] = PlanVersion.With(
+                    currencies.GetValueOrDefault(code!) ?? [], [.. prices.Select(p => p.Component)]);
+        }
+
+        return new PlanTerms
+        {
+            Trial = chain.Plans.FirstOrDefault(p => p.SaysTrial)?.Trial,
+            Features = [.. features.Select(f => (f.Key, f.Value))],
+            Phases = [.. (chain.FirstOfAll(p => p.Phases) ?? []).Select(p => p.Done)],
+            Currencies = currencies,
+        };
     }
 
     /// <summary>A price for calls that the plan does not let through would never bill, which nobody means.</summary>

@@ -23,6 +23,17 @@ internal sealed record PlanDraft
 
     public IReadOnlyList<Quota>? Quotas { get; init; }
 
+    /// <summary>Whether it says something of a trial, even that there is none.</summary>
+    public bool SaysTrial { get; init; }
+
+    public Span? Trial { get; init; }
+
+    public IReadOnlyList<(string Name, Feature Feature)> Features { get; init; } = [];
+
+    public IReadOnlyList<PhaseDraft>? Phases { get; init; }
+
+    public IReadOnlyList<PriceList> Currencies { get; init; } = [];
+
     public string? UpgradeUrl { get; init; }
 
     public LimitsUnavailable? LimitsUnavailable { get; init; }
@@ -54,6 +65,7 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
     {
         var named = Names.Check(plan, "a plan", findings);
         if (MapReader.Open(plan.Value, findings, "{ operations: [\"*\"] }") is not { } fields) return null;
+        var terms = new PlanTermsReader(findings, ReadPrices);
         var draft = new PlanDraft
         {
             Name = plan.Name,
@@ -73,12 +85,18 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             Quotas = ReadQuotas(fields.Take("quotas")),
             Prices = ReadPrices(fields.Take("prices")),
             Billable = new UnitsReader(findings).ReadBillable(fields.Take("billable")),
-            Migrate = findings.Choice(fields.Take("migrate"), "never", "now") switch
+            Migrate = findings.Choice(fields.Take("migrate"), "never", "now", "renewal") switch
             {
                 "never" => Migration.Never,
                 "now" => Migration.Now,
+                "renewal" => Migration.Renewal,
                 _ => null,
             },
+            Trial = terms.ReadTrial(fields.Take("trial"), out var saysTrial),
+            SaysTrial = saysTrial,
+            Features = terms.ReadFeatures(fields.Take("features")) ?? [],
+            Phases = terms.ReadPhases(fields.Take("phases")),
+            Currencies = terms.ReadCurrencies(fields.Take("currencies")),
         };
         fields.Close();
         return named ? draft : null;

@@ -22,7 +22,20 @@ public static class PublishedPrices
         return new PlanVersion(row.PlanId, (int)row.Version, Currency.Of(row.Currency), prices.Value)
         {
             Quotas = row.ReadQuotas(),
+            Terms = row.ReadTerms(),
         };
+    }
+
+    /// <summary>Trial, features, phases and currencies of a version, out of the store.</summary>
+    /// <exception cref="InvalidDataException">What is stored was not written by <see cref="PlanTermsWriter"/>.</exception>
+    public static PlanTerms ReadTerms(this PlanVersionRow row)
+    {
+        if (row.Terms == PlanTermsWriter.None) return PlanTerms.None;
+        var tree = JsonTree.Read(row.Terms);
+        var terms = tree.Ok ? PlanTermsReader.Read(tree.Value) : Result<PlanTerms>.Refused(tree.Problems);
+        return terms.Ok ? terms.Value : throw new InvalidDataException(
+            $"The stored terms of {row.PlanId}, version {row.Version}, cannot be read: " +
+            string.Join("; ", terms.Problems));
     }
 
     /// <summary>The quotas of a version, out of the store.</summary>

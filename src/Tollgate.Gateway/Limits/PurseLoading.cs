@@ -29,7 +29,8 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, long n
         }
 
         // also the entries that calls under way go by
-        foreach (var entry in entries.Concat(customer.Entitlements)) entry.Prices ??= await PricesOfAsync(entry.Source);
+        foreach (var entry in entries.Concat(customer.Entitlements)) 
+            entry.Prices ??= await PricesOfAsync(entry.Source, balances[0].Currency);
         if (customer.Purse is { } known && known.Balances.SequenceEqual(balances)) return;
         var before = customer.Purse ??= Purse.Counting();
         for (var tries = 1; ; tries++)
@@ -65,7 +66,7 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, long n
         }
     }
 
-    private async Task<PlanVersion?> PricesOfAsync(Entitlement terms)
+    private async Task<PlanVersion?> PricesOfAsync(Entitlement terms, Currency currency)
     {
         var key = (terms.PlanId, terms.PlanVersion);
         if (!_versions.TryGetValue(key, out var version))
@@ -74,6 +75,6 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, long n
             _versions[key] = version = row?.ToPlanVersion();
         }
 
-        return version is null ? null : version with { Quotas = terms.Overrides.Apply(version.Quotas) };
+        return version?.In(currency).For(terms.PlanPhase, terms.Overrides);
     }
 }

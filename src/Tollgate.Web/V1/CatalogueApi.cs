@@ -40,9 +40,22 @@ internal static class CatalogueApi
         operations = published.Apis.SelectMany(a => a.Operations).Where(o => plan.Operations.Contains(o.Key))
             .Select(o => o.Name).Distinct(),
         limits = plan.Limits.Select(l => l.ToString()),
-        quotas = (published.Quotas.GetValueOrDefault((plan.Id, plan.Version)) ?? []).Select(View),
+        quotas = published.VersionOf(plan.Id, plan.Version).Quotas.Select(View),
+        trial = published.VersionOf(plan.Id, plan.Version).Terms.Trial?.ToString(),
+        features = Features(published.VersionOf(plan.Id, plan.Version)),
+        phases = published.VersionOf(plan.Id, plan.Version).Terms.Phases.Select(p => new { p.Name, @for = p.For.ToString() }),
         plan.UpgradeUrl,
         created_at = Micros.ToText(plan.CreatedAt),
+    };
+
+    /// <summary>Name → on or off, a text, or what a quota allows.</summary>
+    public static Dictionary<string, object> Features(PublishedVersion version) => version.Terms.Features.ToDictionary(
+        f => f.Name, object (f) => f.Feature.Has ?? (object?)f.Feature.Value ?? QuotaOf(f.Feature.Quota!, version.Quotas));
+
+    private static object QuotaOf(string name, IReadOnlyList<Quota> quotas) => new
+    {
+        quota = name,
+        allowance = quotas.FirstOrDefault(q => q.Name == name) is { } quota ? PriceWriter.Text(quota.Allowance) : null,
     };
 
     private static object View(PublishedMeter meter) => new
@@ -85,8 +98,9 @@ internal static class CatalogueApi
         version.Currency,
         prices = System.Text.Json.JsonDocument.Parse(version.Prices).RootElement,
         quotas = System.Text.Json.JsonDocument.Parse(version.Quotas).RootElement,
+        terms = System.Text.Json.JsonDocument.Parse(version.Terms).RootElement,
         published_at = Micros.ToText(version.PublishedAt),
-        warnings = PlanChecks.Warnings(version.ToPlanVersion().Prices).Select(w => w.ToString()),
+        warnings = PlanChecks.Warnings(version.ToPlanVersion().Prices, version.ReadTerms()).Select(w => w.ToString()),
     };
 
     private static object View(PublishedApi api) => new

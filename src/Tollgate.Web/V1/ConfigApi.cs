@@ -115,7 +115,12 @@ internal static class ConfigApi
             before = v.Before is null ? null : CatalogueApi.View(v.Before),
             after = CatalogueApi.View(v.After),
             running_subscriptions = v.Running,
-            subscriptions = v.Moved ? "move to it now" : "keep the version that they run on",
+            subscriptions = v.Moves switch
+            {
+                Migration.Now => "move to it now",
+                Migration.Renewal => "move to it when what they have paid for is over",
+                _ => "keep the version that they run on",
+            },
         }),
     };
 

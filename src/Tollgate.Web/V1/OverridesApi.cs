@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
@@ -25,15 +26,30 @@ internal static class OverridesApi
 
     /// <summary>Replaces all of them: what is left out is the plan's again.</summary>
     private static async Task<IResult> ReplaceAsync(
-        string id, HttpRequest request, Database database, PlanPublishing publishing)
+        string id, HttpRequest request, Database database, PlanPublishing publishing, SubscriptionChanges changes)
     {
         var fields = await Fields.ReadAsync(request);
-        var limits = ReadLimits(fields);
-        var allowances = ReadAllowances(fields);
         if (await database.ReadAsync(db => NewestAsync(db, id)) is not { } terms)
             return Answers.NotFound("subscription", id);
-        var meters = publishing.Publisher.Current;
-        var quotas = publishing.Publisher.Current.Quotas.GetValueOrDefault((terms.PlanId, terms.PlanVersion)) ?? [];
+        var overrides = Read(fields, (terms.PlanId, terms.PlanVersion), publishing.Publisher.Current);
+        if (fields.Faults() is { } faults) return faults;
+        var now = Micros.Now(publishing.Clock);
+        if (overrides.Prices.SequenceEqual(terms.Overrides.Prices))
+            await database.WriteAsync(db => EntitlementStore.OverrideAsync(db, id, overrides, now));
+        else if (await changes.OverrideAsync(id, overrides) is { Ok: false, Problems: var problems })
+            return Answers.Conflict(problems[0].Code, problems[0].Detail, problems[0].Field);
+        await publishing.Feed.AnnounceAsync(new Change.OfCustomer(terms.CustomerKey));
+        return Answers.Ok(View(overrides));
+    }
+
+    /// <summary>Reads overrides of a plan version; whatever is wrong is added to the fields.</summary>
+    public static Overrides Read(Fields fields, (string PlanId, int Version) of, Published published)
+    {
+        var limits = ReadLimits(fields);
+        var allowances = ReadAllowances(fields);
+        var prices = fields.Has("prices") ? PlanVersionsApi.ReadPrices(fields) ?? [] : Unsaid(fields);
+        fields.AddAll(PlanVersionsApi.UnknownOperations(prices, published));
+        var quotas = published.VersionOf(of.PlanId, of.Version).Quotas;
         foreach (var name in allowances.Keys.Except(quotas.Select(q => q.Name)))
         {
             fields.Add("unknown_quota", quotas.Count == 0 ? "the plan has no quotas"
@@ -42,7 +58,7 @@ internal static class OverridesApi
         }
 
         foreach (var quota in quotas)
-            if (allowances.TryGetValue(quota.Name, out var units) && meters.FindMeter(quota.Meter) is { Meter.Scale: var scale }
+            if (allowances.TryGetValue(quota.Name, out var units) && published.FindMeter(quota.Meter) is { Meter.Scale: var scale }
                 && units * Meter.PowerOfTen(scale) % 1 != 0)
                 fields.Add("bad_value", $"is finer than the meter '{quota.Meter}', which keeps {scale} digits after the point",
                     $"allowances.{quota.Name}");
@@ -52,12 +68,14 @@ internal static class OverridesApi
                 $"{Limit.MostOfPlan}", "limits");
         }
 
-        if (fields.Faults() is { } faults) return faults;
-        var overrides = new Overrides(limits, allowances);
-        var now = Micros.Now(publishing.Clock);
-        await database.WriteAsync(db => EntitlementStore.OverrideAsync(db, id, overrides, now));
-        await publishing.Feed.AnnounceAsync(new Change.OfCustomer(terms.CustomerKey));
-        return Answers.Ok(View(overrides));
+        fields.AddAll(PlanChecks.Faults(prices, quotas, PlanTerms.None, ""));
+        return new Overrides(limits, allowances) { Prices = prices };
+    }
+
+    private static IReadOnlyList<PriceComponent> Unsaid(Fields fields)
+    {
+        _ = fields.Raw("prices");
+        return [];
     }
 
     private static async Task<Entitlement?> NewestAsync(DbConnection db, string id)
@@ -70,6 +88,7 @@ internal static class OverridesApi
     {
         limits = overrides.Limits?.Select(l => l.ToString()),
         allowances = overrides.Allowances.ToDictionary(a => a.Key, a => PriceWriter.Text(a.Value)),
+        prices = JsonDocument.Parse(PriceWriter.Write(overrides.Prices)).RootElement,
     };
 
     private static IReadOnlyList<Limit>? ReadLimits(Fields fields)

@@ -21,6 +21,7 @@ internal static class PlanVersionsApi
         var fields = await Fields.ReadAsync(request);
         var prices = ReadPrices(fields);
         var quotas = ReadQuotas(fields, publishing.Publisher.Current);
+        var terms = ReadTerms(fields);
         var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
         var migrate = fields.Text("migrate");
         if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
@@ -28,6 +29,7 @@ internal static class PlanVersionsApi
         if (publishing.Publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
         if (prices is not null) fields.AddAll(UnknownOperations(prices, publishing.Publisher.Current));
         if (quotas is not null) fields.AddAll(UnknownOperations(quotas, publishing.Publisher.Current));
+        fields.AddAll(UnknownMeters(prices, publishing.Publisher.Current));
         if (fields.Faults() is { } faults) return faults;
         if (found.ManagedBy == ManagedBy.File)
             return Answers.Conflict("managed_elsewhere",
@@ -40,16 +42,19 @@ internal static class PlanVersionsApi
                     return (null, [], new Problem("missing_field",
                         "is required while subscriptions run on an older version: now moves them at once, " +
                         "never leaves them on it", "migrate"));
-                if (migrate == "now" && others.Any(c => c != code))
-                    return (null, [], new Problem("currency_differs",
-                        $"must be {others.First(c => c != code)}, in which a customer of this plan pays", "currency"));
                 var latest = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(found.Id);
                 var before = await ConfigStore.FindVersionAsync(db, found.Id, latest);
                 // allowances that are not named stay as they are
                 var allowances = quotas ?? before?.ReadQuotas() ?? [];
-                if (PlanChecks.Faults(prices!, allowances).FirstOrDefault() is { } fault) return (null, [], fault);
+                // so does what else a version fixes; the version is checked as a whole
+                terms ??= before?.ReadTerms() ?? PlanTerms.None;
+                if (migrate == "now" && others.FirstOrDefault(c => c != code && !terms.Currencies.ContainsKey(c)) is { } other)
+                    return (null, [], new Problem("currency_differs",
+                        $"must be {other}, in which a customer of this plan pays", "currency"));
+                if (PlanChecks.Faults(prices!, allowances, terms, code).FirstOrDefault() is { } fault) return (null, [], fault);
                 var next = await config.AddVersionAsync(
-                    db, found.Id, code, PriceWriter.Write(prices!), QuotaWriter.Write(allowances));
+                    db, found.Id, code, PriceWriter.Write(prices!), QuotaWriter.Write(allowances),
+                    PlanTermsWriter.Write(terms));
                 var row = await ConfigStore.FindVersionAsync(db, found.Id, next);
                 var customers = migrate == "now"
                     ? await SubscriptionStore.MigrateAsync(db, found.Id, next, Micros.Now(publishing.Clock))
@@ -62,6 +67,11 @@ internal static class PlanVersionsApi
             await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
         return Answers.Created($"/v1/plans/{found.Id}/versions", CatalogueApi.View(version!));
     }
+
+    private static IEnumerable<Problem> UnknownMeters(IReadOnlyList<PriceComponent>? prices, Published published) =>
+        from price in prices ?? []
+        where price.Meter is { } meter && published.FindMeter(meter) is null
+        select new Problem("unknown_meter", $"There is no meter '{price.Meter}'.", $"prices.{price.Name}.meter");
 
     public static IReadOnlyList<PriceComponent>? ReadPrices(Fields fields)
     {
@@ -80,6 +90,16 @@ internal static class PlanVersionsApi
         var read = tree.Ok ? QuotaReader.Read(tree.Value, published.Meters) : Result<IReadOnlyList<Quota>>.Refused(tree.Problems);
         if (read.Ok) return read.Value;
         fields.AddAll(read.Problems.Select(p => p with { Field = "quotas" + p.Field }));
+        return null;
+    }
+
+    private static PlanTerms? ReadTerms(Fields fields)
+    {
+        if (fields.Raw("terms") is not { } raw) return null;
+        var tree = JsonTree.Read(raw);
+        var read = tree.Ok ? PlanTermsReader.Read(tree.Value) : Result<PlanTerms>.Refused(tree.Problems);
+        if (read.Ok) return read.Value;
+        fields.AddAll(read.Problems.Select(p => p with { Field = p.Field is null ? "terms" : "terms." + p.Field }));
         return null;
     }
 

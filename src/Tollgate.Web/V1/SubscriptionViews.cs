@@ -43,6 +43,12 @@ public sealed record SubscriptionView
 
     public required string? TrialEnd { get; init; }
 
+    /// <summary>The phase of the plan that it is in; null for the plan's own terms.</summary>
+    public required string? PlanPhase { get; init; }
+
+    /// <summary>What the plan version has beside prices, as the phase and the overrides have it.</summary>
+    public required IReadOnlyDictionary<string, object> Features { get; init; }
+
     public required string? EndAt { get; init; }
 
     public required string? CurrentPeriodStart { get; init; }
@@ -117,6 +123,8 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
             StartAt = Micros.ToText(row.StartAt),
             TrialEnd = stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial) is { Terms.EndAt: { } trial }
                 ? Micros.ToText(trial) : null,
+            PlanPhase = terms?.PlanPhase,
+            Features = terms is null ? new Dictionary<string, object>() : CatalogueApi.Features(Of(terms)),
             EndAt = row.EndAt is { } end ? Micros.ToText(end) : null,
             CurrentPeriodStart = period is { } p ? Micros.ToText(Micros.Of(p.Start)) : null,
             CurrentPeriodEnd = period is { } q ? Micros.ToText(Micros.Of(q.End)) : null,
@@ -125,11 +133,19 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
                 at = Micros.ToText(s.Terms.StartAt),
                 status = s.Own.Phase.ToString().ToLowerInvariant(),
                 plan = NameOf(s.Terms.PlanId),
+                plan_phase = s.Terms.PlanPhase,
                 quantity = s.Own.Quantity,
             }).ToArray(),
             ManagedBy = row.ManagedBy,
             CreatedAt = Micros.ToText(row.CreatedAt),
         };
+    }
+
+    private PublishedVersion Of(Entitlement terms)
+    {
+        var version = publisher.Current.VersionOf(terms.PlanId, terms.PlanVersion);
+        var phase = version.Terms.FindPhase(terms.PlanPhase);
+        return version with { Quotas = terms.Overrides.Apply(phase?.Apply(version.Quotas) ?? version.Quotas) };
     }
 
     private string NameOf(string planId) => publisher.Current.FindPlan(planId)?.Name ?? planId;

@@ -50,6 +50,12 @@ internal static class SubscriptionsApi
         // said here too, so that it stands in one answer with the other faults
         if (planName is not null && publishing.Publisher.Current.FindPlan(planName) is null)
             fields.Add("unknown_plan", $"There is no plan '{planName}'.", "plan");
+        var inner = fields.Inner("overrides");
+        var found = publishing.Publisher.Current.FindPlan(planName ?? "");
+        var overrides = fields.Has("overrides")
+            ? OverridesApi.Read(inner, (found?.Id ?? "", found?.Version ?? 0), publishing.Publisher.Current)
+            : Overrides.None;
+        fields.Close("overrides", inner);
         CheckStart(fields, wanted.StartAt, publishing.Clock);
         var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
         if (fields.Faults() is { } faults) return faults;
@@ -62,6 +68,7 @@ internal static class SubscriptionsApi
                     Customer = customer,
                     Plan = planName!,
                     AddOns = AddOnsField.Terms(addOns),
+                    Overrides = overrides,
                 }));
         if (!started.Ok)
             return started.Problems[0] is { Code: SubscriptionStore.AlreadySubscribed } taken
@@ -92,7 +99,8 @@ internal static class SubscriptionsApi
         {
             StartAt = startAt,
             EndAt = endAt,
-            TrialEnd = ReadTrial(fields, start, endAt),
+            TrialEnd = ReadTrial(fields, start, endAt, out var noTrial),
+            NoTrial = noTrial,
             Priority = fields.Whole("priority", -1_000, 1_000) ?? 0,
             Interval = interval,
             Anniversary = anniversary,
@@ -103,9 +111,10 @@ internal static class SubscriptionsApi
         };
     }
 
-    private static long? ReadTrial(Fields fields, long start, long? endAt)
+    private static long? ReadTrial(Fields fields, long start, long? endAt, out bool noTrial)
     {
         var days = fields.Whole("trial_days", 0, MaxTrialDays);
+        noTrial = days == 0;
         var end = fields.Instant("trial_end");
         if (days is not null && end is not null)
             fields.Add("bad_value", "stands beside trial_end: give one of them", "trial_days");

@@ -16,7 +16,9 @@ public static class V1Api
         CatalogueApi.Map(config);
         ConfigApi.Map(config);
         ConsumersApi.Map(config);
+        PlansApi.Map(config);
         PlanVersionsApi.Map(config);
+        PlanMigrationApi.Map(billing);
         PricePreviewApi.Map(routes.For(AdminScope.Read));
         ExplainApi.Map(routes.For(AdminScope.Read));
         CustomersApi.Map(billing);

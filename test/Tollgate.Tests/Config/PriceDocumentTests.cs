@@ -109,10 +109,10 @@ public sealed class PriceDocumentTests
     public void A_published_version_reads_as_a_plan_version()
     {
         var prices = """{"calls":{"model":"per_unit","unit_amount":"0.5","meter":"calls"}}""";
-        var version = new PlanVersionRow("plan_1", 3, "EUR", prices, "[]", 0).ToPlanVersion();
+        var version = new PlanVersionRow("plan_1", 3, "EUR", prices, "[]", "{}", 0).ToPlanVersion();
         Assert.Equal(("plan_1", 3, "EUR"), (version.PlanId, version.Version, version.Currency.Code));
         Assert.Equal(new Price.PerUnit(0.5m), Assert.Single(version.Prices).Price);
-        Assert.Throws<InvalidDataException>(() => new PlanVersionRow("plan_1", 3, "EUR", "[]", "[]", 0).ToPlanVersion());
+        Assert.Throws<InvalidDataException>(() => new PlanVersionRow("plan_1", 3, "EUR", "[]", "[]", "{}", 0).ToPlanVersion());
     }
 
     [Fact]
