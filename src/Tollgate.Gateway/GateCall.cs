@@ -19,6 +19,10 @@ public sealed class GateCall
 
     public required CompiledOperation? Operation { get; init; }
 
+    /// <summary>The parameters that may hold a key, as they were when the call was looked up: a reload in between must not let
+    /// one through.</summary>
+    internal string[] KeyQueries { get; init; } = [];
+
     /// <summary>Machine time, for the latency.</summary>
     public required long StartedAt { get; init; }
 

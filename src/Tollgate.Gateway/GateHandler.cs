@@ -128,7 +128,14 @@ public sealed class GateHandler : IDisposable
         var readable = CanonicalPath.TryRead(raw, request.Host.Value, out var target);
         var snapshot = _table.Snapshot;
         var operation = readable && IsMethod(request.Method) ? snapshot.Match(request.Method, target.Path, request.Host) : null;
-        var call = new GateCall { Target = target, Operation = operation, StartedAt = startedAt, Now = now };
+        var call = new GateCall
+        {
+            Target = target,
+            Operation = operation,
+            KeyQueries = snapshot.KeyQueries,
+            StartedAt = startedAt,
+            Now = now,
+        };
         context.Features.Set(call);
         ref var decision = ref call.Decision;
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
@@ -165,8 +172,7 @@ public sealed class GateHandler : IDisposable
             return;
         }
 
-        var names = _table.Snapshot.KeyQueries;
-        if (!call.Target.Query.IsEmpty && names.Length > 0) QueryKey.Strip(context.Request, call, names);
+        if (!call.Target.Query.IsEmpty && call.KeyQueries.Length > 0) QueryKey.Strip(context.Request, call, call.KeyQueries);
         Record(call, context.Request.Method);
     }
 
