@@ -21,7 +21,9 @@ public sealed class CallsApiTests
         }
 
         await using var server = await TestServer.StartAsync(Yaml.Rates, upstream, folder);
-        Assert.Equal(1, await server.Node.Archive.RunAsync(server.Node.Drain.Position));
+        // the server begins to archive as soon as it runs: whoever comes first writes the file
+        await server.Node.Archive.RunAsync(server.Node.Drain.Position);
+        Assert.NotEqual(0UL, server.Node.Archive.Archived);
         for (var i = 0; i < 2; i++) (await server.CallAsync("/api/v1/data", key)).Dispose();
         await server.AdvanceAsync("P2M");
         var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray()
