@@ -87,8 +87,37 @@ public sealed class CreditNoteStore(Database database, TimeProvider clock)
         await db.ExecuteAsync(
             "update invoices set credited = credited + @MinorUnits where key = @Key", new { amount.MinorUnits, invoice.Key });
         await Ledger.PostAsync(db, row.CustomerKey, Entry.OfCreditNote(id, amount, share), id, now);
+        await GiveBackAsync(db, invoice, amount, (id, now));
         await Settling.SettleAsync(db, row.CustomerKey, row.Currency, now, invoice.Key);
         return row;
+    }
+
+    /// <summary>What of a credit note goes beyond what is still open, and was paid from prepaid credit, is prepaid credit
+    /// again, also at the gate: the newest burn first, as far as its grant is still valid. The rest is the customer's credit
+    /// for invoices.</summary>
+    private static async Task GiveBackAsync(
+        DbConnection db, InvoiceRow invoice, Money amount, (string Id, long At) note)
+    {
+        var left = amount.MinorUnits - (invoice.Status == InvoiceRow.Issued ? invoice.AmountDue - invoice.Settled : 0);
+        var burnt = await db.QueryAsync<(long Grant, long Amount)>(
+            "select b.grant_key, cast(sum(b.amount) as bigint) from burns b join grants g on g.key = b.grant_key " +
+            "where b.invoice_key = @Key and g.kind = 'prepaid' and g.voided_at is null " +
+            "and (g.expires_at is null or g.expires_at > @At) " +
+            "group by b.grant_key having sum(b.amount) > 0 order by max(b.key) desc", new { invoice.Key, note.At });
+        var back = 0L;
+        foreach (var (grant, most) in burnt)
+        {
+            var part = Math.Min(most, left - back);
+            if (part <= 0) break;
+            await GrantStore.BurnAsync(db, grant, invoice.Key, -part, note.At);
+            back += part;
+        }
+
+        if (back == 0) return;
+        var given = new Money(back, amount.Currency);
+        await Ledger.PostAsync(db, invoice.CustomerKey, new Entry(note.Id,
+            new Posting(Account.Customer, given), new Posting(Account.Prepaid, -given)), note.Id + " prepaid", note.At);
+        await CreditAtGate.WriteAsync(db, invoice.CustomerKey, note.At);
     }
 }
 
