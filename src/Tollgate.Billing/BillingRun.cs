@@ -29,6 +29,10 @@ public sealed record BillingOptions
     /// <summary>Up to this an invoice may grow from nothing; major units of its currency.</summary>
     public decimal GrowthFloor { get; init; } = 10_000;
 
+    /// <summary>An invoice of more lines than this for each day of its period parks its subscription, too (money.md 16).
+    /// 1 to 100,000.</summary>
+    public int MaxLinesPerDay { get; init; } = 1_000;
+
     /// <exception cref="ArgumentOutOfRangeException">Names the setting and its range.</exception>
     public void Validate()
     {
@@ -40,6 +44,8 @@ public sealed record BillingOptions
             throw new ArgumentOutOfRangeException(nameof(PageSize), PageSize, "1 to 10,000.");
         if (MaxGrowth is not 0 and (< 2 or > 1_000_000))
             throw new ArgumentOutOfRangeException(nameof(MaxGrowth), MaxGrowth, "0, or 2 to 1,000,000.");
+        if (MaxLinesPerDay is < 1 or > 100_000)
+            throw new ArgumentOutOfRangeException(nameof(MaxLinesPerDay), MaxLinesPerDay, "1 to 100,000.");
         if (GrowthFloor < 0)
             throw new ArgumentOutOfRangeException(nameof(GrowthFloor), GrowthFloor, "Zero or more.");
         if (MaxBills is < 1 or > 1_000)
@@ -79,7 +85,7 @@ public sealed partial class BillingRun
     /// <summary>Invoices in one transaction: a commit waits for the disk.</summary>
     private const int IssuedTogether = 100;
 
-    private readonly int _pageSize, _maxBills, _maxGrowth;
+    private readonly int _pageSize, _maxBills, _maxGrowth, _maxLines;
     private readonly decimal _growthFloor;
     private readonly long _window;
 
@@ -93,7 +99,7 @@ public sealed partial class BillingRun
         _reader = new DraftReader(readVersion, options.LookBack);
         _invoices = new InvoiceStore(database);
         (_pageSize, _maxBills) = (options.PageSize, options.MaxBills);
-        (_maxGrowth, _growthFloor) = (options.MaxGrowth, options.GrowthFloor);
+        (_maxGrowth, _growthFloor, _maxLines) = (options.MaxGrowth, options.GrowthFloor, options.MaxLinesPerDay);
         _window = options.CollectionWindow.Ticks / TimeSpan.TicksPerMicrosecond;
     }
 
@@ -129,7 +135,7 @@ public sealed partial class BillingRun
                 done.Issued += result.Issued;
                 if (result.Empty is { } advance) await AdvanceAsync([advance]);
                 if (result.Problem is null) continue;
-                if (result.Issued > 0) held.Add(several.Subscription.Key);
+                if (result.Issued > 0 || result.Empty is not null) held.Add(several.Subscription.Key);
                 done.Park(result.Problem);
             }
         }
@@ -225,6 +231,12 @@ public sealed partial class BillingRun
     /// <summary>A problem when an invoice is out of all proportion to those before it.</summary>
     private async Task<Problem?> GrownAsync(DbConnection db, ReadDraft read)
     {
+        var (period, lines) = (read.Draft.Bill.Period, read.Draft.Lines.Count);
+        var days = Math.Max(1, Math.Ceiling((period.End - period.Start).TotalDays));
+        if (lines > _maxLines * days)
+            return new Problem("too_many_lines", $"{read.Draft.Subscription.Id}: its invoice at " +
+                $"{Micros.ToText(read.Draft.Bill.BillAt)} has {lines} lines, more than {_maxLines} for each of its {days} " +
+                $"days. It is not issued. When it is right: POST /v1/invoices/{read.Document.Id}/finalize.");
         var total = read.Draft.Total;
         if (_maxGrowth == 0 || total.Amount <= _growthFloor) return null;
         var before = await InvoiceStore.TotalsAsync(db, read.Draft.Subscription.Key, total.Currency.Code);
@@ -263,7 +275,8 @@ public sealed partial class BillingRun
             if (!draft.Ok) return new Billed(issued, Problem: draft.Problems[0]);
             if (draft.Value.Draft.Lines.Count == 0) continue;
             if (await _database.ReadAsync(db => GrownAsync(db, draft.Value)) is { } grown)
-                return new Billed(issued, Problem: grown);
+                // past what was empty before, so that its draft can be finalized
+                return new Billed(issued, Reached(billed, bill), grown);
             var (expected, proposal) = (billed, new Proposal(draft.Value, following));
             if (!await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, expected, proposal, now)))
                 return new Billed(issued);

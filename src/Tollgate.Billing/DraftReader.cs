@@ -165,7 +165,8 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         if (grants.Count == 0) return agreed;
         var usable = new List<UsableGrant>();
         foreach (var grant in grants)
-            usable.Add(new UsableGrant(grant, await AvailableAsync(db, terms, bill, (grant, so.Usage, so.Inputs))));
+            usable.Add(new UsableGrant(grant, await AvailableAsync(
+                db, terms, bill, (grant, so.Usage, so.Inputs, agreed.Customer))));
         return agreed with { Grants = usable };
     }
 
@@ -173,12 +174,13 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     /// that was valid when it was used, and one that has expired since pays for what came before.</summary>
     private static async Task<Money> AvailableAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill,
-        (GrantRow Grant, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Usage, DraftInputs Inputs) so)
+        (GrantRow Grant, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Usage, DraftInputs Inputs,
+            CustomerTerms Customer) so)
     {
-        var (grant, usage, inputs) = so;
+        var (grant, usage, inputs, customer) = so;
         var left = new Money(grant.Left, Currency.Of(grant.Currency));
         var start = Micros.Of(bill.Period.Start);
-        var (from, to) = (Math.Max(grant.EffectiveAt, start), grant.ExpiresAt ?? long.MaxValue);
+        var (from, to) = (Math.Max(grant.EffectiveAt - grant.EffectiveAt % UsageStore.Bucket, start), grant.ExpiresAt ?? long.MaxValue);
         if (bill.Settles is null || (from <= start && to > bill.BillAt)) return left;
         var until = to >= bill.BillAt ? Sum(usage) : Sum(await UsageAsync(db, terms, bill, to));
         var before = from <= start ? Money.Zero(left.Currency) : Sum(await UsageAsync(db, terms, bill, from));
@@ -186,13 +188,17 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         // fees are due at the instant of the bill
         if (grant.EffectiveAt <= bill.BillAt && to > bill.BillAt)
             used += Drafting.Time(terms, bill, inputs).Where(l => l.Amount.Currency == left.Currency)
-                .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + l.Amount);
-        // the grant pays with tax: what was used is taken as it stands, so it covers the net at least
+                .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + Taken(l.Amount));
         return used.MinorUnits < left.MinorUnits ? used.MinorUnits < 0 ? Money.Zero(left.Currency) : used : left;
 
         Money Sum(IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> of) =>
             Drafting.Used(terms, bill, of).Where(l => l.Amount.Currency == left.Currency)
-                .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + l.Amount);
+                .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + Taken(l.Amount));
+
+        // prepaid credit pays gross, as the gate reserves it
+        Money Taken(Money net) => grant.Kind == GrantRow.Prepaid
+            ? Money.Round(Exact.Multiply(net.Amount, 1 + CreditAtGate.Added(customer) / 100), net.Currency)
+            : net;
     }
 
     private async Task<IReadOnlyList<StretchAddOn>> AddOnsAsync(DbConnection db, IReadOnlyList<AddOnTerms> terms)

@@ -71,6 +71,8 @@ public sealed class PrepaidGateTests
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(s_dimes, upstream);
         var key = await server.SubscribeAsync("fred", "metered");
+        // in the middle of a period, and of a quarter of an hour
+        await server.AdvanceAsync("P1DT5M");
         await GrantAsync(server, "0.24");
         Assert.Equal("0.24", (await BalanceAsync(server)).Available);
         using (var terms = await server.Admin.PutAsJsonAsync("/v1/customers/fred/terms", new { tax_percent = "20" }))
