@@ -11,6 +11,8 @@ namespace Tollgate;
 /// <content>The configuration file: applied at the start, and again whenever it changes.</content>
 public sealed partial class TollgateNode
 {
+    private static readonly TimeSpan s_reloadAgain = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _reloading = new(1, 1);
 
     // of the file that was tried last; null when the next look is to try again
@@ -38,8 +40,19 @@ public sealed partial class TollgateNode
     }
 
     /// <summary>Reads the file again and applies it, also when it looks the same (SIGHUP). A faulty file changes
-    /// nothing: all of its faults are in the log and at <c>/v1/config</c>.</summary>
-    public Task<bool> ReloadAsync() => ReloadAsync(always: true);
+    /// nothing: all of its faults are in the log and at <c>/v1/config</c>. What cannot be done now, as while the database
+    /// does not answer, is tried each second until it is done or the node stops.</summary>
+    public async Task ReloadAsync()
+    {
+        try
+        {
+            while (!await ReloadAsync(always: true)) await Task.Delay(s_reloadAgain, Clocks.Machine, _stopping.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // the stop
+        }
+    }
 
     private static Result<ReadConfig> Read(string path)
     {

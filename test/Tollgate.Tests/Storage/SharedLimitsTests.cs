@@ -119,7 +119,8 @@ public sealed class SharedLimitsTests : IAsyncLifetime
         using var after = await _nodes[0].CallAsync("/v1/public/data", share);
         Assert.False(after.Headers.Contains("Tollgate-Limits"));
         var left = int.Parse(after.Headers.GetValues("X-RateLimit-Remaining-Day").Single());
-        Assert.InRange(left, 85 - admitted, 90 - admitted - 1);
+        // never more than is there; less while the other nodes still hold leases
+        Assert.InRange(left, 60 - admitted, 90 - admitted - 1);
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
