@@ -111,7 +111,12 @@ public sealed class Leases
             if (asked.Length == 0) return true;
             _watched.TryAdd(pool.Subscription, pool);
             _questions.Inc();
-            if (await _counters.AskAsync(Array.ConvertAll(asked, a => a.Question)) is not { } answers) return false;
+            if (await _counters.AskAsync(Array.ConvertAll(asked, a => a.Question)) is not { } answers)
+            {
+                _up.Set(0);
+                return false;
+            }
+
             if (!pool.TakeLeases(asked, answers, askedAt, Now, last: tries == MostTries)) return true;
             await Task.Delay(s_pause, _machine);
         }
