@@ -135,6 +135,8 @@ internal sealed class UpstreamProxy : IDisposable
         _ when call.IsLate => Verdict.UpstreamTimeout,
         ForwarderError.RequestTimedOut => Verdict.UpstreamTimeout,
         ForwarderError.RequestBodyClient => BodyLimit.IsReached(context) ? Verdict.BodyTooLarge : Verdict.RequestUnreadable,
+        // before the next: the forwarder has closed the caller's connection for it, so it looks as if the caller had gone
+        ForwarderError.ResponseBodyDestination => Verdict.UpstreamUnreachable,
         _ when context.RequestAborted.IsCancellationRequested => null,
         ForwarderError.RequestCanceled or ForwarderError.RequestBodyCanceled => null,
         _ when BodyLimit.IsReached(context) => Verdict.BodyTooLarge,
