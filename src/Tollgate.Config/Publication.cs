@@ -146,6 +146,7 @@ public sealed class Publication
                     Methods = space < 0 ? null : [o.Value[..space]],
                     Template = template,
                     Weight = document.Units?.GetValueOrDefault(o.Key)?.Weight ?? 1,
+                    FreeRetries = document.Units?.GetValueOrDefault(o.Key)?.FreeRetries ?? 0,
                     StripPrefix = proxy.StripPrefix,
                     Rewrite = proxy.Rewrites.GetValueOrDefault(o.Key),
                     Hosts = proxy.Hosts,
@@ -187,6 +188,14 @@ public sealed record ApiDocument(string Upstream, IReadOnlyDictionary<string, st
 public sealed record OperationUnits(long Weight)
 {
     public const long Most = 1_000_000_000;
+
+    /// <summary>The most that an operation may allow of <see cref="FreeRetries"/>.</summary>
+    public const int MostFreeRetries = 3;
+
+    /// <summary>How often a call that was billed, and whose answer was not delivered whole, may be repeated for nothing by
+    /// its <c>Idempotency-Key</c>; 0 to <see cref="MostFreeRetries"/>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int FreeRetries { get; init; }
 }
 
 /// <summary>The live part of a plan as the store keeps it: access settings, no prices.</summary>

@@ -119,6 +119,9 @@ public sealed record PublishedOperation
     /// <summary>Units of <c>calls</c> that a call counts for unless the upstream says another number.</summary>
     public long Weight { get; init; } = 1;
 
+    /// <summary>See <see cref="OperationUnits.FreeRetries"/>.</summary>
+    public int FreeRetries { get; init; }
+
     /// <summary>What is taken off the front of the path before it is forwarded; empty for nothing.</summary>
     public string StripPrefix { get; init; } = "";
 

@@ -24,6 +24,10 @@ internal static class ExplainedSteps
             steps.AddRange(Room(question, call, policies, balances));
         }
 
+        if (call.Operation.Cost.FreeRetries is > 0 and var free && verdict is not Verdict.PaymentOverdue)
+            steps.Add(new("retry", null, (question.Headers.ContainsKey("Idempotency-Key")
+                ? "brings an Idempotency-Key: " : "with an Idempotency-Key ") + "when the same call was billed and its answer " +
+                $"broke off within the last {(int)Cost.FreeRetries.For.TotalMinutes} minutes, it costs nothing, up to {free} times"));
         if (verdict is Verdict.Admit or Verdict.MeteringUnavailable)
             steps.Add(new("journal", verdict != Verdict.MeteringUnavailable, verdict == Verdict.MeteringUnavailable
             ? "the call cannot be written down right now" : "there is room to write the call down"));

@@ -26,6 +26,10 @@ public struct Decision
     /// set by the caller of the gate.</summary>
     public Verdict Otherwise;
 
+    /// <summary>The call costs nothing, whatever is used: quotas and balances need no room for it. Set by the caller of the
+    /// gate, of a repetition.</summary>
+    public bool IsFree;
+
     /// <summary>Which of the limits and quotas refused, the one that lasts longest; −1 for none.</summary>
     public int Violated;
 
@@ -191,7 +195,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     private void Take(in Caller caller, CompiledOperation operation, long now, bool take, ref Decision decision)
     {
         decision.Violated = -1;
-        decision.Units = operation.Cost.Weight;
+        decision.Units = decision.IsFree ? 0 : operation.Cost.Weight;
         decision.Cost = operation.Cost;
         decision.Tallies = default;
         (decision.NeedsLease, decision.RenewsLease, decision.LimitsClosed) = (false, false, false);

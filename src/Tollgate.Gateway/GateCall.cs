@@ -41,6 +41,15 @@ public sealed class GateCall
     /// <summary>What it used so far; none where one call is one unit, or its weight.</summary>
     internal CallCost? Cost { get; set; }
 
+    /// <summary>How it is told apart from others where broken calls may be repeated for nothing; null elsewhere.</summary>
+    internal RepeatableCall? Repeatable { get; set; }
+
+    /// <summary>Whether the whole answer was handed on.</summary>
+    internal bool IsWhole { get; set; }
+
+    /// <summary>Whether it ended in a way that the plan bills.</summary>
+    internal bool IsBilled { get; set; }
+
     /// <summary>The status with which the upstream answered; 0 until it has, or when its answer is none that may be
     /// passed on.</summary>
     public int UpstreamStatus { get; set; }

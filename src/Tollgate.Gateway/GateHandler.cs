@@ -63,6 +63,8 @@ public sealed class GateHandler : IDisposable
     {
         var call = Decide(context);
         if (_table.Leases is { } leases && call.Decision.Pool is not null) await HoldAsync(context, call, leases);
+        if (call.Decision.Verdict is Verdict.QuotaExhausted or Verdict.CreditExhausted or Verdict.SpendCapReached
+            && call.Operation!.Cost.FreeRetries > 0) await RepeatAsync(context, call);
         Conclude(context, call);
         if (call.Decision.Verdict != Verdict.Admit)
         {
@@ -91,6 +93,7 @@ public sealed class GateHandler : IDisposable
             var begun = call.UpstreamStatus != 0 && context.Response.HasStarted;
             Settle(call, begun ? call.UpstreamStatus : StatusCodes.Status500InternalServerError, answered: begun);
             Gate.Release(ref call.Decision);
+            _costs.End(context, call);
             _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
         }
     }
@@ -161,6 +164,17 @@ public sealed class GateHandler : IDisposable
 
         if (call.Decision.RenewsLease) _ = leases.AskAsync(call.Decision.Pool!);
         if (call.Decision.Sharing > Sharing.Leased) leases.Degraded(call.Decision.Sharing);
+    }
+
+    /// <summary>Decides again about a call that costs nothing, since it is a repetition of a broken one.</summary>
+    private async Task RepeatAsync(HttpContext context, GateCall call)
+    {
+        if (!await _costs.IsFreeAsync(context, call)) return;
+        call.Decision.Shortage = null;
+        call.Decision.IsFree = true;
+        DecideByKey(_table.Snapshot, context.Request, call);
+        if (_table.Leases is { } leases && call.Decision.Pool is not null) await HoldAsync(context, call, leases);
+        if (call.Decision.Verdict != Verdict.Admit) _costs.Retries.GiveBack(call.Repeatable!);
     }
 
     /// <summary>The record of the admission, or the number of the refusal.</summary>
@@ -240,6 +254,7 @@ public sealed class GateHandler : IDisposable
     private void Settle(GateCall call, int status, bool answered)
     {
         if (!call.TrySettle()) return;
+        call.IsBilled = answered && CostSettling.Bills(call, status);
         var billable = answered && CostSettling.IsBillable(call, status);
         var (units, unused) = _costs.Settle(call, billable);
         var latency = _clocks.Machine.GetElapsedTime(call.StartedAt).TotalMicroseconds;

@@ -23,6 +23,8 @@ public sealed class GateMetrics
     private readonly Histogram _durations;
     private readonly Counter.Child[] _refusals;
     private readonly Counter.Child[] _unitFaults;
+    private readonly Counter _freeRetries;
+    private readonly Counter _freeRetriesForgotten;
     private volatile int _namedCount;
 
     public GateMetrics(CollectorRegistry registry)
@@ -38,12 +40,20 @@ public sealed class GateMetrics
         var faults = metrics.CreateCounter(
             "tollgate_units_not_counted_total", "Units of meters that an upstream told wrongly or not at all, by reason.",
             "reason");
+        _freeRetries = metrics.CreateCounter(
+            "tollgate_free_retries_total", "Repetitions of broken calls that were let through for nothing, by Idempotency-Key.");
+        _freeRetriesForgotten = metrics.CreateCounter("tollgate_free_retries_forgotten_total",
+            $"Broken calls that can no longer be repeated for nothing, because {FreeRetries.Most} newer ones are remembered.");
         _unitFaults = Enum.GetValues<UnitFault>().Select(f => faults.WithLabels(NameOf(f))).ToArray();
         _refusals = Enum.GetValues<Verdict>().Select(v => refused.WithLabels(VerdictForm.Of(v).Code)).ToArray();
     }
 
     /// <summary>Units that an upstream told, or should have, and that were not counted.</summary>
     public void UnitFault(UnitFault fault) => _unitFaults[(int)fault].Inc();
+
+    internal void FreeRetry() => _freeRetries.Inc();
+
+    internal void FreeRetryForgotten() => _freeRetriesForgotten.Inc();
 
     public void Refused(Verdict verdict) => _refusals[(int)verdict].Inc();
 

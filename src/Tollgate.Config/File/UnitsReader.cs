@@ -11,7 +11,9 @@ internal sealed class UnitsReader(Findings findings)
     /// <summary>The units of an operation; null when it counts as one.</summary>
     public OperationUnits? Read(MapReader fields)
     {
-        return ReadUnits(fields.Take("weight"), "5") is { } weight ? new OperationUnits(weight) : null;
+        var weight = ReadUnits(fields.Take("weight"), "5");
+        var retries = findings.Whole(fields.Take("free_retries"), 0, OperationUnits.MostFreeRetries) ?? 0;
+        return weight is null && retries == 0 ? null : new OperationUnits(weight ?? 1) { FreeRetries = retries };
     }
 
     /// <summary>One name of a header or a list of them; null when it is left out.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Tollgate.Catalog;
 using Tollgate.Gateway.Forwarding;
 using Tollgate.Metering;
@@ -11,8 +12,14 @@ namespace Tollgate.Gateway.Cost;
 /// </summary>
 internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, TimeProvider machine)
 {
+    /// <summary>Broken calls that may be repeated for nothing.</summary>
+    public FreeRetries Retries { get; } = new(machine, metrics);
+
     /// <summary>How long a call is under way before a part of it is settled, machine time.</summary>
     public static readonly TimeSpan PartEvery = TimeSpan.FromMinutes(1);
+
+    /// <summary>Bytes of a body that are read to find out whether a refused call is a repetition.</summary>
+    private const int MostRead = 64 * 1024;
 
     private readonly Action<UnitFault> _fault = metrics.UnitFault;
 
@@ -20,6 +27,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
     public void Begin(HttpContext context, GateCall call)
     {
         var operation = call.Operation!.Cost;
+        if (operation.FreeRetries > 0) BeginRepeatable(context, call);
         if (operation.Meters.Length == 0) return;
         call.Cost = new CallCost(operation, _fault) { PartAt = machine.GetTimestamp() };
         if (operation.CountsRequest) context.Request.Body = new CountedBody(context.Request.Body, call.Cost);
@@ -51,7 +59,54 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
             call.Cost.ReadHeader(lines);
         }
 
+        if (call.Repeatable is { } repeatable && Bills(call, call.UpstreamStatus)) Retries.TryClaim(repeatable);
         return !call.Operation.Cost.NeedsEnd || !HasBody(context);
+    }
+
+    /// <summary>A call that found no room, though it may be the repetition of a broken one: then it needs none. Its body
+    /// is read before, as far as that is little.</summary>
+    /// <returns>Whether it is to be decided again, as one that costs nothing.</returns>
+    public async ValueTask<bool> IsFreeAsync(HttpContext context, GateCall call)
+    {
+        BeginRepeatable(context, call);
+        if (call.Repeatable is not { } repeatable || !Retries.Knows(repeatable)) return false;
+        if (repeatable.BodyHash() is null)
+        {
+            if (context.Request.ContentLength is not (> 0 and <= MostRead)) return false;
+            var body = new MemoryStream((int)context.Request.ContentLength);
+            try
+            {
+                await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException)
+            {
+                // a caller who goes away is refused like any other
+                return false;
+            }
+
+            body.Position = 0;
+            context.Request.Body = body;
+        }
+
+        return Retries.TryClaim(repeatable);
+    }
+
+    /// <summary>The call is over: a billed one whose answer was not delivered may be repeated.</summary>
+    public void End(HttpContext context, GateCall call)
+    {
+        if (call.Repeatable is not { } repeatable) return;
+        if (!call.IsBilled) Retries.GiveBack(repeatable);
+        else Retries.End(repeatable, call.IsWhole && !context.RequestAborted.IsCancellationRequested,
+            call.Operation!.Cost.FreeRetries);
+    }
+
+    private static void BeginRepeatable(HttpContext context, GateCall call)
+    {
+        if (call.Repeatable is not null) return;
+        var hasBody = context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: false };
+        call.Repeatable = RepeatableCall.Of(context.Request, call, hasBody);
+        if (hasBody && call.Repeatable is not null)
+            context.Request.Body = new HashedBody(context.Request.Body, call.Repeatable);
     }
 
     /// <summary>Writes what a call used on meters beside <c>calls</c>; called once, just before its settlement.</summary>
@@ -66,8 +121,12 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
         return (cost.Calls, cost.Settle(journal, call.Record.Sequence, call.Admission));
     }
 
-    /// <summary>Whether the plan of a call bills an answer of this status.</summary>
+    /// <summary>Whether an answer of this status costs something.</summary>
     public static bool IsBillable(GateCall call, int status) =>
+        call.Repeatable is not { IsClaimed: true } && Bills(call, status);
+
+    /// <summary>Whether the plan of a call bills an answer of this status.</summary>
+    public static bool Bills(GateCall call, int status) =>
         (call.Decision.Plan?.Billable ?? StatusSet.Below500).Contains(status);
 
     private void Part(GateCall call)

@@ -47,6 +47,9 @@ public sealed class OperationCost
     /// <summary>Units of <c>calls</c> unless the upstream says another number.</summary>
     public long Weight { get; }
 
+    /// <summary>How often a broken call of it may be repeated for nothing.</summary>
+    public int FreeRetries { get; init; }
+
     /// <summary>The meters that count its calls beside <c>calls</c>; each may need a record of its own.</summary>
     public CostMeter[] Meters { get; }
 
@@ -73,6 +76,7 @@ public sealed class OperationCost
             && m.Operations?.Contains(operation.Name) != false
             && (m.Methods is null || operation.Methods?.All(m.Methods.Contains) == true))
             .Select(m => new CostMeter(m)).ToArray();
-        return counting.Length == 0 && operation.Weight == 1 ? One : new OperationCost(operation.Weight, counting);
+        return counting.Length == 0 && operation is { Weight: 1, FreeRetries: 0 } ? One
+            : new OperationCost(operation.Weight, counting) { FreeRetries = operation.FreeRetries };
     }
 }

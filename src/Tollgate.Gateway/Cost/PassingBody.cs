@@ -6,12 +6,14 @@ namespace Tollgate.Gateway.Cost;
 internal abstract class PassingBody(Stream inner) : Stream
 {
     /// <summary>Called after each piece, one at a time; what it throws ends the body.</summary>
-    protected abstract void Passed(int bytes);
+    /// <param name="piece">Empty at the end.</param>
+    protected abstract void Passed(ReadOnlySpan<byte> piece);
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = await inner.ReadAsync(buffer, cancellationToken);
-        Passed(read);
+        // asking for nothing reads nothing, and is no end
+        if (buffer.Length > 0) Passed(buffer.Span[..read]);
         return read;
     }
 
@@ -47,7 +49,7 @@ internal abstract class PassingBody(Stream inner) : Stream
 /// <summary>Its bytes are counted.</summary>
 internal sealed class CountedBody(Stream inner, CallCost cost) : PassingBody(inner)
 {
-    protected override void Passed(int bytes) => cost.RequestBytes += bytes;
+    protected override void Passed(ReadOnlySpan<byte> piece) => cost.RequestBytes += piece.Length;
 }
 
 /// <summary>It ends where it becomes too long.</summary>
@@ -55,9 +57,15 @@ internal sealed class LimitedBody(Stream inner, long most) : PassingBody(inner)
 {
     private long _left = most;
 
-    protected override void Passed(int bytes)
+    protected override void Passed(ReadOnlySpan<byte> piece)
     {
-        if ((_left -= bytes) < 0)
+        if ((_left -= piece.Length) < 0)
             throw new BadHttpRequestException("The body is too long.", StatusCodes.Status413PayloadTooLarge);
     }
+}
+
+/// <summary>It is told apart from other bodies.</summary>
+internal sealed class HashedBody(Stream inner, RepeatableCall call) : PassingBody(inner)
+{
+    protected override void Passed(ReadOnlySpan<byte> piece) => call.Passed(piece);
 }

@@ -38,6 +38,7 @@ internal sealed class ApplicationForwarder
         context.Response.OnStarting(_atStart, context);
         _costs.Watch(context, call, _settle);
         await _next(context);
+        call.IsWhole = true;
         // an answer without a body has not started yet
         if (context.Response.HasStarted || !context.RequestAborted.IsCancellationRequested)
             _settle(call, context.Response.StatusCode, answered: true);

@@ -57,6 +57,7 @@ internal sealed class UpstreamProxy : IDisposable
             if (error == ForwarderError.None && call.UpstreamStatus != 0)
             {
                 balance.Report(target, call.UpstreamStatus is not (502 or 503 or 504));
+                call.IsWhole = true;
                 // an answer without a body has not started yet; one that had to be read has its last byte left
                 _transformer.Settle(call, call.UpstreamStatus, answered: !call.IsOpen);
                 return null;

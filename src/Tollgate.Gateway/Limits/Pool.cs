@@ -241,7 +241,7 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
 
     private static bool IsCovered(string operation, bool reserve, ref Decision decision)
     {
-        if (decision.Entitlement is not { Prices: { } prices } entitlement) return true;
+        if (decision.IsFree || decision.Entitlement is not { Prices: { } prices } entitlement) return true;
         var charge = new Charge(entitlement.Key, decision.Period, prices, operation, decision.Units);
         while (decision.Consumer?.Customer?.Purse is { } purse)
         {

@@ -152,7 +152,7 @@ public sealed class CompiledQuota : Policy
         // events have no operation: what they used up stops every call
         if (_fromEvents) return 0;
         var at = decision.Cost?.IndexOf(_meter) ?? -1;
-        return at < 0 ? NotCounted : decision.Cost!.Meters[at].Reserve;
+        return at < 0 ? NotCounted : decision.IsFree ? 0 : decision.Cost!.Meters[at].Reserve;
     }
 
     /// <summary>What has to be left for a call: what it costs, or anything at all where that is known only afterwards.
@@ -160,7 +160,7 @@ public sealed class CompiledQuota : Policy
     public long NeedOf(int operation, ref Decision decision)
     {
         var units = UnitsOf(operation, ref decision);
-        return units == 0 && _meter != Meter.CallsKey ? 1 : units;
+        return units == 0 && _meter != Meter.CallsKey && !decision.IsFree ? 1 : units;
     }
 
     /// <summary>Which of a call's meters it counts; −1 for <c>calls</c> and for none of them.</summary>
