@@ -153,10 +153,10 @@ public sealed class Story(string zone = "UTC", string currency = "USD") : IAsync
         Assert.Equal(preview.Value.EffectiveAt, done.EffectiveAt);
         Assert.Equal(Lines(preview.Value.Invoice), Lines(done.Invoice));
 
-        string? Lines(string? invoice) => invoice is null ? null : Compact(InvoiceDocument.Read(invoice));
+        string? Lines(string? invoice) => invoice is null ? null : Compact(InvoiceDocument.Read(invoice), zone);
     }
 
-    private static (string[] Options, string Prices) Split(string rest)
+    internal static (string[] Options, string Prices) Split(string rest)
     {
         var bar = rest.IndexOf('|');
         return bar < 0 ? ([], rest)
@@ -170,20 +170,20 @@ public sealed class Story(string zone = "UTC", string currency = "USD") : IAsync
         foreach (var row in await _books.Invoices.ListAsync(null, _seen, 100))
         {
             _seen = row.Key;
-            _issued.Enqueue(Compact(InvoiceDocument.Read(row.Document)));
+            _issued.Enqueue(Compact(InvoiceDocument.Read(row.Document), zone));
         }
     }
 
     /// <summary>Days in UTC unless boundaries are local midnights; a prorated line says <c>12/31</c>.</summary>
-    private string Compact(InvoiceDocument invoice)
+    internal static string Compact(InvoiceDocument invoice, string zone)
     {
         var lines = invoice.Lines.Select(l =>
-            (l.Operation ?? l.Price) + (l.Operation is null && l.Quantity != "1" ? $" x{l.Quantity}" : "")
+            (string.IsNullOrEmpty(l.Operation) ? l.Price + (l.Quantity == "1" ? "" : $" x{l.Quantity}") : l.Operation)
             + (l.Proration is { } p ? $" {p.Days ?? p.Seconds}/{p.Of}" : "") + " " + l.Amount);
-        return $"{Local(invoice.PeriodStart)}..{Local(invoice.PeriodEnd)} {string.Join(", ", lines)} = {invoice.Total}";
+        return $"{Local(invoice.PeriodStart, zone)}..{Local(invoice.PeriodEnd, zone)} {string.Join(", ", lines)} = {invoice.Total}";
     }
 
-    private string Local(string instant)
+    private static string Local(string instant, string zone)
     {
         Assert.True(Micros.TryParse(instant, out var micros));
         var local = Micros.ToInstant(micros).InZone(BillingCalendar.FindZone(zone)!).LocalDateTime;
@@ -192,7 +192,7 @@ public sealed class Story(string zone = "UTC", string currency = "USD") : IAsync
             : local.ToString("uuuu-MM-dd'T'HH:mm", null);
     }
 
-    private static string Spaced(string text) =>
+    internal static string Spaced(string text) =>
         string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     public ValueTask DisposeAsync() => _books.DisposeAsync();
