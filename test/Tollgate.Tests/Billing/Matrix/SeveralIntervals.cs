@@ -28,14 +28,14 @@ public sealed class SeveralIntervals(MatrixPlay play)
             2026-07-01T01:00  invoice  2026-05-16..2026-07-01 base 46/91 46.00 = 46.00
             """ },
         { "a year, a month and a week on one subscription", "Asia/Kolkata", "USD", """
-            2026-03-02        start    anniversary month | licence flat 365.00 advance year; seat flat 31.00 arrears month; week flat 7.00 advance week
-            2026-03-02        invoice  2026-03-02..2026-04-02 licence 365.00, week 7.00 = 372.00
-            2026-03-09        invoice  2026-03-02..2026-04-02 week 7.00 = 7.00
-            2026-03-16        invoice  2026-03-02..2026-04-02 week 7.00 = 7.00
-            2026-03-23        invoice  2026-03-02..2026-04-02 week 7.00 = 7.00
-            2026-03-30        invoice  2026-03-02..2026-04-02 week 7.00 = 7.00
+            2026-03-02        start    anniversary month | y flat 365.00 advance year; m flat 31.00 arrears month; w flat 7.00 advance week
+            2026-03-02        invoice  2026-03-02..2026-04-02 y 365.00, w 7.00 = 372.00
+            2026-03-09        invoice  2026-03-02..2026-04-02 w 7.00 = 7.00
+            2026-03-16        invoice  2026-03-02..2026-04-02 w 7.00 = 7.00
+            2026-03-23        invoice  2026-03-02..2026-04-02 w 7.00 = 7.00
+            2026-03-30        invoice  2026-03-02..2026-04-02 w 7.00 = 7.00
             2026-04-02        end
-            2026-04-02T01:00  invoice  2026-03-02..2026-04-02 seat 31.00, licence 334/365 -334.00, week 4/7 -4.00 = -307.00
+            2026-04-02T01:00  invoice  2026-03-02..2026-04-02 m 31.00, y 334/365 -334.00, w 4/7 -4.00 = -307.00
             2026-06-01        quiet
             """ },
         { "from the month to the year at the end of the month", "America/Sao_Paulo", "EUR", """
