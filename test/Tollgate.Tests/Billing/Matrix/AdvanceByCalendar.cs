@@ -1,7 +1,7 @@
 namespace Tollgate.Tests.Billing.Matrix;
 
 /// <summary>Fees in advance of calendar months; every part is counted in local days.</summary>
-[Collection(MatrixCollection.Name)]
+[Collection(PlayedMatrix.Name)]
 public sealed class AdvanceByCalendar(MatrixPlay play)
 {
     public static MatrixStories Stories { get; } = new()

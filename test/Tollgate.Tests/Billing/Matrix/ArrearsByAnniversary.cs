@@ -1,7 +1,7 @@
 namespace Tollgate.Tests.Billing.Matrix;
 
 /// <summary>Fees in arrears of months that begin on the day of the start.</summary>
-[Collection(MatrixCollection.Name)]
+[Collection(PlayedMatrix.Name)]
 public sealed class ArrearsByAnniversary(MatrixPlay play)
 {
     public static MatrixStories Stories { get; } = new()

@@ -1,7 +1,7 @@
 namespace Tollgate.Tests.Billing.Matrix;
 
 /// <summary>Fees in arrears of calendar months: each of its terms is charged for its own days.</summary>
-[Collection(MatrixCollection.Name)]
+[Collection(PlayedMatrix.Name)]
 public sealed class ArrearsByCalendar(MatrixPlay play)
 {
     public static MatrixStories Stories { get; } = new()

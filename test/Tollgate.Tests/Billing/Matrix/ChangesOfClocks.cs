@@ -1,7 +1,7 @@
 namespace Tollgate.Tests.Billing.Matrix;
 
 /// <summary>Days of 23 and 25 hours, and midnights that do not exist: a day is a day.</summary>
-[Collection(MatrixCollection.Name)]
+[Collection(PlayedMatrix.Name)]
 public sealed class ChangesOfClocks(MatrixPlay play)
 {
     public static MatrixStories Stories { get; } = new()

@@ -1,7 +1,7 @@
 namespace Tollgate.Tests.Billing.Matrix;
 
 /// <summary>2024 and 2028 have a 29th of February; anchors on days that not every month has.</summary>
-[Collection(MatrixCollection.Name)]
+[Collection(PlayedMatrix.Name)]
 public sealed class LeapYears(MatrixPlay play)
 {
     public static MatrixStories Stories { get; } = new()

@@ -58,7 +58,7 @@ public sealed class MatrixPlay : IAsyncLifetime
 }
 
 [CollectionDefinition(Name)]
-public sealed class MatrixCollection : ICollectionFixture<MatrixPlay>
+public sealed class PlayedMatrix : ICollectionFixture<MatrixPlay>
 {
     public const string Name = "matrix";
 }

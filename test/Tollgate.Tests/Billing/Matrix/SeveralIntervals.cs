@@ -1,7 +1,7 @@
 namespace Tollgate.Tests.Billing.Matrix;
 
 /// <summary>From the day to the year, and several of them on one subscription.</summary>
-[Collection(MatrixCollection.Name)]
+[Collection(PlayedMatrix.Name)]
 public sealed class SeveralIntervals(MatrixPlay play)
 {
     public static MatrixStories Stories { get; } = new()
