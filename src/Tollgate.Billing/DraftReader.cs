@@ -71,7 +71,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         var customer = terms.Customer!;
         var document = InvoiceDocument.Of(
             draft.Value, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? draft.Value.PlanId, now);
-        var told = late.SelectMany(l => Told(terms, l.Bill, l.Used)).Concat(Told(terms, bill, usage)).ToArray();
+        var told = late.SelectMany(l => Compact.Told(terms, l.Bill, l.Used)).Concat(Compact.Told(terms, bill, usage)).ToArray();
         var credit = bill.Settles is null ? null : await CreditAtGate.FindAsync(db, customer.Key);
         return new ReadDraft(draft.Value, document, told, tooLate)
         {
@@ -93,18 +93,35 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             Drafting.Used(terms, bill, usage).Where(l => l.Meter == UsageStore.Calls).Sum(l => l.Rated.PreciseAmount);
     }
 
-    private static IEnumerable<ToldUsage> Told(
-        SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage) =>
-        Bills.Settled(terms, bill).Select(s => ToldUsage.Of(s.Stretch.Terms.Key, s.Period, usage[s.Stretch.Terms.Key]));
-
     private static async Task<Dictionary<int, IReadOnlyList<OperationUsage>>> UsageAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, long? before = null)
     {
         var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();
         // all stretches: the stamp of a call decides, not whether its stretch touches the period
-        foreach (var (stretch, period) in Bills.Settled(terms, bill))
-            usage[stretch.Terms.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before);
+        (Stretch Stretch, int Period)[] settled = [.. Bills.Settled(terms, bill)];
+        var byTime = settled.Any(s => s.Stretch.Metered.Prices.Any(p => p.LooksAtTime));
+        foreach (var (stretch, period) in settled)
+            usage[stretch.Terms.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before, byTime);
+        if (settled.Length > 1) await AddTogetherAsync(db, settled, usage);
         return usage;
+    }
+
+    /// <summary>What does not add up is one number over all stretches that leave its price as it is.</summary>
+    private static async Task AddTogetherAsync(
+        DbConnection db, (Stretch Stretch, int Period)[] settled, Dictionary<int, IReadOnlyList<OperationUsage>> usage)
+    {
+        var whole = usage.Values.SelectMany(u => u).Where(u => !u.Adds).Select(u => u.Meter).ToHashSet(StringComparer.Ordinal);
+        if (whole.Count == 0) return;
+        var runs = PeriodRating.Runs([.. settled.Select(s => s.Stretch.Metered)])
+            .Where(r => r.Stretches.Count > 1 && whole.Contains(r.Price.Meter!))
+            .Select(r => (Meter: r.Price.Meter!, r.Stretches))
+            .DistinctBy(r => (r.Meter, string.Join(',', r.Stretches)));
+        foreach (var (meter, stretches) in runs)
+        {
+            var key = settled[stretches[0]].Stretch.Terms.Key;
+            usage[key] = [.. usage[key], await UsageStore.TogetherAsync(
+                db, meter, [.. stretches.Select(i => (settled[i].Stretch.Terms.Key, settled[i].Period))])];
+        }
     }
 
     /// <summary>The periods before this bill of which usage came late, those that can be adjusted and the one that just
@@ -126,9 +143,11 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             var settled = new Bill(Micros.Of(full.End), full.Intersect(era.Whole), index - back, null);
             var used = await UsageAsync(db, terms, settled);
             var told = await ToldAsync(db, terms, settled);
-            if (told is null || Told(terms, settled, told).SequenceEqual(Told(terms, settled, used))) continue;
+            if (told is null) continue;
+            var (before, after) = (Compact.Compared(terms, settled, told), Compact.Compared(terms, settled, used));
+            if (before.SequenceEqual(after)) continue;
             if (back <= lookBack) late.Add(new LatePeriod(settled, told, used));
-            else tooLate.AddRange(Told(terms, settled, used).Except(Told(terms, settled, told)));
+            else tooLate.AddRange(after.Except(before));
         }
 
         return (late, tooLate);

@@ -1,6 +1,5 @@
 using NodaTime;
 using Tollgate.Catalog;
-using Tollgate.Config.File;
 using Tollgate.Metering;
 using Period = Tollgate.Catalog.Period;
 
@@ -111,54 +110,41 @@ public static class Drafting
         Fees.Arrears(terms, bill).Concat(Fees.Advance(terms, bill, inputs.Billed));
 
     /// <summary>
-    /// The usage of the period that ended, stretch by stretch. A price that a new stretch left as it was goes on over
-    /// both: their usage fills its tiers together.
+    /// The usage of the period that ended, as <see cref="PeriodRating"/> rates it. A price that a new stretch left as it
+    /// was goes on over both: their usage fills its tiers together.
     /// </summary>
     internal static IEnumerable<DraftLine> Used(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage)
     {
-        var settled = Bills.Settled(terms, bill).Select(s => s.Stretch).ToArray();
-        var done = new HashSet<(int, string)>();
-        var consumed = new Dictionary<string, decimal>(StringComparer.Ordinal);
-        for (var i = 0; i < settled.Length; i++)
+        var settled = Bills.Settled(terms, bill).ToArray();
+        if (settled.Length == 0) yield break;
+        foreach (var line in PeriodRating.Rate(UsedStretches(terms, bill, settled, usage)))
         {
-            var metered = settled[i].Metered;
-            foreach (var price in metered.Prices.Where(p => p.Price is not Price.Flat))
-            {
-                if (done.Contains((i, price.Name))) continue;
-                // what does not add up is one number for each stretch
-                var adds = settled.SelectMany(s => Of(usage, s.Terms)).All(u => u.Meter != price.Meter || u.Adds);
-                var with = Enumerable.Range(i, settled.Length - i)
-                    .Where(j => j == i || adds && settled[j].Metered.Prices.Any(p => IsSame(p, price))
-                        && settled[j].Prices.Currency == settled[i].Prices.Currency).ToArray();
-                foreach (var j in with) done.Add((j, price.Name));
-                var used = Summed(with.SelectMany(j => Of(usage, settled[j].Terms))).Select(UsageOf).ToArray();
-                var last = settled[with[^1]].Terms;
-                var part = Part(settled[i].Terms.StartAt, last.EndAt, bill.Period);
-                // terms that came and went without time or usage enter no tier
-                if (part.IsEmpty && used.All(u => u.Quantity == 0)) continue;
-                var (allowance, left) = Left(metered, price, consumed);
-                foreach (var line in Rating.RateUsage(metered with { Prices = [left] }, used))
-                {
-                    consumed[allowance] = consumed.GetValueOrDefault(allowance) + line.Included;
-                    yield return new DraftLine(line, line.Amount(metered.Currency), metered.Version, line.Meter,
-                        part.IsEmpty ? bill.Period : part);
-                }
-            }
+            var (first, last) = (settled[line.First].Stretch, settled[line.Last].Stretch);
+            var part = Part(first.Terms.StartAt, last.Terms.EndAt, bill.Period);
+            yield return new DraftLine(line.Rated, line.Rated.Amount(first.Prices.Currency), first.Prices.Version,
+                line.Rated.Meter, part.IsEmpty ? bill.Period : part);
         }
     }
 
-    /// <summary>The price with what is left of its allowance: it is for the period, so a price that changed in it, or a
-    /// second one on the same quota, finds consumed what the usage before had of it.</summary>
-    private static (string Allowance, PriceComponent Left) Left(
-        PlanVersion plan, PriceComponent price, Dictionary<string, decimal> consumed)
+    /// <summary>Parts of a period are counted as those of fees are: by local days, or by seconds.</summary>
+    private static UsedStretch[] UsedStretches(
+        SubscriptionTerms terms, Bill bill, (Stretch Stretch, int Period)[] settled,
+        IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage)
     {
-        var quota = price.Price.IncludedFromQuota ? plan.QuotaOf(price) : null;
-        var (allowance, units) = quota is null
-            ? ("price " + price.Name, price.Price.Included)
-            : ("quota " + quota.Name, quota.Allowance);
-        var left = Math.Max(0, units - consumed.GetValueOrDefault(allowance));
-        return (allowance, price with { Price = price.Price with { Included = left, IncludedFromQuota = false } });
+        var calendar = settled[0].Stretch.Terms.Calendar;
+        var whole = Fees.Units(terms, calendar, calendar.PeriodOf(settled[0].Period));
+        var places = settled.Select((s, at) => (s.Stretch.Terms.Key, at)).ToDictionary(s => s.Key, s => s.at);
+        return Array.ConvertAll(settled, s =>
+        {
+            var part = Part(s.Stretch.Terms.StartAt, s.Stretch.Terms.EndAt, bill.Period);
+            return new UsedStretch(s.Stretch.Metered,
+                new Proration(part.IsEmpty ? 0 : Fees.Units(terms, calendar, part), whole),
+                [.. Of(usage, s.Stretch.Terms).Select(u => UsageOf(u, places, s.Stretch.Terms.Key))])
+            {
+                Zone = calendar.Zone,
+            };
+        });
     }
 
     /// <summary>Stretch by stretch, and in each in the order of the plan's prices.</summary>
@@ -172,15 +158,11 @@ public static class Drafting
             .ThenBy(l => order.GetValueOrDefault((l.PlanVersion, l.Rated.PriceName), int.MaxValue));
     }
 
-    private static bool IsSame(PriceComponent one, PriceComponent other) =>
-        one.Name == other.Name && (ReferenceEquals(one, other)
-            || one == other || PriceWriter.Write([one]) == PriceWriter.Write([other]));
-
     private static OperationUsage[] Unpriced(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage) =>
         Summed(Bills.Settled(terms, bill).Select(s => s.Stretch)
             .SelectMany(s => Of(usage, s.Terms).Where(
-                u => u.Meter == UsageStore.Calls && u.Quantity != 0 && !IsPriced(s.Metered, u.Operation))))
+                u => u.Meter == UsageStore.Calls && u.Quantity != 0 && !IsPriced(s, u))))
             .OrderBy(u => u.Operation, StringComparer.Ordinal).ThenBy(u => u.Endpoint, StringComparer.Ordinal)
             .ToArray();
 
@@ -189,11 +171,21 @@ public static class Drafting
             .Select(g => new OperationUsage(g.Key.Api, g.Key.Operation, g.Key.Endpoint,
                 g.Sum(u => u.Admitted), g.Sum(u => u.Quantity), g.Sum(u => u.Unknown)) { Meter = g.Key.Meter });
 
-    private static bool IsPriced(PlanVersion prices, string operation) =>
-        prices.Prices.Any(p => p.Meter == UsageStore.Calls && p.Covers(operation));
+    private static bool IsPriced(Stretch stretch, OperationUsage used)
+    {
+        var usage = UsageOf(used, [], stretch.Terms.Key);
+        var zone = stretch.Terms.Calendar.Zone;
+        return stretch.Metered.Prices.Any(p => p.Meter == UsageStore.Calls && p.Covers(usage, zone));
+    }
 
-    private static Usage UsageOf(OperationUsage used) =>
-        new(used.Meter, used.Operation, used.Quantity) { Endpoint = used.Endpoint };
+    private static Usage UsageOf(OperationUsage used, Dictionary<int, int> places, int key) =>
+        new(used.Meter, used.Operation, used.Quantity)
+        {
+            Endpoint = used.Endpoint,
+            At = used.At,
+            Dimensions = used.Dimensions,
+            Over = used.Adds ? null : [.. (used.Over ?? [key]).Select(k => places.GetValueOrDefault(k, -1))],
+        };
 
     private static IReadOnlyList<OperationUsage> Of(
         IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage, Entitlement stretch) =>

@@ -20,9 +20,7 @@ public static class InvoiceLineCalls
             return new Problem("line_without_calls", $"'{line.Description}' is a fee: no calls stand behind it.", "line");
         if (!Micros.TryParse(line.PeriodStart, out var start) || !Micros.TryParse(line.PeriodEnd, out var end))
             return new Problem("line_unreadable", "The line says no time.", "line");
-        var stretches = (await EntitlementStore.OfSubscriptionAsync(db, invoice.Subscription))
-            .Where(e => e.PlanVersion == line.PlanVersion && e.StartAt < end && (e.EndAt ?? long.MaxValue) > start
-                && Math.Max(e.StartAt, start) == start).ToArray();
+        var (stretches, price) = await StretchesAsync(db, invoice.Subscription, line, (start, end));
         var meter = line.Meter == UsageStore.Calls
             ? UsageStore.CallsKey
             : await db.ExecuteScalarAsync<int?>("select key from meter_keys where name = @Meter", new { line.Meter });
@@ -34,21 +32,27 @@ public static class InvoiceLineCalls
             Terms = [.. stretches.Select(e => (e.Key, e.Calendar.IndexAt(Micros.ToInstant(start))))],
             Operations = line.Operation is not null
                 ? [.. operations.Where(o => o.Operation == line.Operation && o.Endpoint == line.Endpoint).Select(o => (int)o.Key)]
-                : await CoveredAsync(db, stretches, line, operations),
+                : price?.Operations is null ? null : [.. operations.Where(o => price.Covers(o.Operation)).Select(o => (int)o.Key)],
             Meter = meter.Value,
             BillableOnly = true,
         };
     }
 
-    /// <summary>A line over several operations is of those that its price covers.</summary>
-    private static async Task<IReadOnlyList<int>?> CoveredAsync(
-        DbConnection db, Entitlement[] stretches, InvoiceLine line, (long Key, string Operation, string Endpoint)[] operations)
+    /// <summary>The terms that a line is over: those of its version at its beginning, and later ones that left its price
+    /// as it was.</summary>
+    private static async Task<(Entitlement[] Stretches, PriceComponent? Price)> StretchesAsync(
+        DbConnection db, string subscriptionId, InvoiceLine line, (long Start, long End) time)
     {
-        if (stretches.FirstOrDefault() is not { } terms) return [];
-        var version = (await ConfigStore.VersionsAsync(db, terms.PlanId)).FirstOrDefault(v => v.Version == line.PlanVersion);
-        var price = version?.ToPlanVersion().Prices.FirstOrDefault(p => p.Name == line.Price);
-        return price?.Operations is null
-            ? null
-            : [.. operations.Where(o => price.Covers(o.Operation)).Select(o => (int)o.Key)];
+        var subscription = await SubscriptionStore.FindAsync(db, subscriptionId)
+            ?? throw new InvalidOperationException($"There is no subscription {subscriptionId}.");
+        var terms = await new DraftReader(row => row.ToPlanVersion(), 0).TermsAsync(db, subscription, []);
+        var within = terms.Stretches.Where(s =>
+            s.Terms.StartAt < time.End && (s.Terms.EndAt ?? long.MaxValue) > time.Start).ToArray();
+        foreach (var run in PeriodRating.Runs([.. within.Select(s => s.Metered)]))
+            if (run.Price.Name == line.Price && within[run.Stretches[0]] is var first
+                && first.Prices.Version == line.PlanVersion && first.Terms.StartAt <= time.Start)
+                return ([.. run.Stretches.Select(i => within[i].Terms)], run.Price);
+        return ([.. within.Where(s => s.Prices.Version == line.PlanVersion && s.Terms.StartAt <= time.Start)
+            .Select(s => s.Terms)], null);
     }
 }

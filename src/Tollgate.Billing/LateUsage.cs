@@ -20,7 +20,7 @@ public sealed record ToldUsage(int Entitlement, int Period, string Usage)
             usage.Where(u => u.Quantity != 0).OrderBy(u => u.Operation, StringComparer.Ordinal)
                 .ThenBy(u => u.Api, StringComparer.Ordinal).ThenBy(u => u.Meter, StringComparer.Ordinal)
                 .ThenBy(u => string.Join(',', u.Dimensions.OrderBy(d => d.Key, StringComparer.Ordinal)),
-                    StringComparer.Ordinal)));
+                    StringComparer.Ordinal).ThenBy(u => u.At)));
 
     public IReadOnlyList<OperationUsage> Read() => JsonSerializer.Deserialize<OperationUsage[]>(Usage)!;
 }
@@ -59,9 +59,9 @@ internal static class LateUsage
         }
     }
 
-    private static (string, string?, string?, LineKind, int, NodaTime.Instant) KeyOf(DraftLine line) => (
-        line.Rated.PriceName, line.Rated.Operation, line.Rated.Endpoint, line.Rated.Kind, line.PlanVersion,
-        line.Period.Start);
+    private static (string, string?, string?, string?, LineKind, int, NodaTime.Instant) KeyOf(DraftLine line) => (
+        line.Rated.PriceName, line.Rated.Operation, line.Rated.Endpoint, line.Rated.Label, line.Rated.Kind,
+        line.PlanVersion, line.Period.Start);
 }
 
 /// <summary>Usage of a stretch in a period that came too late for any invoice.</summary>

@@ -1,14 +1,24 @@
+using NodaTime;
+
 namespace Tollgate.Catalog;
 
 /// <summary>What was used under one stretch of terms within a billing period.</summary>
 /// <param name="Prices">With the quotas as the subscription has them.</param>
 /// <param name="Part">The part of the period that the stretch is in force; none when it came and went.</param>
-public sealed record UsedStretch(PlanVersion Prices, Proration Part, IReadOnlyCollection<Usage> Usage);
+public sealed record UsedStretch(PlanVersion Prices, Proration Part, IReadOnlyCollection<Usage> Usage)
+{
+    /// <summary>Whose local time tells bands of the week.</summary>
+    public DateTimeZone Zone { get; init; } = DateTimeZone.Utc;
+}
 
 /// <summary>A line of a period, and the stretches that it is over.</summary>
 /// <param name="First">Index of the stretch whose price it is.</param>
 /// <param name="Last">Index of the last stretch that left that price as it was.</param>
 public sealed record PeriodLine(RatedLine Rated, PriceComponent Price, int First, int Last);
+
+/// <summary>A price, and the stretches in which it stands as it is; their usage is priced together.</summary>
+/// <param name="Stretches">Indices, rising.</param>
+public sealed record PriceRun(PriceComponent Price, IReadOnlyList<int> Stretches);
 
 /// <summary>
 /// Rates a billing period whose terms may have changed in it. A price that a new stretch leaves as it was goes on over
@@ -24,46 +34,68 @@ public static class PeriodRating
     {
         var lines = new List<PeriodLine>();
         var consumed = new Dictionary<string, decimal>(StringComparer.Ordinal);
+        foreach (var run in Runs([.. stretches.Select(s => s.Prices)]))
+            lines.AddRange(RateOne(run, stretches, consumed, withBounds)
+                .Select(line => new PeriodLine(line, run.Price, run.Stretches[0], run.Stretches[^1])));
+        return lines;
+    }
+
+    /// <summary>The metered prices of stretches that follow each other, each with those in which it stands unchanged.
+    /// </summary>
+    public static IEnumerable<PriceRun> Runs(IReadOnlyList<PlanVersion> stretches)
+    {
         var done = new HashSet<(int Stretch, string Price)>();
         for (var first = 0; first < stretches.Count; first++)
-        {
-            foreach (var price in stretches[first].Prices.Prices)
+            foreach (var price in stretches[first].Prices)
             {
                 if (price.Meter is null || done.Contains((first, price.Name))) continue;
                 int[] with = [.. Enumerable.Range(first, stretches.Count - first)
-                    .Where(i => i == first || Continues(stretches[first].Prices, price, stretches[i].Prices))];
+                    .Where(i => i == first || Continues(stretches[first], price, stretches[i]))];
                 foreach (var i in with) done.Add((i, price.Name));
-                lines.AddRange(RateOne(price, [.. with.Select(i => stretches[i])], consumed, withBounds)
-                    .Select(line => new PeriodLine(line, price, first, with[^1])));
+                yield return new PriceRun(price, with);
             }
-        }
-
-        return lines;
     }
 
     private static bool Continues(PlanVersion plan, PriceComponent price, PlanVersion later) =>
         plan.Currency == later.Currency && later.Prices.Any(p => p.Equals(price));
 
-    private static IEnumerable<RatedLine> RateOne(
-        PriceComponent price, UsedStretch[] stretches, Dictionary<string, decimal> consumed, bool withBounds)
+    private static List<RatedLine> RateOne(
+        PriceRun run, IReadOnlyList<UsedStretch> all, Dictionary<string, decimal> consumed, bool withBounds)
     {
+        var price = run.Price;
+        UsedStretch[] stretches = [.. run.Stretches.Select(i => all[i])];
         UsedStretch[] inForce = [.. stretches.Where(s => s.Part.Days > 0)];
-        var usage = stretches.SelectMany(s => s.Usage);
+        var usage = UsageOf(run, all);
         // terms that came and went without time enter no tier, unless a call was stamped with them
-        if (inForce.Length == 0 && !usage.Any(u => u.Quantity != 0 && u.Meter == price.Meter && price.Covers(u.Operation)))
+        if (inForce.Length == 0
+            && !usage.Any(u => u.Quantity != 0 && u.Meter == price.Meter && price.Covers(u, stretches[0].Zone)))
             return [];
         var part = inForce.Length == 0 ? stretches[0].Part
             : inForce[0].Part with { Days = inForce.Sum(s => s.Part.Days) };
-        var plan = stretches[^1].Prices;
+        var plan = (inForce.Length > 0 ? inForce[^1] : stretches[^1]).Prices;
         var (key, allowance) = price.Price.IncludedFromQuota
             ? plan.QuotaOf(price) is { } quota ? ("quota " + quota.Name, quota.Allowance) : ("", 0)
             : ("price " + price.Name, price.Price.Included);
-        if (price.Price.ProratesAllowance) allowance = part.Of(allowance);
+        // a part of the allowance belongs to its part of the period
+        if (price.Price.ProratesAllowance) (key, allowance) = ($"{key} {run.Stretches[0]}", part.Of(allowance));
         var before = consumed.GetValueOrDefault(key);
-        var lines = Rating.Rate(price, usage, Math.Max(0, allowance - before)).ToList();
+        var lines = Rating.Rate(price, usage, Math.Max(0, allowance - before), stretches[0].Zone).ToList();
         consumed[key] = before + lines.Sum(l => l.Included);
         var charged = lines.Aggregate(Money.Zero(plan.Currency), (sum, line) => sum + line.Amount(plan.Currency));
         if (withBounds && Rating.Bound(price, charged, part) is { } bound) lines.Add(bound);
         return lines;
+    }
+
+    /// <summary>What was used in all stretches of a price. Of a meter that does not add up it is the one number over
+    /// them; numbers of single stretches tell nothing then.</summary>
+    private static IEnumerable<Usage> UsageOf(PriceRun run, IReadOnlyList<UsedStretch> all)
+    {
+        Usage[] usage = [.. run.Stretches.SelectMany(i => all[i].Usage)];
+        if (usage.All(u => u.Over is null)) return usage;
+        Usage[] whole = [.. usage.Where(u => u.Over is not null && u.Meter == run.Price.Meter)];
+        if (whole.Length == 0) return usage.Where(u => u.Over is null);
+        var over = whole.Where(u => u.Over!.SequenceEqual(run.Stretches)).ToArray();
+        // one stretch has used it, or nobody put the numbers together: the largest is asked for, and nothing twice
+        return over.Length > 0 ? over[..1] : [whole.MaxBy(u => u.Quantity)];
     }
 }

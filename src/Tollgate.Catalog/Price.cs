@@ -130,28 +130,6 @@ public enum UnitRounding : byte { None, Up, Down, Nearest }
 public sealed record Conversion(decimal Factor, bool Divides, UnitRounding Round = UnitRounding.None);
 
 /// <summary>
-/// A price of a plan under its name, and the usage that it is for. Usage that several prices of one plan name is
-/// billed by each of them.
-/// </summary>
-/// <param name="Name">Unique in its plan; lines are described by it.</param>
-/// <param name="Meter">What is counted; none for a flat price.</param>
-/// <param name="Operations">Names of operations; null means every one. Never empty.</param>
-public sealed record PriceComponent(string Name, string? Meter, IReadOnlyList<string>? Operations, Price Price)
-{
-    public bool Covers(string operation) => Operations is null || Operations.Contains(operation);
-
-    /// <summary>Whether both are for the same operations.</summary>
-    public bool CoversLike(PriceComponent other) =>
-        Operations is null == other.Operations is null && (Operations ?? []).SequenceEqual(other.Operations ?? []);
-
-    /// <summary>Equal prices are one price, in whatever version of a plan they stand.</summary>
-    public bool Equals(PriceComponent? other) => other is not null && Name == other.Name && Meter == other.Meter
-        && CoversLike(other) && Price == other.Price;
-
-    public override int GetHashCode() => HashCode.Combine(Name, Meter, Price);
-}
-
-/// <summary>
 /// The prices and allowances of a plan as they were published: never changed afterwards. Limits and gates are not part
 /// of it.
 /// </summary>

@@ -37,7 +37,8 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         decimal before = 0;
         if (asked is { Events: { } events, Price: Price.Percentage { LooksAtEvents: true } percentage })
         {
-            Pricing.Events(percentage, Billable(percentage, events, asked), ref now);
+            var included = percentage.IncludedFromQuota ? asked.Quota ?? 0 : percentage.Included;
+            Pricing.Events(percentage, Pricing.BillableEvents(percentage, events, ref included), ref now);
         }
         else
         {
@@ -65,22 +66,6 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
 
     private static decimal QuantityOf(PreviewQuestion asked) =>
         asked.Events is { } events ? events.Aggregate(0m, Exact.Add) : asked.Quantity;
-
-    /// <summary>Each event converted, and the first of their value taken as included.</summary>
-    private static IEnumerable<decimal> Billable(
-        Price.Percentage price, IReadOnlyList<decimal> events, PreviewQuestion asked)
-    {
-        var included = price.IncludedFromQuota ? asked.Quota ?? 0 : price.Included;
-        foreach (var value in events)
-        {
-            var converted = Pricing.Converted(price.Convert, value);
-            // an event in thirds is as fine as the finest meter
-            var whole = converted.Divisor == 1 ? converted.Numerator : decimal.Round(converted.Quantity, 9);
-            var free = Math.Min(whole, included);
-            included -= free;
-            if (free < whole || free == 0) yield return whole - free;
-        }
-    }
 
     private static void ShowIncluded(
         Price price, decimal total, decimal already, decimal included, ref PartSum parts)

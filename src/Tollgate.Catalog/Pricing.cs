@@ -113,6 +113,24 @@ internal static class Pricing
         return measure with { Numerator = Math.Max(0, left) };
     }
 
+    /// <summary>Each event converted, and the first of their value taken as included.</summary>
+    /// <param name="included">Then what is left of it.</param>
+    public static List<decimal> BillableEvents(Price.Percentage price, IReadOnlyList<decimal> events, ref decimal included)
+    {
+        var billable = new List<decimal>(events.Count);
+        foreach (var value in events)
+        {
+            var converted = Converted(price.Convert, value);
+            // an event in thirds is as fine as the finest meter
+            var whole = converted.Divisor == 1 ? converted.Numerator : decimal.Round(converted.Quantity, 9);
+            var free = Math.Min(whole, included);
+            included -= free;
+            if (free < whole || free == 0) billable.Add(whole - free);
+        }
+
+        return billable;
+    }
+
     public static Measure Converted(Conversion? conversion, decimal quantity)
     {
         if (conversion is null) return Measure.Of(quantity);

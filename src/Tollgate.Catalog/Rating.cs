@@ -1,3 +1,5 @@
+using NodaTime;
+
 namespace Tollgate.Catalog;
 
 /// <summary>A quantity of an operation within the stretch that is rated.</summary>
@@ -10,6 +12,19 @@ public readonly record struct Usage(string Meter, string Operation, decimal Quan
     /// <summary>When it was used, microseconds UTC, as exactly as sums by the quarter of an hour tell; included units
     /// are consumed in this order.</summary>
     public long At { get; init; }
+
+    /// <summary>By what events tell it apart; null for nothing.</summary>
+    public IReadOnlyDictionary<string, string>? Dimensions { get; init; }
+
+    /// <summary>How many single events of this quantity each; 0 when the quantity is a sum of unknown ones.</summary>
+    public long Events { get; init; }
+
+    /// <summary>The quantity of a meter whose measurements do not add up: the stretches that it is one number over, by
+    /// index. Null for what adds up.</summary>
+    public IReadOnlyList<int>? Over { get; init; }
+
+    /// <summary>Of all its events.</summary>
+    public decimal Total => Events > 1 ? Exact.Multiply(Quantity, Events) : Quantity;
 }
 
 /// <summary>What a line is: usage, a base fee, or what keeps the usage of a price between its bounds.</summary>
@@ -32,11 +47,17 @@ public sealed record RatedLine
     /// <summary>The path template of the operation.</summary>
     public string? Endpoint { get; init; }
 
+    /// <summary>What tells it from other lines of its price, as <c>region eu</c>; null for nothing.</summary>
+    public string? Label { get; init; }
+
     /// <summary>Counted units; a fee is for one.</summary>
     public decimal Quantity { get; init; } = 1;
 
     /// <summary>Of the units, converted if the price converts, how many the plan includes.</summary>
     public decimal Included { get; init; }
+
+    /// <summary>When the included units were used up; null when some are left, or there were none.</summary>
+    public long? IncludedUntil { get; init; }
 
     /// <summary>None when its parts have several.</summary>
     public decimal? UnitAmount { get; init; }
@@ -80,14 +101,15 @@ public static class Rating
     /// operation; with tiers and packages all operations fill them together, in one line.
     /// </summary>
     /// <param name="included">Units of the period that cost nothing, as the price or the plan's quota has them.</param>
-    public static IReadOnlyList<RatedLine> Rate(PriceComponent price, IEnumerable<Usage> usage, decimal included)
+    /// <param name="zone">Whose local time bands of the week are told by; null for UTC.</param>
+    public static IReadOnlyList<RatedLine> Rate(
+        PriceComponent price, IEnumerable<Usage> usage, decimal included, DateTimeZone? zone = null)
     {
-        var used = usage.Where(u => u.Quantity != 0 && u.Meter == price.Meter && price.Covers(u.Operation))
-            .OrderBy(u => u.At).ThenBy(u => u.Operation, StringComparer.Ordinal)
-            .ThenBy(u => u.Endpoint, StringComparer.Ordinal).ToArray();
-        return price.Price is Price.PerUnit { Convert: null } perUnit
-            ? [.. OfEachOperation(price, perUnit, used, included)]
-            : Together(price, used, included) is { } line ? [line] : [];
+        var groups = UsageGroups.Of(price, usage, included, zone ?? DateTimeZone.Utc);
+        return [.. groups.Select(g => g.Price is Price.PerUnit { Convert: null } unit
+                ? OfUnits(price, unit, g)
+                : Together(price, g))
+            .Where(line => line.Quantity != 0 || line.Parts.Count > 0)];
     }
 
     /// <summary>
@@ -135,52 +157,50 @@ public static class Rating
         }
     }
 
-    private static IEnumerable<RatedLine> OfEachOperation(
-        PriceComponent component, Price.PerUnit price, Usage[] used, decimal included)
+    private static RatedLine OfUnits(PriceComponent component, Price.PerUnit price, Group group) => new()
     {
-        var lines = new SortedDictionary<(string, string), (Usage First, decimal Quantity, decimal Included)>(s_byName);
-        foreach (var u in used)
-        {
-            var free = Math.Min(u.Quantity, included);
-            included -= free;
-            var (first, quantity, before) = lines.GetValueOrDefault((u.Operation, u.Endpoint), (u, 0, 0));
-            lines[(u.Operation, u.Endpoint)] = (first, Exact.Add(quantity, u.Quantity), Exact.Add(before, free));
-        }
+        PriceName = component.Name,
+        Kind = LineKind.Usage,
+        Meter = component.Meter,
+        Operation = group.Single?.Operation,
+        Endpoint = group.Single?.Endpoint,
+        Label = group.Label,
+        Quantity = group.Quantity,
+        Included = group.Included,
+        IncludedUntil = group.IncludedUntil,
+        UnitAmount = price.UnitAmount,
+        PreciseAmount = Exact.Multiply(group.Quantity - group.Included, price.UnitAmount),
+    };
 
-        return lines.Values.Select(line => new RatedLine
-        {
-            PriceName = component.Name,
-            Kind = LineKind.Usage,
-            Meter = component.Meter,
-            Operation = line.First.Operation,
-            Endpoint = line.First.Endpoint,
-            Quantity = line.Quantity,
-            Included = line.Included,
-            UnitAmount = price.UnitAmount,
-            PreciseAmount = Exact.Multiply(line.Quantity - line.Included, price.UnitAmount),
-        });
-    }
-
-    private static RatedLine? Together(PriceComponent component, Usage[] used, decimal included)
+    private static RatedLine Together(PriceComponent component, Group group)
     {
-        var price = component.Price;
-        var quantity = used.Aggregate(0m, (sum, u) => Exact.Add(sum, u.Quantity));
+        var price = group.Price;
         var kept = new List<LinePart>();
         var parts = new PartSum(kept);
-        Pricing.Rate(price, Pricing.Billable(price, quantity, included), null, ref parts);
-        if (kept.Count == 0 && quantity == 0) return null;
-        var converted = Pricing.Converted(price.Convert, quantity);
-        var operation = used.Length > 0 && used.All(u => (u.Operation, u.Endpoint) == (used[0].Operation, used[0].Endpoint))
-            ? used[0] : (Usage?)null;
+        decimal includedUnits;
+        if (price is Price.Percentage { LooksAtEvents: true } share)
+        {
+            includedUnits = group.Included;
+            Pricing.Events(share, Pricing.BillableEvents(share, group.Events, ref includedUnits), ref parts);
+            includedUnits = group.Included - includedUnits;
+        }
+        else
+        {
+            Pricing.Rate(price, Pricing.Billable(price, group.Quantity, group.Included), null, ref parts);
+            includedUnits = Math.Min(group.Included, Pricing.Converted(price.Convert, group.Quantity).Quantity);
+        }
+
         return new RatedLine
         {
             PriceName = component.Name,
             Kind = LineKind.Usage,
             Meter = component.Meter,
-            Operation = operation?.Operation,
-            Endpoint = operation?.Endpoint,
-            Quantity = quantity,
-            Included = Math.Min(included, converted.Quantity),
+            Operation = group.Single?.Operation,
+            Endpoint = group.Single?.Endpoint,
+            Label = group.Label,
+            Quantity = group.Quantity,
+            Included = includedUnits,
+            IncludedUntil = group.IncludedUntil,
             UnitAmount = kept.Count == 1 ? kept[0].UnitAmount : null,
             PreciseAmount = parts.Sum,
             Parts = kept,
@@ -195,8 +215,4 @@ public static class Rating
         UnitAmount = difference.Amount,
         PreciseAmount = difference.Amount,
     };
-
-    private static readonly Comparer<(string, string)> s_byName = Comparer<(string Operation, string Endpoint)>.Create(
-        (a, b) => string.CompareOrdinal(a.Operation, b.Operation) is not 0 and var order
-            ? order : string.CompareOrdinal(a.Endpoint, b.Endpoint));
 }

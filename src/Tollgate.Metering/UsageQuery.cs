@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Tollgate.Metering;
 
 /// <summary>What was used of an operation under one stretch of terms within one billing period.</summary>
@@ -18,6 +20,15 @@ public sealed record OperationUsage(
 
     /// <summary>What events told it apart by; empty for none.</summary>
     public IReadOnlyDictionary<string, string> Dimensions { get; init; } = DimensionSets.None;
+
+    /// <summary>When it was used, microseconds UTC: the beginning of its quarter of an hour. 0 when it is a sum over the
+    /// whole period.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long At { get; init; }
+
+    /// <summary>Of what does not add up: the entitlements that it is one number over, when there are several.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? Over { get; init; }
 }
 
 /// <summary>A question about usage. All conditions hold at once; null asks for everything.</summary>

@@ -36,19 +36,21 @@ public static class UsageStore
     /// </summary>
     /// <param name="period">Index in the subscription's calendar.</param>
     /// <param name="before">Microseconds: only what adds up, of quarters of an hour that began before; null for all.</param>
+    /// <param name="byTime">What adds up by quarters of an hour, each for itself.</param>
     public static async Task<IReadOnlyList<OperationUsage>> OfEntitlementAsync(
-        DbConnection db, int entitlement, int period, long? before = null)
+        DbConnection db, int entitlement, int period, long? before = null, bool byTime = false)
     {
         var meters = (await MetersAsync(db)).Values.ToDictionary(m => m.Key);
         const string additive = "(select key from meter_keys where aggregation in ('count', 'sum'))";
         const string whole = "(select key from meter_keys where aggregation not in ('count', 'sum'))";
         var sums = await db.QueryAsync<UsageSum>(
-            $"select r.meter, r.dimensions, {UsageSql.Names}, cast(sum(r.admitted) as bigint) as admitted, " +
+            $"select r.meter, r.dimensions, {UsageSql.Names}, {(byTime ? "r.bucket, " : "")}cast(sum(r.admitted) as bigint) as admitted, " +
             "cast(sum(r.quantity) as bigint) as quantity, cast(sum(r.unknown) as bigint) as unknown " +
             "from rollups r left join operation_keys o on o.key = r.operation " +
             $"where r.entitlement = @entitlement and r.period = @period and r.meter in {additive} " +
             (before is null ? "" : "and r.bucket < @before ") +
-            "group by r.meter, r.dimensions, r.operation, o.api, o.operation, o.endpoint order by 1, 4, 3, 2",
+            "group by r.meter, r.dimensions, r.operation, o.api, o.operation, o.endpoint" +
+            (byTime ? ", r.bucket" : "") + " order by 1, 4, 3, 2" + (byTime ? ", 6" : ""),
             new { entitlement, period, before });
         var usage = new List<OperationUsage>();
         foreach (var of in sums.GroupBy(r => meters[(int)r.Meter])) usage.AddRange(await NamedAsync(db, of.Key, of));
@@ -57,8 +59,23 @@ public static class UsageStore
             $"where r.entitlement = @entitlement and r.period = @period and r.meter in {whole} order by r.meter",
             new { entitlement, period });
         foreach (var of in rows.GroupBy(r => meters[(int)r.Meter]))
-            usage.Add(await WholeAsync(db, of.Key, of, entitlement, period));
+            usage.Add(await WholeAsync(db, of.Key, of, [(entitlement, period)]));
         return usage;
+    }
+
+    /// <summary>What a meter whose measurements do not add up comes to over several entitlements and periods.</summary>
+    /// <param name="name">Of the meter.</param>
+    /// <param name="stamps">Entitlement and period, as the usage is stamped.</param>
+    public static async Task<OperationUsage> TogetherAsync(
+        DbConnection db, string name, IReadOnlyList<(int Entitlement, int Period)> stamps)
+    {
+        var meter = (await MetersAsync(db))[name];
+        var rows = new List<UsageSum>();
+        foreach (var (entitlement, period) in stamps)
+            rows.AddRange(await db.QueryAsync<UsageSum>(
+                "select meter, quantity, items, latest_at from rollups where entitlement = @entitlement " +
+                "and period = @period and meter = @Key", new { entitlement, period, meter.Key }));
+        return await WholeAsync(db, meter, rows, stamps) with { Over = [.. stamps.Select(s => s.Entitlement)] };
     }
 
     /// <summary>Answers a question, rows ordered by window and then by the names of the groups.</summary>
@@ -108,18 +125,32 @@ public static class UsageStore
             r.Api!, r.Operation!, r.Endpoint!, r.Admitted, meter.Unscaled(r.Quantity), r.Unknown)
         {
             Meter = meter.Name,
+            At = r.Bucket,
             Dimensions = sets?.GetValueOrDefault((int)r.Dimensions) ?? DimensionSets.None,
         });
     }
 
     private static async Task<OperationUsage> WholeAsync(
-        DbConnection db, Meter meter, IEnumerable<UsageSum> rows, int entitlement, int period)
+        DbConnection db, Meter meter, IEnumerable<UsageSum> rows, IReadOnlyList<(int Entitlement, int Period)> stamps)
     {
         var tally = rows.Aggregate(default(Tally), (sum, r) => sum.With(meter.Aggregation, r.Tally));
-        var value = meter.Aggregation != Aggregation.UniqueCount ? meter.ValueOf(tally)
-            : await db.ExecuteScalarAsync<long>(
+        var value = meter.Aggregation == Aggregation.UniqueCount
+            ? await UniqueAsync(db, meter, stamps) : meter.ValueOf(tally);
+        return new OperationUsage("", "", "", 0, value, 0) { Meter = meter.Name, Adds = false };
+    }
+
+    private static async Task<decimal> UniqueAsync(
+        DbConnection db, Meter meter, IReadOnlyList<(int Entitlement, int Period)> stamps)
+    {
+        if (stamps is [var (entitlement, period)])
+            return await db.ExecuteScalarAsync<long>(
                 "select count(distinct value_hash) from unique_values " +
                 "where entitlement = @entitlement and period = @period and meter = @Key", new { entitlement, period, meter.Key });
-        return new OperationUsage("", "", "", 0, value, 0) { Meter = meter.Name, Adds = false };
+        var values = new HashSet<long>();
+        foreach (var stamp in stamps)
+            values.UnionWith(await db.QueryAsync<long>(
+                "select distinct value_hash from unique_values where entitlement = @Entitlement and period = @Period " +
+                "and meter = @Key", new { stamp.Entitlement, stamp.Period, meter.Key }));
+        return values.Count;
     }
 }

@@ -5,6 +5,7 @@ using NodaTime;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.File;
 using Tollgate.Metering;
 using Tollgate.Storage;
 using Tollgate.Tests.Support;
@@ -159,6 +160,7 @@ public sealed class Books : IAsyncDisposable
         text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(line =>
         {
             var words = line.Split(' ');
+            if (words[1][0] == '{') return Document(words[0], line[(words[0].Length + 1)..]);
             return words[1] switch
             {
                 "flat" => new PriceComponent(words[0], null, null, new Price.Flat(decimal.Parse(words[2]),
@@ -170,6 +172,14 @@ public sealed class Books : IAsyncDisposable
                     new Price.PerUnit(decimal.Parse(words[2]))),
             };
         }).ToArray();
+
+    /// <summary>A price document of JSON.</summary>
+    private static PriceComponent Document(string name, string json)
+    {
+        var read = PriceReader.Read(JsonTree.Read($$"""{"{{name}}":{{json}}}""").Value);
+        Assert.True(read.Ok, string.Join("; ", read.Problems));
+        return read.Value.Single();
+    }
 
     /// <summary>Local time in a zone, <c>2026-01-10</c> or <c>2026-01-10T14:30</c>, as microseconds UTC.</summary>
     public static long At(string local, string zone = "UTC")

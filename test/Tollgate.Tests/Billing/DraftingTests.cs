@@ -92,6 +92,26 @@ public sealed class DraftingTests
         Assert.Equal(["/a/data", "/b/data"], lines.Select(l => l.Rated.Endpoint));
     }
 
+    [Fact]
+    public void An_invoice_asks_what_a_preview_of_its_price_says() => Gen.Select(
+        Tests.Catalog.PriceGen.Prices, Gen.Long[0, 5_000], Gen.OneOf(["USD", "JPY", "KWD", "CLF"])).Sample(
+        (price, quantity, code) =>
+        {
+            var currency = Currency.Of(code);
+            var subscription = Subscription(Day(0), null, 1);
+            var terms = new SubscriptionTerms(subscription, currency,
+            [
+                new Stretch(Stretch(subscription, 1, subscription.StartAt, null),
+                    new PlanVersion("plan_1", 1, currency, [new PriceComponent("p", "calls", null, price)])),
+            ]);
+            var draft = Drafting.Draft(terms, Settling(terms).First(), new Dictionary<int, IReadOnlyList<OperationUsage>>
+            {
+                [1] = [new("a", "data", "/data", quantity, quantity, 0)],
+            }).Value;
+            var preview = PricePreview.Of(new PreviewQuestion(price, currency) { Quantity = quantity });
+            Assert.Equal(preview.Amount, draft.Total);
+        });
+
     private static IEnumerable<Bill> Settling(SubscriptionTerms terms) =>
         Bills.Of(terms, new BilledSoFar(null, null, terms.Subscription.StartAt)).Where(b => b.Settles is not null);
 
