@@ -8,9 +8,10 @@ namespace Tollgate.Catalog;
 internal sealed record Group(Price Price, string? Label)
 {
     private bool _mixed;
+    private Usage? _first;
 
-    /// <summary>Operation and endpoint, while all of it is of the same.</summary>
-    public Usage? Single { get; private set; }
+    /// <summary>Operation and endpoint, when all of it is of the same; null for usage of no operation.</summary>
+    public Usage? Single => _mixed || _first is { Operation: "" } ? null : _first;
 
     public decimal Quantity { get; private set; }
 
@@ -28,9 +29,8 @@ internal sealed record Group(Price Price, string? Label)
         if (Price is Price.Percentage { LooksAtEvents: true })
             for (var i = 0L; i < Math.Max(1, used.Events); i++) Events.Add(used.Quantity);
         if (_mixed) return;
-        if (Single is { } single && (single.Operation, single.Endpoint) != (used.Operation, used.Endpoint))
-            (_mixed, Single) = (true, null);
-        else Single ??= used;
+        _first ??= used;
+        _mixed = (_first.Value.Operation, _first.Value.Endpoint) != (used.Operation, used.Endpoint);
     }
 }
 

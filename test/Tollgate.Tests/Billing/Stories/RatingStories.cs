@@ -42,11 +42,13 @@ public sealed class RatingStories
         2026-05-01T01:00  invoice 2026-04-01..2026-05-01 data 0.00, data 2.00 = 2.00
         """);
 
+    private const string Prorated = "\"model\":\"per_unit\",\"meter\":\"calls\",\"included\":\"90\",\"prorate_allowance\":true";
+
     [Fact]
-    public Task A_part_of_the_allowance_belongs_to_its_part_of_the_period() => TellAsync("""
-        2026-04-01        start   calls {"model":"per_unit","meter":"calls","unit_amount":"0.10","included":"90","prorate_allowance":true}
+    public Task A_part_of_the_allowance_belongs_to_its_part_of_the_period() => TellAsync($$"""
+        2026-04-01        start   calls {{{Prorated}},"unit_amount":"0.10"}
         2026-04-02        use     data 40
-        2026-04-11        change  calls {"model":"per_unit","meter":"calls","unit_amount":"0.20","included":"90","prorate_allowance":true}
+        2026-04-11        change  calls {{{Prorated}},"unit_amount":"0.20"}
         2026-04-12        use     data 70
         2026-05-01T01:00  invoice 2026-04-01..2026-05-01 data 1.00, data 2.00 = 3.00
         """);
@@ -60,9 +62,12 @@ public sealed class RatingStories
         2026-05-01T01:00  invoice 2026-04-01..2026-05-01 seat x2 10/30 6.67, data 6.00, seat x3 20/30 20.00 = 32.67
         """);
 
+    private const string AtLeast =
+        """{"model":"graduated","meter":"calls","minimum":"30","tiers":[{"up_to":"50","unit_amount":"0.10"},{"unit_amount":"0"}]}""";
+
     [Fact]
-    public Task A_pause_parts_the_days_of_a_minimum_and_not_the_usage() => TellAsync("""
-        2026-04-01        start   calls {"model":"graduated","meter":"calls","minimum":"30","tiers":[{"up_to":"50","unit_amount":"0.10"},{"unit_amount":"0"}]}
+    public Task A_pause_parts_the_days_of_a_minimum_and_not_the_usage() => TellAsync($"""
+        2026-04-01        start   calls {AtLeast}
         2026-04-05        use     data 40
         2026-04-11        pause
         2026-04-21        resume
