@@ -1,7 +1,6 @@
 using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
-using Tollgate.Config;
 using Tollgate.Config.File;
 using Tollgate.Metering;
 
