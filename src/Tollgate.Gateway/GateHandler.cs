@@ -33,6 +33,7 @@ public sealed class GateHandler : IDisposable
     private readonly UpstreamProxy _proxy;
     private readonly ApplicationForwarder? _application;
     private readonly GateExtensions? _extensions;
+    private readonly bool _isInApplication;
     private long _refusals;
 
     public GateHandler(
@@ -49,7 +50,10 @@ public sealed class GateHandler : IDisposable
     }
 
     /// <summary>What serves the APIs whose upstream is the application itself.</summary>
-    public RequestDelegate Application { init => _application = new ApplicationForwarder(value, _costs, Settle); }
+    public RequestDelegate Application
+    {
+        init => (_application, _isInApplication) = (new ApplicationForwarder(value, _costs, Settle), true);
+    }
 
     public GateExtensions Extensions { init => _extensions = value.Any ? value : null; }
 
@@ -99,11 +103,11 @@ public sealed class GateHandler : IDisposable
     }
 
     /// <returns>Null when an answer is on its way or the caller went away; else why there is none.</returns>
-    private Task<Verdict?> ForwardAsync(HttpContext context, GateCall call) =>
+    private ValueTask<Verdict?> ForwardAsync(HttpContext context, GateCall call) =>
         _extensions is null && !call.Operation!.Api.IsApplication
             ? _proxy.ForwardAsync(context, call) : ExtendAsync(context, call);
 
-    private async Task<Verdict?> ExtendAsync(HttpContext context, GateCall call)
+    private async ValueTask<Verdict?> ExtendAsync(HttpContext context, GateCall call)
     {
         if (_extensions is not null)
         {
@@ -139,7 +143,8 @@ public sealed class GateHandler : IDisposable
             StartedAt = startedAt,
             Now = now,
         };
-        context.Features.Set(call);
+        // only code around the gate asks for it, and it makes the server look all other features up again
+        if (_isInApplication) context.Features.Set(call);
         ref var decision = ref call.Decision;
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
         call.IsGrpc = GrpcStatus.IsGrpc(request);

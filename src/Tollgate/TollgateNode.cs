@@ -28,6 +28,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly ILogger _log;
     private readonly List<Task> _loops = [];
+    private readonly WorkThreads _background = new("background", 16);
     private readonly Peers _peers;
     private readonly BillingMetrics _billingMetrics;
     private readonly Counter _reloads;
@@ -76,6 +77,9 @@ public sealed partial class TollgateNode : IAsyncDisposable
         LedgerMetrics.Register(Registry, Counters);
         LedgerMetrics.Register(Registry, Intake);
     }
+
+    /// <summary>Where requests of the admin port are served.</summary>
+    internal WorkThreads AdminThreads { get; } = new("admin", 16);
 
     public TollgateOptions Options { get; }
 
@@ -202,6 +206,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _reloading.Dispose();
         Table.Dispose();
         await Database.DisposeAsync();
+        _background.Dispose();
+        AdminThreads.Dispose();
         _stopping.Dispose();
     }
 
@@ -228,17 +234,21 @@ public sealed partial class TollgateNode : IAsyncDisposable
             TakeSources();
             return TakeCurrencyAsync();
         });
-        _loops.Add(LoopAsync("draining", s_drainEvery, Drain.CatchUpAsync));
-        _loops.Add(LoopAsync("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token)));
-        _loops.Add(LoopAsync("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true));
-        _loops.Add(LoopAsync("flushing the journal", s_journal.FlushInterval, FlushAsync));
+        Loop("draining", s_drainEvery, Drain.CatchUpAsync);
+        Loop("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token));
+        Loop("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true);
+        Loop("flushing the journal", s_journal.FlushInterval, FlushAsync);
         _loops.Add(_peers.FollowAsync(_stopping.Token));
-        _loops.Add(LoopAsync("a sign of life", s_beatEvery, _peers.BeatAsync));
-        _loops.Add(LoopAsync("billing", s_billEvery, WorkAsync));
+        Loop("a sign of life", s_beatEvery, _peers.BeatAsync);
+        Loop("billing", s_billEvery, WorkAsync);
         _loops.Add(WatchAsync());
         await FetchKeysAsync();
-        _loops.Add(LoopAsync("fetching keys of issuers", s_beatEvery, FetchKeysAsync));
+        Loop("fetching keys of issuers", s_beatEvery, FetchKeysAsync);
     }
+
+    /// <summary>Begins a piece of work that <see cref="LoopAsync"/> repeats, on threads of its own.</summary>
+    private void Loop(string what, TimeSpan every, Func<Task> work, bool atOnce = false) =>
+        _loops.Add(_background.RunAsync(() => LoopAsync(what, every, work, atOnce)));
 
     /// <summary>Which events and counters are usage, out of what is published.</summary>
     private void TakeSources()
@@ -258,14 +268,14 @@ public sealed partial class TollgateNode : IAsyncDisposable
     /// <param name="what">For the log.</param>
     /// <param name="every">Machine time.</param>
     /// <param name="work">May fail.</param>
-    /// <param name="atOnce">Also right away, in the background: a process that never lives as long does its part too.</param>
+    /// <param name="atOnce">Also right away: a process that never lives as long does its part too.</param>
     private async Task LoopAsync(string what, TimeSpan every, Func<Task> work, bool atOnce = false)
     {
         using var timer = new PeriodicTimer(every, Clocks.Machine);
         var failing = false;
         try
         {
-            if (atOnce) failing = !await Task.Run(() => GuardAsync(what, work));
+            if (atOnce) failing = !await GuardAsync(what, work);
             while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
                 var failed = !await GuardAsync(failing ? null : what, work);

@@ -21,8 +21,8 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Tollgate;
 
 /// <summary>
-/// A node behind its two ports. They are two Kestrels: the proxy's pipeline is the gate and nothing else, and its
-/// limits are those of a proxy.
+/// A node behind its two ports. They are two Kestrels: before the gate there is nothing else, and the limits of its port
+/// are those of a proxy.
 /// </summary>
 public sealed class TollgateServer : IAsyncDisposable
 {
@@ -31,10 +31,10 @@ public sealed class TollgateServer : IAsyncDisposable
     private const string StrictLineEnds = "Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators";
 
     private readonly ILoggerFactory _logs;
-    private readonly WebApplication _proxy;
+    private readonly ProxyPort _proxy;
     private readonly WebApplication _admin;
 
-    private TollgateServer(ILoggerFactory logs, TollgateNode node, WebApplication proxy, WebApplication admin) =>
+    private TollgateServer(ILoggerFactory logs, TollgateNode node, ProxyPort proxy, WebApplication admin) =>
         (_logs, Node, _proxy, _admin) = (logs, node, proxy, admin);
 
     public TollgateNode Node { get; }
@@ -43,7 +43,7 @@ public sealed class TollgateServer : IAsyncDisposable
     public Uri ProxyAddress => ProxyAddresses[0];
 
     /// <summary>All of them, in the order in which they were asked for; h2c says so.</summary>
-    public IReadOnlyList<Uri> ProxyAddresses => [.. AddressesOf(_proxy).Zip(
+    public IReadOnlyList<Uri> ProxyAddresses => [.. _proxy.Addresses.Zip(
         Node.Options.Proxies, (at, asked) => new UriBuilder(asked) { Port = at.Port }.Uri)];
 
     public Uri AdminAddress => AddressOf(_admin);
@@ -61,7 +61,8 @@ public sealed class TollgateServer : IAsyncDisposable
         // as long as the node, which says what happens on it until it is closed
         var factory = LoggerFactory.Create(logs);
         TollgateNode? node = null;
-        WebApplication? proxy = null, admin = null;
+        ProxyPort? proxy = null;
+        WebApplication? admin = null;
         try
         {
             node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"), check: WithoutUpstream);
@@ -70,8 +71,8 @@ public sealed class TollgateServer : IAsyncDisposable
                 ? Certificates.Open(options.Tls, node.Clocks.Machine, factory.CreateLogger("Tollgate.Front")) : null;
             proxy = BuildProxy(node, logs, certificates);
             admin = BuildAdmin(node, logs);
-            await ListenAsync(proxy, "--proxy", options.Proxy);
-            await ListenAsync(admin, "--admin", options.Admin);
+            await ListenAsync(proxy.StartAsync, "--proxy", options.Proxy);
+            await ListenAsync(() => admin.StartAsync(), "--admin", options.Admin);
             return new TollgateServer(factory, node, proxy, admin);
         }
         catch
@@ -139,7 +140,7 @@ public sealed class TollgateServer : IAsyncDisposable
         $"'upstream: application' of {apis} is for an ASP.NET Core application that embeds Tollgate (docs/dotnet.md); " +
         "here it must be a URL, as http://127.0.0.1:5000.";
 
-    private static WebApplication BuildProxy(
+    private static ProxyPort BuildProxy(
         TollgateNode node, Action<ILoggingBuilder> logs, Certificates? certificates)
     {
         var builder = NewBuilder(node.Options, logs, kestrel =>
@@ -157,8 +158,7 @@ public sealed class TollgateServer : IAsyncDisposable
         builder.Services.AddSingleton(services => new GateHandler(node.Table, node.Keys, node.Journal,
             node.GateMetrics, node.Clocks, services.GetRequiredService<IHttpForwarder>()));
         var app = builder.Build();
-        app.Run(app.Services.GetRequiredService<GateHandler>().HandleAsync);
-        return app;
+        return new ProxyPort(app, app.Services.GetRequiredService<GateHandler>().HandleAsync, node.Options.StopTimeout);
     }
 
     internal static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)
@@ -174,6 +174,7 @@ public sealed class TollgateServer : IAsyncDisposable
         var guard = new AdminGuard(node.Options.AdminToken, node.AdminTokens);
         var changes = app.Services.GetRequiredService<AdminChanges>();
         var faults = new AdminFaults(app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Tollgate.Admin"));
+        app.Use((context, next) => node.AdminThreads.RunAsync(() => next(context)));
         app.Use((context, next) => faults.InvokeAsync(context, next));
         app.Use((context, next) => guard.InvokeAsync(context, next));
         app.Use((context, next) => changes.InvokeAsync(context, next));
@@ -205,11 +206,11 @@ public sealed class TollgateServer : IAsyncDisposable
         return builder;
     }
 
-    internal static async Task ListenAsync(WebApplication app, string option, Uri address)
+    internal static async Task ListenAsync(Func<Task> start, string option, Uri address)
     {
         try
         {
-            await app.StartAsync();
+            await start();
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
@@ -218,8 +219,6 @@ public sealed class TollgateServer : IAsyncDisposable
         }
     }
 
-    internal static Uri AddressOf(WebApplication app) => AddressesOf(app).First();
-
-    private static IEnumerable<Uri> AddressesOf(WebApplication app) => app.Services.GetRequiredService<IServer>()
-        .Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a));
+    internal static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>()
+        .Features.Get<IServerAddressesFeature>()!.Addresses.First());
 }

@@ -5,20 +5,14 @@ using Yarp.ReverseProxy.Forwarder;
 
 namespace Tollgate.Gateway.Forwarding;
 
-/// <summary>
-/// What YARP's forwarder asks about one call: the request that goes to the upstream (<see cref="ToUpstream"/>), and what
-/// of the answer goes to the caller (<see cref="FromUpstream"/>), with the moment in which the call is settled.
-/// </summary>
-internal sealed class CallTransformer : HttpTransformer
+/// <summary>How calls are settled, by their answers.</summary>
+internal sealed class Settling
 {
-    private readonly CostSettling _costs;
-    private readonly Func<object, Task> _settleAtStart;
-
-    public CallTransformer(CostSettling costs, UpstreamProxy.SettleCall settle)
+    public Settling(CostSettling costs, UpstreamProxy.SettleCall settle)
     {
-        _costs = costs;
+        Costs = costs;
         Settle = settle;
-        _settleAtStart = state =>
+        AtStart = state =>
         {
             var call = (GateCall)state;
             settle(call, call.UpstreamStatus, answered: true);
@@ -26,13 +20,26 @@ internal sealed class CallTransformer : HttpTransformer
         };
     }
 
+    public CostSettling Costs { get; }
+
     public UpstreamProxy.SettleCall Settle { get; }
 
+    /// <summary>For an answer that begins.</summary>
+    public Func<object, Task> AtStart { get; }
+}
+
+/// <summary>
+/// What YARP's forwarder asks about one call: the request that goes to the upstream (<see cref="ToUpstream"/>), and what
+/// of the answer goes to the caller (<see cref="FromUpstream"/>), with the moment in which the call is settled. One for each
+/// call: finding the call by its request would cost more.
+/// </summary>
+internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTransformer
+{
     public override ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix,
         CancellationToken cancellationToken)
     {
-        ToUpstream.Write(httpContext, GateCall.Of(httpContext)!, proxyRequest);
+        ToUpstream.Write(httpContext, call, proxyRequest);
         return ValueTask.CompletedTask;
     }
 
@@ -44,7 +51,6 @@ internal sealed class CallTransformer : HttpTransformer
         var status = (int)proxyResponse.StatusCode;
         if (!IsAnswer(httpContext, status)) return new(false);
         FromUpstream.Write(httpContext, proxyResponse);
-        var call = GateCall.Of(httpContext)!;
         var headers = httpContext.Response.Headers;
         call.Deadline?.Answered();
         call.UpstreamStatus = status;
@@ -55,8 +61,8 @@ internal sealed class CallTransformer : HttpTransformer
             ended = true;
         }
 
-        if (!_costs.Headers(httpContext, call)) _costs.Watch(httpContext, call, Settle);
-        else if (ended) httpContext.Response.OnStarting(_settleAtStart, call);
+        if (!settling.Costs.Headers(httpContext, call)) settling.Costs.Watch(httpContext, call, settling.Settle);
+        else if (ended) httpContext.Response.OnStarting(settling.AtStart, call);
         call.IsOpen = !ended;
         call.Operation!.Api.Forward.Response?.Apply(headers);
         call.Operation.Api.Cors?.Write(httpContext.Request, headers);
@@ -65,19 +71,18 @@ internal sealed class CallTransformer : HttpTransformer
     }
 
     /// <summary>How a gRPC call ended is told last, and settled before the caller hears of it.</summary>
-    public override async ValueTask TransformResponseTrailersAsync(
+    public override ValueTask TransformResponseTrailersAsync(
         HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken)
     {
-        var call = GateCall.Of(httpContext)!;
         if (call.IsOpen)
         {
             var told = proxyResponse.TrailingHeaders.NonValidated.TryGetValues("grpc-status", out var code);
             call.UpstreamStatus = told ? GrpcStatus.ToHttp(code.ToString()) : GrpcStatus.Missing;
             call.IsOpen = false;
-            Settle(call, call.UpstreamStatus, answered: told);
+            settling.Settle(call, call.UpstreamStatus, answered: told);
         }
 
-        await base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
+        return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
     }
 
     /// <summary>Statuses that HTTP does not have, and a switch of protocols that nobody asked for, are a broken

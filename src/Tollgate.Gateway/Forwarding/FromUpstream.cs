@@ -14,15 +14,16 @@ internal static class FromUpstream
         response.StatusCode = (int)answer.StatusCode;
         if (context.Features.Get<IHttpResponseFeature>() is { } feature && HttpProtocol.IsHttp11(context.Request.Protocol))
             feature.ReasonPhrase = answer.ReasonPhrase;
+        var headers = response.Headers;
         var named = Named(answer);
         var chunked = answer.Headers.NonValidated.Contains("Transfer-Encoding");
         foreach (var (name, value) in answer.Headers.NonValidated)
-            if (!Connection.Owns(name) && !Connection.Names(named, name)) response.Headers[name] = Values(value);
+            if (!Connection.Owns(name) && !Connection.Names(named, name)) headers[name] = Values(value);
         foreach (var (name, value) in answer.Content.Headers.NonValidated)
         {
             // a length beside a transfer coding is no length, and an answer without content has none
             if (Connection.IsLength(name) && (chunked || response.StatusCode == StatusCodes.Status204NoContent)) continue;
-            if (!Connection.Names(named, name)) response.Headers[name] = Values(value);
+            if (!Connection.Names(named, name)) headers[name] = Values(value);
         }
     }
 

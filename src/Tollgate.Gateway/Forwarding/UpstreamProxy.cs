@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Tollgate.Config;
@@ -17,7 +18,7 @@ internal sealed class UpstreamProxy : IDisposable
 
     private readonly IHttpForwarder _forwarder;
     private readonly ConcurrentDictionary<int, HttpMessageInvoker> _clients = new();
-    private readonly CallTransformer _transformer;
+    private readonly Settling _settling;
     private readonly Balances _balances;
     private readonly HealthChecks _checks;
     private readonly TimeProvider _machine;
@@ -33,7 +34,7 @@ internal sealed class UpstreamProxy : IDisposable
         _forwarder = forwarder;
         _machine = machine;
         _balances = new Balances(machine);
-        _transformer = new CallTransformer(costs, settle);
+        _settling = new Settling(costs, settle);
         _checks = new HealthChecks(apis, _balances, ClientFor, machine);
     }
 
@@ -45,21 +46,23 @@ internal sealed class UpstreamProxy : IDisposable
     /// <summary>Forwards, settles, and streams the answer back. A call is admitted and settled once, however often it
     /// is sent.</summary>
     /// <returns>Null when the upstream's answer is on its way or the caller went away; else why there is none.</returns>
-    public async Task<Verdict?> ForwardAsync(HttpContext context, GateCall call)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Verdict?> ForwardAsync(HttpContext context, GateCall call)
     {
+        var transformer = new CallTransformer(_settling, call);
         var api = call.Operation!.Api;
         var balance = _balances.Of(api);
         for (var sent = 1; ; sent++)
         {
             var target = balance.Next(call.Destination);
             (call.Destination, call.DestinationIndex) = (api.Targets[target], target);
-            var error = await SendAsync(context, call, balance);
+            var error = await SendAsync(context, call, balance, transformer);
             if (error == ForwarderError.None && call.UpstreamStatus != 0)
             {
                 balance.Report(target, call.UpstreamStatus is not (502 or 503 or 504));
                 call.IsWhole = true;
                 // an answer without a body has not started yet; one that had to be read has its last byte left
-                _transformer.Settle(call, call.UpstreamStatus, answered: !call.IsOpen);
+                _settling.Settle(call, call.UpstreamStatus, answered: !call.IsOpen);
                 return null;
             }
 
@@ -68,7 +71,7 @@ internal sealed class UpstreamProxy : IDisposable
             if (context.Response.HasStarted)
             {
                 if (call.IsOpen) call.UpstreamStatus = verdict is null ? 499 : GrpcStatus.Missing;
-                if (call.UpstreamStatus != 0) _transformer.Settle(call, call.UpstreamStatus, answered: true);
+                if (call.UpstreamStatus != 0) _settling.Settle(call, call.UpstreamStatus, answered: true);
                 return null;
             }
 
@@ -81,22 +84,24 @@ internal sealed class UpstreamProxy : IDisposable
             }
 
             // 499: the caller closed the connection before there was an answer
-            _transformer.Settle(call, verdict is { } v ? VerdictForm.Of(v).Status : 499, answered: false);
+            _settling.Settle(call, verdict is { } v ? VerdictForm.Of(v).Status : 499, answered: false);
             return verdict;
         }
     }
 
     /// <summary>Where nothing needs ending, this is the forwarder's own task.</summary>
-    private ValueTask<ForwarderError> SendAsync(HttpContext context, GateCall call, Balance balance)
+    private ValueTask<ForwarderError> SendAsync(
+        HttpContext context, GateCall call, Balance balance, CallTransformer transformer)
     {
         var rules = call.Operation!.Api.Forward;
         return rules.HasDeadline || balance.Counts
-            ? SendWatchedAsync(context, call, balance)
+            ? SendWatchedAsync(context, call, balance, transformer)
             : _forwarder.SendAsync(
-                context, call.Destination!.Authority, ClientOf(balance, rules), rules.Config, _transformer);
+                context, call.Destination!.Authority, ClientOf(balance, rules), rules.Config, transformer);
     }
 
-    private async ValueTask<ForwarderError> SendWatchedAsync(HttpContext context, GateCall call, Balance balance)
+    private async ValueTask<ForwarderError> SendWatchedAsync(
+        HttpContext context, GateCall call, Balance balance, CallTransformer transformer)
     {
         var rules = call.Operation!.Api.Forward;
         using var deadline = rules.HasDeadline ? new Deadline(rules, _machine, call.StartedAt) : null;
@@ -105,7 +110,7 @@ internal sealed class UpstreamProxy : IDisposable
         try
         {
             return await _forwarder.SendAsync(context, call.Destination!.Authority, ClientOf(balance, rules),
-                rules.Config, _transformer, deadline?.Token ?? CancellationToken.None);
+                rules.Config, transformer, deadline?.Token ?? CancellationToken.None);
         }
         finally
         {

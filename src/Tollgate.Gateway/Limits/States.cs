@@ -20,12 +20,15 @@ public struct LimitState
 /// <summary>One state for each limit and quota of the terms, in their order.</summary>
 public struct LimitStates
 {
-    /// <summary>What a plan may have, and one for each unit from Kong's calls.</summary>
-    private const int Usual = Catalog.Limit.MostOfPlan + 6;
+    /// <summary>What a plan may have, the quotas of an older version beside them, and one for each unit from Kong's calls.
+    /// </summary>
+    private const int Most = (2 * Catalog.Limit.MostOfPlan) + 6;
+
+    /// <summary>What nearly every plan has; every call carries them.</summary>
+    private const int Usual = 8;
 
     private Inline _states;
 
-    // live limits beside the quotas of an older version may be more than one plan may have
     private LimitState[]? _more;
 
     public ref LimitState this[int index]
@@ -34,7 +37,7 @@ public struct LimitStates
         get
         {
             if (index < Usual) return ref _states[index];
-            _more ??= new LimitState[Catalog.Limit.MostOfPlan];
+            _more ??= new LimitState[Most - Usual];
             return ref _more[index - Usual];
         }
     }

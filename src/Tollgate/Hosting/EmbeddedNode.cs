@@ -40,7 +40,7 @@ internal sealed class EmbeddedNode(EmbeddedOptions options, IHttpForwarder forwa
         _node = await TollgateNode.OpenAsync(settings, _log);
         PassThrough.Check(options.PassThrough, _node.Publisher.Current);
         _admin = TollgateServer.BuildAdmin(_node, logging => logging.AddProvider(new LogsOf(logs)));
-        await TollgateServer.ListenAsync(_admin, "Admin", options.Admin);
+        await TollgateServer.ListenAsync(() => _admin.StartAsync(cancellationToken), "Admin", options.Admin);
         _log.LogInformation("Tollgate: admin {Admin}, data {Data}", AdminAddress, options.Data);
     }
 
