@@ -4,10 +4,10 @@ using System.Text.Json.Serialization;
 namespace Tollgate.Config;
 
 /// <summary>Counters of a Prometheus that are usage, as the file says it and the store keeps it.</summary>
-/// <param name="Prometheus">Where its query API is.</param>
+/// <param name="Prometheus">Where its query API is; null with <see cref="RemoteWrite"/>.</param>
 /// <param name="Series">A selector.</param>
 /// <param name="Subject">The label that says whose usage it is.</param>
-public sealed record SourceDocument(string Prometheus, string Series, string Meter, string Subject)
+public sealed record SourceDocument(string? Prometheus, string Series, string Meter, string Subject)
 {
     /// <summary>The labels with a path and a method: together they name an operation.</summary>
     public string? Endpoint { get; init; }
@@ -25,6 +25,9 @@ public sealed record SourceDocument(string Prometheus, string Series, string Met
     public int? EverySeconds { get; init; }
 
     public string? TokenFile { get; init; }
+
+    /// <summary>It sends its samples itself; null for no.</summary>
+    public bool? RemoteWrite { get; init; }
 
     private static readonly JsonSerializerOptions s_json =
         new(PlanDocument.Json) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };

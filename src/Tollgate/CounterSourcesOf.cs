@@ -25,7 +25,7 @@ internal static partial class CounterSourcesOf
         var source = new CounterSource
         {
             Name = name,
-            Prometheus = new Uri(document.Prometheus),
+            Prometheus = document.Prometheus is { } address ? new Uri(address) : null,
             Series = document.Series,
             Meter = meter,
             Subject = document.Subject,

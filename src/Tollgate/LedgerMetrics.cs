@@ -48,6 +48,8 @@ internal static class LedgerMetrics
             "Counters that began again at zero; what a process counted between its last scrape and its end is lost.", "source");
         var refused = metrics.CreateCounter("tollgate_source_refused_samples_total",
             "Samples that can be no count, have no subject, or are of series beyond most_series.", "source");
+        var parked = metrics.CreateGauge("tollgate_source_parked_targets",
+            "Targets behind which two processes answered, so that nothing of them is counted; /v1/sources says why.", "source");
         var lag = metrics.CreateGauge("tollgate_source_read_to_seconds",
             "Unix time up to which a source was read; 0: not yet.", "source");
         registry.AddBeforeCollectCallback(() =>
@@ -56,6 +58,7 @@ internal static class LedgerMetrics
             {
                 resets.WithLabels(s.Source.Name).IncTo(s.Tally.Resets);
                 refused.WithLabels(s.Source.Name).IncTo(s.Tally.Refused + s.Tally.Nobodys + s.Tally.TooMany);
+                parked.WithLabels(s.Source.Name).Set(s.Parked.Count);
                 lag.WithLabels(s.Source.Name).Set(s.ReadTo / 1_000_000);
             }
         });

@@ -1,12 +1,5 @@
-using System.Collections.Concurrent;
-using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace Tollgate.IntegrationTests;
 
@@ -85,6 +78,93 @@ public sealed class CounterSourceTests
         Assert.True(exitCode == 0, output);
     }
 
+    [Fact]
+    public async Task What_Prometheus_sends_counts_once_though_either_side_is_killed()
+    {
+        Assert.SkipUnless(Tool.IsInstalled("prometheus"), "No prometheus: apt-get install -y prometheus");
+        using var folder = new TempFolder();
+        await using var app = await CountingApp.StartAsync();
+        await using var upstream = await Upstream.StartAsync();
+        app.Start = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() - 100;
+        app.Count("fred", "/api/v1/data", 1_000); // before anybody looked: not ours
+        var file = await Setup.WriteAsync(folder, Config.Replace("prometheus: PROMETHEUS", "remote_write: true", StringComparison.Ordinal)
+            .Replace("every_seconds: 1", "most_series: 100", StringComparison.Ordinal), upstream);
+        var truth = 0L;
+        var server = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
+        try
+        {
+            await Setup.SubscribeAsync(server.Admin, "fred", "metered");
+            await Setup.SubscribeAsync(server.Admin, "rosa", "metered");
+            var to = new Uri(server.Admin, "/v1/sources/app/write");
+            using (var prometheus = await PrometheusServer.StartAsync(folder, new Uri(app.Address), to))
+            {
+                await AwaitAsync(server.Admin, s => s.GetProperty("known_series").GetInt32() == 1);
+                truth += app.Count("fred", "/api/v1/data", 40);
+                truth += app.Count("rosa", "/v1/quotes/:symbol", 3);
+                await UsageAsync(server.Admin, truth);
+
+                // killed while samples come; Prometheus sends again what was not answered
+                truth += app.Count("rosa", "/v1/quotes/:symbol", 5);
+                await server.KillAsync();
+                server.Dispose();
+                truth += app.Count("fred", "/api/v1/data", 7);
+                await SeenAsync(prometheus, 1_055);
+                app.Restart();
+                truth += app.Count("fred", "/api/v1/data", 2_000); // beyond its old value at once, and yet a restart
+                await SeenAsync(prometheus, 2_000);
+                server = await ServerProcess.StartAgainAsync(server, folder.Of("data"), "--config", file);
+                await UsageAsync(server.Admin, truth);
+            }
+
+            // Prometheus is killed, and what it had not sent shows in the next samples
+            truth += app.Count("fred", "/api/v1/data", 9);
+            using (await PrometheusServer.StartAsync(folder, new Uri(app.Address), to)) await UsageAsync(server.Admin, truth);
+            await AwaitAsync(server.Admin, s => s.GetProperty("trouble").ValueKind == JsonValueKind.Null
+                && s.GetProperty("parked").GetArrayLength() == 0);
+            await server.StopAsync();
+            var (exitCode, output) = await ServerProcess.RunAsync(folder.Of("data"), "verify", "--data", folder.Of("data"));
+            Assert.True(exitCode == 0, output);
+        }
+        finally
+        {
+            server.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task Two_processes_behind_one_target_are_parked_until_they_are_released()
+    {
+        Assert.SkipUnless(Tool.IsInstalled("prometheus"), "No prometheus: apt-get install -y prometheus");
+        using var folder = new TempFolder();
+        await using var app = await CountingApp.StartAsync();
+        await using var upstream = await Upstream.StartAsync();
+        app.Count("fred", "/api/v1/data", 900);
+        app.CountAtTwin("fred", "/api/v1/data", 400);
+        using var prometheus = await PrometheusServer.StartAsync(folder, new Uri(app.Address));
+        await SeenAsync(prometheus, 900);
+        var file = await Setup.WriteAsync(folder,
+            Config.Replace("PROMETHEUS", prometheus.Address.ToString(), StringComparison.Ordinal), upstream);
+        using var server = await ServerProcess.StartAsync(folder.Of("data"), "--config", file);
+        await Setup.SubscribeAsync(server.Admin, "fred", "metered");
+        await AwaitAsync(server.Admin, s => s.GetProperty("known_series").GetInt32() == 1);
+        app.HasTwin = true;
+        await AwaitAsync(server.Admin, s => s.GetProperty("parked").GetArrayLength() == 1);
+        app.HasTwin = false;
+        Assert.Contains("two processes answer behind one target", server.Output.ToString(), StringComparison.Ordinal);
+        await UsageAsync(server.Admin, 0);
+        using var client = new HttpClient { BaseAddress = server.Admin };
+        Assert.Contains("tollgate_source_parked_targets{source=\"app\"} 1", await client.GetStringAsync("/metrics"), StringComparison.Ordinal);
+        using var released = await client.PostAsJsonAsync("/v1/sources/app/release", new { });
+        Assert.Contains("two processes", await released.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        // counting begins at the next sample
+        var series = (await JsonAsync(client, "/v1/sources/app/series")).GetProperty("data")[0].GetProperty("last_at").GetString();
+        Assert.Null(series);
+        await AwaitAsync(server.Admin, s => s.GetProperty("since_start").GetProperty("baselines").GetInt64() == 2);
+        app.Count("fred", "/api/v1/data", 6);
+        await UsageAsync(server.Admin, 6);
+    }
+
     private static IEnumerable<string> Rows(JsonElement usage) => usage.GetProperty("data").EnumerateArray()
         .Select(r => $"{r.GetProperty("operation").GetString()} {r.GetProperty("value")}");
 
@@ -124,52 +204,4 @@ public sealed class CounterSourceTests
 
     private static async Task<JsonElement> JsonAsync(HttpClient client, string path) =>
         JsonDocument.Parse(await client.GetStringAsync(path)).RootElement;
-
-    /// <summary>An instrumented application.</summary>
-    private sealed class CountingApp : IAsyncDisposable
-    {
-        private readonly ConcurrentDictionary<(string Consumer, string Endpoint), long> _counts = new();
-        private readonly WebApplication _app;
-
-        private CountingApp(WebApplication app) => _app = app;
-
-        public bool IsSilent { get; set; }
-
-        public string Address => _app.Services.GetRequiredService<IServer>()
-            .Features.Get<IServerAddressesFeature>()!.Addresses.First();
-
-        public static async Task<CountingApp> StartAsync()
-        {
-            var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-            builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0));
-            var web = builder.Build();
-            var app = new CountingApp(web);
-            web.Run(app.AnswerAsync);
-            await web.StartAsync();
-            return app;
-        }
-
-        public long Count(string consumer, string endpoint, long calls)
-        {
-            _counts.AddOrUpdate((consumer, endpoint), calls, (_, n) => n + calls);
-            return calls;
-        }
-
-        public void Restart() => _counts.Clear();
-
-        public ValueTask DisposeAsync() => _app.DisposeAsync();
-
-        private Task AnswerAsync(HttpContext context)
-        {
-            if (IsSilent)
-            {
-                context.Response.StatusCode = 503;
-                return Task.CompletedTask;
-            }
-
-            context.Response.ContentType = "text/plain; version=0.0.4";
-            return context.Response.WriteAsync("# TYPE api_requests_total counter\n" + string.Concat(_counts.Select(c =>
-                $"api_requests_total{{consumer_id=\"{c.Key.Consumer}\",endpoint=\"{c.Key.Endpoint}\",method=\"GET\"}} {c.Value}\n")));
-        }
-    }
 }

@@ -14,7 +14,10 @@ internal sealed class PrometheusServer : IDisposable
 
     public Uri Address => _client.BaseAddress!;
 
-    public static async Task<PrometheusServer> StartAsync(TempFolder folder, Uri target)
+    /// <param name="folder">What it stores stays there, for another one.</param>
+    /// <param name="target">What is scraped.</param>
+    /// <param name="writeTo">Where it sends its samples; null: nowhere.</param>
+    public static async Task<PrometheusServer> StartAsync(TempFolder folder, Uri target, Uri? writeTo = null)
     {
         var config = folder.Of("prometheus.yml");
         await File.WriteAllTextAsync(config, $"""
@@ -22,7 +25,14 @@ internal sealed class PrometheusServer : IDisposable
             scrape_configs:
               - job_name: app
                 static_configs: [{"{"} targets: ["{target.Authority}"] {"}"}]
-            """);
+
+            """ + (writeTo is null ? "" : $"""
+            remote_write:
+              - url: {writeTo}
+                queue_config: {"{"} batch_send_deadline: 500ms, min_backoff: 50ms, max_backoff: 500ms {"}"}
+                write_relabel_configs:
+                  - {"{"} source_labels: [__name__], regex: "api_requests_total|process_start_time_seconds", action: keep {"}"}
+            """));
         var port = Ports.Free();
         var process = Process.Start(new ProcessStartInfo("prometheus",
         [

@@ -8,7 +8,7 @@ public sealed record FileSource(string Name, SourceDocument Document);
 /// <summary>Reads the sources of a file: counters of a Prometheus that are usage of a meter.</summary>
 internal sealed class SourceReader(Findings findings)
 {
-    private const int MostSources = 100, MostDimensions = 16, LongestText = 2_048;
+    private const int MostSources = 100, MostDimensions = 16;
 
     private const string Example =
         "{ prometheus: \"http://127.0.0.1:9090\", series: api_requests_total, subject: consumer_id }";
@@ -26,25 +26,36 @@ internal sealed class SourceReader(Findings findings)
     {
         var named = Names.Check(field, "a source", findings);
         if (MapReader.Open(field.Value, findings, Example) is not { } fields) return null;
-        var prometheus = ReadUrl(fields.Need("prometheus", "http://127.0.0.1:9090"));
+        var sent = findings.Flag(fields.Take("remote_write")) == true;
+        var place = sent ? fields.Take("prometheus") : fields.Need("prometheus", "http://127.0.0.1:9090");
+        var prometheus = ReadUrl(place);
         var series = ReadSeries(fields.Need("series", "api_requests_total{job=\"shop\"}"));
         var meterNode = fields.Take("meter");
         var meter = meterNode is null ? Meter.CallsName : findings.Meter(meterNode);
         if (meter is not null && findings.WholeMeters.Contains(meter))
             findings.Add(Code.BadValue, meterNode!, $"The meter {Quote.Of(meter)} does not add up; a counter feeds a count or a sum.");
         var subject = ReadLabel(fields.Need("subject", "consumer_id"), "consumer_id");
-        var document = new SourceDocument(prometheus ?? "", series ?? "", meter ?? "", subject ?? "")
+        var (every, token) = (fields.Take("every_seconds"), fields.Take("token_file"));
+        if (sent)
+        {
+            RefuseAsking(place, "prometheus");
+            RefuseAsking(every, "every_seconds");
+            RefuseAsking(token, "token_file");
+        }
+
+        var document = new SourceDocument(sent ? null : prometheus ?? "", series ?? "", meter ?? "", subject ?? "")
         {
             Endpoint = ReadLabel(fields.Take("endpoint"), "endpoint"),
             Method = ReadLabel(fields.Take("method"), "method"),
             Dimensions = ReadDimensions(fields.Take("dimensions")),
             FirstSample = fields.Take("first_sample") is { } first ? findings.Choice(first, "proven", "baseline", "count") : null,
             MostSeries = findings.Whole(fields.Take("most_series"), 1, 1_000_000),
-            EverySeconds = findings.Whole(fields.Take("every_seconds"), 1, 3_600),
-            TokenFile = findings.Text(fields.Take("token_file"), "/run/secrets/prometheus"),
+            EverySeconds = findings.Whole(every, 1, 3_600),
+            TokenFile = findings.Text(token, "/run/secrets/prometheus"),
+            RemoteWrite = sent ? true : null,
         };
         fields.Close();
-        return named && prometheus is not null && series is not null && meter is not null && subject is not null
+        return named && (sent || prometheus is not null) && series is not null && meter is not null && subject is not null
             ? new FileSource(field.Name, document) : null;
     }
 
@@ -63,32 +74,20 @@ internal sealed class SourceReader(Findings findings)
     private string? ReadSeries(Node? node)
     {
         if (findings.Text(node, "api_requests_total") is not { } text) return null;
-        if (text.Length <= LongestText && IsSelector(text.Trim())) return text.Trim();
-        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not a selector of series: a name, and matchers of labels in " +
-            "braces, as 'api_requests_total{job=\"shop\"}'. No function and no range: raw samples are read, since rate() and " +
-            "increase() guess.");
+        var (selector, wrong) = SeriesSelector.Parse(text);
+        if (selector is not null) return selector.Text;
+        findings.Add(Code.BadValue, node!, $"{Quote.Of(text)} is not a selector of series ({wrong}): a name, and matchers of " +
+            "labels in braces, as 'api_requests_total{job=\"shop\"}'. No function and no range: raw samples are read, since " +
+            "rate() and increase() guess.");
         return null;
     }
 
-    private static bool IsSelector(string text)
+    /// <summary>Where samples are sent to us nobody is asked for them.</summary>
+    private void RefuseAsking(Node? node, string name)
     {
-        var at = 0;
-        while (at < text.Length && (char.IsAsciiLetterOrDigit(text[at]) || text[at] is '_' or ':')) at++;
-        if (at == 0 || char.IsAsciiDigit(text[0])) return false;
-        if (at == text.Length) return true;
-        if (text[at] != '{' || text[^1] != '}') return false;
-        char? quote = null;
-        for (var i = at + 1; i < text.Length; i++)
-        {
-            if (char.IsControl(text[i])) return false;
-            if (quote is not null && text[i] == '\\') i++;
-            else if (quote is not null) quote = text[i] == quote ? null : quote;
-            else if (text[i] is '"' or '\'') quote = text[i];
-            else if (text[i] == '}') return i == text.Length - 1;
-            else if (text[i] is '{' or '[' or ']' or '(' or ')' or '`' or '#') return false;
-        }
-
-        return false;
+        if (node is not null)
+            findings.Add(Code.BadValue, node, $"{Quote.Of(name)} is for asking Prometheus; with 'remote_write: true' it sends " +
+                "its samples to POST /v1/sources/NAME/write.");
     }
 
     private string? ReadLabel(Node? node, string example)

@@ -8,15 +8,17 @@ namespace Tollgate.Metering;
 
 /// <summary>How a source stands.</summary>
 /// <param name="ReadTo">Microseconds UTC; 0: not read yet.</param>
+/// <param name="Parked">Targets that are not counted, and why.</param>
 /// <param name="Trouble">Why it is not read now; null when it is.</param>
-public sealed record CounterSourceStanding(CounterSource Source, int Series, long ReadTo, CounterTally Tally, string? Trouble);
+public sealed record CounterSourceStanding(
+    CounterSource Source, int Series, long ReadTo, CounterTally Tally, IReadOnlyList<ParkedTarget> Parked, string? Trouble);
 
 /// <summary>
 /// Reads counters out of Prometheus into the journal. In memory stands what each series has come to; the drain keeps
 /// the same in the store, in the transaction of its effect. A process that dies begins again from there, and what it
 /// had read and not written down is read again.
 /// </summary>
-public sealed class CounterIntake(
+public sealed partial class CounterIntake(
     UsageJournal journal, Database database, UsageDrain drain, Clocks clocks, ILogger log) : IDisposable
 {
     /// <summary>Read again each time: a scrape may be stored a little after its own time.</summary>
@@ -26,7 +28,7 @@ public sealed class CounterIntake(
 
     private readonly HttpClient _client = new() { Timeout = TimeSpan.FromSeconds(30) };
     private readonly EventKeyStore _keys = new(database);
-    private readonly ConcurrentDictionary<string, Reader> _readers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, WatchedSource> _readers = new(StringComparer.Ordinal);
 
     private volatile IReadOnlyList<CounterSource> _sources = [];
 
@@ -38,22 +40,48 @@ public sealed class CounterIntake(
     }
 
     public IReadOnlyList<CounterSourceStanding> Standing => [.. _sources.Select(s => _readers.TryGetValue(s.Name, out var r)
-        ? r.Standing(s) : new CounterSourceStanding(s, 0, 0, new CounterTally(), "not read yet"))];
+        ? r.Standing(s) : new CounterSourceStanding(s, 0, 0, new CounterTally(), [], "not read yet"))];
 
     /// <summary>Reads all sources that are due.</summary>
-    public Task ReadAsync(CancellationToken stop) => Task.WhenAll(_sources.Select(s => ReadAsync(s, stop)));
+    public Task ReadAsync(CancellationToken stop) =>
+        Task.WhenAll(_sources.Where(s => s.Prometheus is not null).Select(s => ReadAsync(s, stop)));
 
-    public void Dispose() => _client.Dispose();
+    /// <summary>Counts targets again that were parked: from their next samples on, and nothing of what lies between.
+    /// </summary>
+    /// <param name="source">Its name.</param>
+    /// <param name="target">Null for all.</param>
+    /// <returns>What was parked.</returns>
+    public async Task<IReadOnlyList<ParkedTarget>> ReleaseAsync(CounterSource source, string? target)
+    {
+        var reader = WatchedOf(source);
+        using (await reader.TurnAsync(CancellationToken.None))
+        {
+            if (!reader.IsLoaded) await LoadAsync(reader, source);
+            await drain.CatchUpAsync();
+            var released = reader.Reading.Parked.Where(p => target is null || p.Target == target).ToArray();
+            await ParkedStore.ReleaseAsync(database, reader.Key, released, Micros.Now(clocks.Business));
+            reader.IsLoaded = false;
+            return released;
+        }
+    }
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        foreach (var reader in _readers.Values) reader.Dispose();
+    }
+
+    private WatchedSource WatchedOf(CounterSource source) => _readers.AddOrUpdate(source.Name, _ => new WatchedSource(source),
+        (_, r) => r.Source.Meaning == source.Meaning && r.Source.FirstSample == source.FirstSample ? r : new WatchedSource(source));
 
     private async Task ReadAsync(CounterSource source, CancellationToken stop)
     {
-        var reader = _readers.AddOrUpdate(source.Name, _ => new Reader(source),
-            (_, r) => r.Source.Meaning == source.Meaning && r.Source.FirstSample == source.FirstSample ? r : new Reader(source));
+        var reader = WatchedOf(source);
         if (reader.ReadAt is { } last && clocks.Machine.GetElapsedTime(last) < source.Every) return;
         reader.ReadAt = clocks.Machine.GetTimestamp();
         try
         {
-            await ReadAsync(reader, source, stop);
+            using (await reader.TurnAsync(stop)) await ReadAsync(reader, source, stop);
             if (reader.Trouble is not null) log.LogInformation("Source {Source}: read again.", source.Name);
             reader.Trouble = null;
         }
@@ -64,7 +92,7 @@ public sealed class CounterIntake(
         }
     }
 
-    private async Task ReadAsync(Reader reader, CounterSource source, CancellationToken stop)
+    private async Task ReadAsync(WatchedSource reader, CounterSource source, CancellationToken stop)
     {
         if (!reader.IsLoaded) await LoadAsync(reader, source);
         var now = Micros.Now(clocks.Business) / Micros.PerSecond;
@@ -82,7 +110,8 @@ public sealed class CounterIntake(
                 continue;
             }
 
-            await TakeAsync(reader, source, samples, now);
+            var starts = await PrometheusQuery.StartsAsync(_client, source, JobsOf(reader, samples), from, to, stop);
+            await TakeAsync(reader, source, [.. samples, .. starts], now);
             await drain.CatchUpAsync();
             reader.ReadTo = to * Micros.PerSecond;
             await CounterStore.ReadToAsync(database, reader.Key, reader.ReadTo, reader.IsShort);
@@ -91,22 +120,29 @@ public sealed class CounterIntake(
     }
 
     /// <summary>After the drain has caught up: what the journal holds is in the store.</summary>
-    private async Task LoadAsync(Reader reader, CounterSource source)
+    private async Task LoadAsync(WatchedSource reader, CounterSource source)
     {
         await drain.CatchUpAsync();
         var (row, ours) = await CounterStore.ClaimAsync(database, source, journal.Id);
         if (!ours) throw new InvalidOperationException($"the node of journal {(uint)row.Journal:x8} reads it; it goes on here " +
             "once that journal is closed or retired");
-        var series = await CounterStore.SeriesAsync(database, row.Key);
-        reader.Load(row, series);
+        reader.Load(row, await CounterStore.SeriesAsync(database, row.Key), await ParkedStore.ReadAsync(database, row.Key));
     }
 
-    private async Task TakeAsync(Reader reader, CounterSource source, List<RawSample> samples, long nowSeconds)
+    private static HashSet<string> JobsOf(WatchedSource reader, List<RawSample> samples)
+    {
+        var jobs = samples.Select(s => s.Labels["job"]).OfType<string>().ToHashSet(StringComparer.Ordinal);
+        jobs.UnionWith(reader.Reading.Targets.Select(t => t.Name.Split('\n')).Where(t => t.Length == 2).Select(t => t[0]));
+        return jobs;
+    }
+
+    private async Task TakeAsync(WatchedSource reader, CounterSource source, List<RawSample> samples, long nowSeconds)
     {
         var most = (nowSeconds + 3_600) * Micros.PerSecond;
+        samples.Sort(CounterReading.InOrder);
         var ahead = samples.RemoveAll(s => s.At > most);
         reader.Tally.Refused += ahead;
-        var unknown = samples.Where(s => !reader.Series.ContainsKey(s.Labels.Text) && !string.IsNullOrEmpty(s.Labels[source.Subject]))
+        var unknown = samples.Where(s => !CounterReading.IsStart(s.Labels) && !reader.Series.ContainsKey(s.Labels.Text) && !string.IsNullOrEmpty(s.Labels[source.Subject]))
             .Select(s => s.Labels.Text).Distinct(StringComparer.Ordinal)
             .Take(Math.Max(0, source.MostSeries - reader.Series.Count)).ToArray();
         if (unknown.Length > 0)
@@ -124,9 +160,20 @@ public sealed class CounterIntake(
         if (reader.IsShort) reader.Reading.ForgetTargets();
         // until it is in the journal, memory says more than the store: after a failure the store is read again
         reader.IsLoaded = false;
+        await ParkAsync(reader, source);
         if (grown.Count > 0 && !await AppendAsync(source, grown))
             throw new IOException(journal.Trouble ?? "the usage journal has no room now");
         reader.IsLoaded = true;
+    }
+
+    private async Task ParkAsync(WatchedSource reader, CounterSource source)
+    {
+        if (reader.Reading.TakeParked() is not { Count: > 0 } parked) return;
+        await ParkedStore.AddAsync(database, reader.Key, parked);
+        foreach (var p in parked)
+            log.LogError("Source {Source}: the target {Target} is parked since {At}, nothing of it is counted: {Why} Give each " +
+                "process an instance label of its own, then POST /v1/sources/{Name}/release.", source.Name,
+                p.Target.ReplaceLineEndings(" "), Micros.ToText(p.At), p.Why, source.Name);
     }
 
     private async Task<bool> AppendAsync(CounterSource source, List<Growth> grown)
@@ -169,46 +216,5 @@ public sealed class CounterIntake(
         foreach (var (name, label) in source.Dimensions)
             if (labels[label] is { Length: > 0 and <= EventIntake.LongestText } value) set[name] = value;
         return set.Count == 0 ? null : DimensionSets.Write(set);
-    }
-
-    /// <summary>What is known of a source in this process.</summary>
-    private sealed class Reader(CounterSource source)
-    {
-        public CounterSource Source => source;
-
-        public Dictionary<string, SeriesState> Series { get; private set; } = new(StringComparer.Ordinal);
-
-        public CounterReading Reading { get; private set; } = new(source);
-
-        public CounterTally Tally { get; } = new();
-
-        public long Key { get; private set; }
-
-        public long ReadTo { get; set; }
-
-        public long? ReadAt { get; set; }
-
-        public bool IsLoaded { get; set; }
-
-        /// <summary>Series were left out of the last reading.</summary>
-        public bool IsShort { get; set; }
-
-        public string? Trouble { get; set; }
-
-        public void Load(CounterStore.SourceRow row, IReadOnlyList<StoredSeries> stored)
-        {
-            (Key, ReadTo, Series, Reading) = (row.Key, row.ReadTo, new(StringComparer.Ordinal), new CounterReading(source));
-            foreach (var s in stored)
-            {
-                Series[s.Labels] = new SeriesState { Key = (int)s.Key, At = s.At, Value = s.Value, IsDoubted = s.At == 0 };
-                if (row.Anew == 0 && s.FirstAt > 0)
-                    Reading.SawTarget(new SeriesLabels(new(DimensionSets.Read(s.Labels).ToDictionary(), StringComparer.Ordinal)).Target,
-                        s.FirstAt);
-            }
-
-            IsLoaded = true;
-        }
-
-        public CounterSourceStanding Standing(CounterSource now) => new(now, Series.Count, ReadTo, Tally with { }, Trouble);
     }
 }

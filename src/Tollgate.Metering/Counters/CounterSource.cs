@@ -21,11 +21,15 @@ public sealed record CounterSource
 {
     public required string Name { get; init; }
 
-    /// <summary>Where its query API is, without a trailing slash.</summary>
-    public required Uri Prometheus { get; init; }
+    /// <summary>Where its query API is, without a trailing slash; null: it sends its samples by remote write.</summary>
+    public Uri? Prometheus { get; init; }
 
     /// <summary>A selector of series, as <c>api_requests_total{job="shop"}</c>.</summary>
     public required string Series { get; init; }
+
+    /// <summary>The same, for samples that are sent.</summary>
+    public SeriesSelector Selector => field ??= SeriesSelector.Parse(Series).Selector
+        ?? throw new InvalidOperationException($"'{Series}' is no selector.");
 
     /// <summary>A count or a sum.</summary>
     public required Meter Meter { get; init; }
@@ -55,21 +59,33 @@ public sealed record CounterSource
     /// <summary>The key of the operation at an endpoint and with a method; 0 when there is none.</summary>
     public Func<string, string?, int> OperationOf { get; init; } = (_, _) => 0;
 
-    /// <summary>Two sources of one meaning are the same one.</summary>
-    internal string Meaning => $"{Series}\n{Meter.Key}\n{Subject}";
+    /// <summary>Two sources of one meaning are the same one. What is sent may have other labels than what is asked for.
+    /// </summary>
+    internal string Meaning => $"{Series}\n{Meter.Key}\n{Subject}{(Prometheus is null ? "\nsent" : "")}";
 }
 
 /// <summary>A raw sample as Prometheus has it.</summary>
 /// <param name="Labels">The name of the metric under <c>__name__</c>.</param>
 /// <param name="At">Microseconds UTC.</param>
-public readonly record struct RawSample(SeriesLabels Labels, long At, double Value);
+public readonly record struct RawSample(SeriesLabels Labels, long At, double Value)
+{
+    /// <summary>The one NaN by which Prometheus says that a series has ended.</summary>
+    public bool IsStale => BitConverter.DoubleToUInt64Bits(Value) == 0x7FF0_0000_0000_0002;
+}
 
 /// <summary>The labels of a series, and one text for them.</summary>
 public sealed class SeriesLabels(SortedDictionary<string, string> all)
 {
     public string Text { get; } = DimensionSets.Write(all);
 
+    /// <summary>The labels of a text.</summary>
+    public static SeriesLabels Of(string text) =>
+        new(new SortedDictionary<string, string>(DimensionSets.Read(text).ToDictionary(), StringComparer.Ordinal));
+
     public string? this[string name] => all.GetValueOrDefault(name);
+
+    /// <summary>Whether another series has each of these labels, and maybe more.</summary>
+    public bool IsWithin(SeriesLabels other) => all.All(label => other[label.Key] == label.Value);
 
     /// <summary>The process that was scraped; null where Prometheus does not say.</summary>
     public string? Target => this["instance"] is { } instance ? $"{this["job"]}\n{instance}" : null;

@@ -11,14 +11,35 @@ internal static class PrometheusQuery
     /// <summary>A larger answer is refused: a shorter stretch is asked for next.</summary>
     public const int MostBytes = 64 << 20;
 
-    /// <summary>Samples from one instant to another, both in whole seconds and included, in order of time. Null when the
+    /// <summary>Of more jobs nobody is asked when their processes started.</summary>
+    private const int MostJobs = 100;
+
+    /// <summary>Samples from one instant to another, both in whole seconds and included. Null when the
     /// answer is too large.</summary>
     /// <exception cref="HttpRequestException">No answer, or one that says what is wrong.</exception>
     public static async Task<List<RawSample>?> ReadAsync(
-        HttpClient client, CounterSource source, long fromSeconds, long toSeconds, CancellationToken stop)
+        HttpClient client, CounterSource source, long fromSeconds, long toSeconds, CancellationToken stop) =>
+        await ReadAsync(client, source, source.Series, fromSeconds, toSeconds, stop);
+
+    /// <summary>What the processes of these jobs say of their start; empty when they do not.</summary>
+    /// <exception cref="HttpRequestException">No answer, or one that says what is wrong.</exception>
+    public static async Task<List<RawSample>> StartsAsync(HttpClient client, CounterSource source, IReadOnlySet<string> jobs,
+        long fromSeconds, long toSeconds, CancellationToken stop)
     {
-        var query = string.Create(CultureInfo.InvariantCulture, $"{source.Series}[{toSeconds - fromSeconds + 1}s]");
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"{source.Prometheus.AbsoluteUri.TrimEnd('/')}/api/v1/query");
+        if (jobs.Count is 0 or > MostJobs) return [];
+        var matcher = string.Join('|', jobs.Select(RegexOf)).Replace("\\", "\\\\", StringComparison.Ordinal);
+        return await ReadAsync(client, source, $"{CounterReading.StartName}{{job=~\"{matcher}\"}}", fromSeconds, toSeconds, stop) ?? [];
+    }
+
+    /// <summary>An expression that matches this text alone, whatever is in it.</summary>
+    private static string RegexOf(string text) => string.Concat(text.Select(c =>
+        char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '/' ? $"{c}" : c < 128 ? $"\\x{(int)c:x2}" : $"\\x{{{(int)c:x}}}"));
+
+    private static async Task<List<RawSample>?> ReadAsync(HttpClient client, CounterSource source, string selector,
+        long fromSeconds, long toSeconds, CancellationToken stop)
+    {
+        var query = string.Create(CultureInfo.InvariantCulture, $"{selector}[{toSeconds - fromSeconds + 1}s]");
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{source.Prometheus!.AbsoluteUri.TrimEnd('/')}/api/v1/query");
         request.Content = new FormUrlEncodedContent([new("query", query), new("time", toSeconds.ToString(CultureInfo.InvariantCulture))]);
         if (source.TokenFile is { } file)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(file, stop)).Trim());
@@ -59,7 +80,6 @@ internal static class PrometheusQuery
                 samples.Add(new RawSample(labels, (long)(value[0].GetDecimal() * 1_000_000), NumberOf(value[1].GetString()!)));
         }
 
-        samples.Sort(static (a, b) => a.At.CompareTo(b.At));
         return samples;
     }
 

@@ -129,11 +129,13 @@ internal static class EventsApi
     internal static IResult? TooMany(int count) => count <= EventIntake.MostEvents ? null : Answers.Invalid(
         new Problem("too_many", $"These are {count} events; one request has at most {EventIntake.MostEvents}."));
 
-    internal static IResult Full() => new Later(Answers.Refused(StatusCodes.Status503ServiceUnavailable,
-        [new Problem("metering_unavailable", "The usage journal has no room now. Send the same events again later.")]));
+    internal static IResult Full() => Later("The usage journal has no room now. Send the same events again later.");
+
+    internal static IResult Later(string why) => new LaterAnswer(
+        Answers.Refused(StatusCodes.Status503ServiceUnavailable, [new Problem("metering_unavailable", why)]));
 
     /// <summary>An answer that says when to ask again: a segment is prepared in less than a second.</summary>
-    private sealed class Later(IResult answer) : IResult
+    private sealed class LaterAnswer(IResult answer) : IResult
     {
         public Task ExecuteAsync(HttpContext httpContext)
         {

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -19,6 +20,7 @@ internal static class SourcesApi
         routes.MapGet("/v1/sources/{name}", (string name, CounterIntake counters) => Find(counters, name) is { } found
             ? Answers.Ok(View(found)) : Answers.NotFound("source", name));
         routes.MapGet("/v1/sources/{name}/series", SeriesAsync);
+        routes.MapPost("/v1/sources/{name}/release", ReleaseAsync).InOwnTransactions();
     }
 
     private static CounterSourceStanding? Find(CounterIntake counters, string name) =>
@@ -28,6 +30,7 @@ internal static class SourcesApi
     {
         name = s.Source.Name,
         prometheus = s.Source.Prometheus,
+        remote_write = s.Source.Prometheus is null,
         series = s.Source.Series,
         meter = s.Source.Meter.Name,
         subject = s.Source.Subject,
@@ -36,6 +39,7 @@ internal static class SourcesApi
         most_series = s.Source.MostSeries,
         read_to = s.ReadTo == 0 ? null : Micros.ToText(s.ReadTo),
         trouble = s.Trouble,
+        parked = s.Parked.Select(View),
         since_start = new
         {
             samples = s.Tally.Samples,
@@ -43,10 +47,37 @@ internal static class SourcesApi
             resets = s.Tally.Resets,
             baselines = s.Tally.Baselines,
             refused = s.Tally.Refused,
+            stale = s.Tally.Stale,
+            parked = s.Tally.Parked,
             without_subject = s.Tally.Nobodys,
             too_many_series = s.Tally.TooMany,
         },
     };
+
+    private static object View(ParkedTarget p)
+    {
+        var named = p.Target.Split('\n');
+        return new
+        {
+            job = named.Length == 2 ? named[0] : null,
+            instance = named.Length == 2 ? named[1] : null,
+            labels = named.Length == 2 ? (JsonElement?)null : JsonSerializer.Deserialize<JsonElement>(p.Target),
+            at = Micros.ToText(p.At),
+            why = p.Why,
+        };
+    }
+
+    /// <summary>Counts parked targets again: all of them, or those of one instance.</summary>
+    private static async Task<IResult> ReleaseAsync(string name, HttpRequest request, CounterIntake counters)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var (job, instance) = (fields.Text("job", max: 2_048), fields.Text("instance", max: 2_048));
+        if (job is not null && instance is null) fields.Add("missing_field", "is required with a job", "instance");
+        if (fields.Faults() is { } faults) return faults;
+        if (Find(counters, name) is not { } source) return Answers.NotFound("source", name);
+        var released = await counters.ReleaseAsync(source.Source, instance is null ? null : $"{job}\n{instance}");
+        return Answers.Ok(new { released = released.Select(View) });
+    }
 
     private static async Task<IResult> SeriesAsync(
         string name, HttpRequest request, CounterIntake counters, UsageDrain drain, Database database)

@@ -40,6 +40,7 @@ public static class V1Api
         UsageApi.Map(billing);
         EventsApi.Map(billing);
         SourcesApi.Map(billing);
+        RemoteWriteApi.Map(billing);
         CallsApi.Map(billing);
         var admin = routes.For(AdminScope.Admin, AdminScope.Admin);
         AdminTokensApi.Map(admin);

@@ -39,6 +39,7 @@ public sealed class AdminScopeTests
     [InlineData("billing", "DELETE", "/services/x", 403)]
     [InlineData("ingest", "POST", "/v1/events", 400)]
     [InlineData("ingest", "POST", "/api/v1/events", 400)]
+    [InlineData("ingest", "POST", "/v1/sources/x/write", 404)]
     [InlineData("ingest", "GET", "/v1/unattributed_usage", 403)]
     [InlineData("ingest", "GET", "/v1/customers", 403)]
     [InlineData("ingest", "POST", "/v1/customers", 403)]
