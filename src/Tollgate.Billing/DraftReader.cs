@@ -89,8 +89,16 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             ? until
             : Math.Max(0, until - Cost(await UsageAsync(db, terms, bill, time.Since)));
 
-        decimal Cost(IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage) =>
-            Drafting.Used(terms, bill, usage).Where(l => l.Meter == UsageStore.Calls).Sum(l => l.Rated.PreciseAmount);
+        // exactly what the gate counts: usage that adds up, and prices that do not look at single events
+        decimal Cost(IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage)
+        {
+            var whole = usage.Values.SelectMany(u => u).Where(u => !u.Adds).Select(u => u.Meter).ToHashSet(StringComparer.Ordinal);
+            var apart = Bills.Settled(terms, bill).SelectMany(s => s.Stretch.Metered.Prices).Where(p => !p.IsHeldAtGate)
+                .Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
+            return Drafting.Used(terms, bill, usage)
+                .Where(l => l.Meter is { } meter && !whole.Contains(meter) && !apart.Contains(l.Rated.PriceName))
+                .Sum(l => l.Rated.PreciseAmount);
+        }
     }
 
     private static async Task<Dictionary<int, IReadOnlyList<OperationUsage>>> UsageAsync(

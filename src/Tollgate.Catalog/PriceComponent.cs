@@ -77,6 +77,10 @@ public sealed record PriceComponent(string Name, string? Meter, IReadOnlyList<st
     public bool LooksAtEvents => Price is Price.Percentage { LooksAtEvents: true }
         || Matrix.Any(c => c.Price is Price.Percentage { LooksAtEvents: true });
 
+    /// <summary>Whether calls are held to a balance by it while they are at the gate: its amount is told by sums of usage by
+    /// operation. Usage of dimensions or hours, and what single events cost, is only known on the invoice.</summary>
+    public bool IsHeldAtGate => Meter is not null && Price is not Price.Flat && Scope.IsAll && !IsSplit && !LooksAtEvents;
+
     public bool Covers(string operation) => Operations is null || Operations.Contains(operation);
 
     public bool Covers(in Usage used, DateTimeZone zone) => Covers(used.Operation) && Scope.Covers(used, zone);

@@ -26,10 +26,25 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
     public IReadOnlyList<File.FileSource> Sources { get; init; } = [];
 
     /// <summary>What is allowed, and may not be meant; each names its field.</summary>
-    public IEnumerable<Problem> Warnings =>
+    public IEnumerable<Problem> Warnings => OfPrices.Concat(TooMuchReserved);
+
+    private IEnumerable<Problem> OfPrices =>
         from plan in Plans
         from warning in PlanChecks.Warnings(plan.Prices, plan.Terms)
         select warning with { Field = $"plans.{plan.Name}.{warning.Field}" };
+
+    /// <summary>Operations that set more aside than a plan allows of it: none of their calls passes.</summary>
+    private IEnumerable<Problem> TooMuchReserved =>
+        from plan in Plans
+        from quota in plan.Quotas
+        where quota.Overage == Overage.Block
+        from api in Apis
+        from of in api.Units
+        where quota.Covers(of.Key) && (plan.Operations.Contains("*") || plan.Operations.Contains(of.Key))
+        let reserve = of.Value.Reserve?.GetValueOrDefault(quota.Meter) ?? 0
+        where reserve > quota.Allowance
+        select new Problem("reserve_above_allowance", $"A call of '{of.Key}' sets {reserve:0.#########} {quota.Meter} aside and the " +
+            $"quota '{quota.Name}' allows {quota.Allowance:0.#########}, so none passes.", $"plans.{plan.Name}.quotas");
 }
 
 /// <summary>An API of the file.</summary>

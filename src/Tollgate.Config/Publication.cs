@@ -147,6 +147,8 @@ public sealed class Publication
                     Template = template,
                     Weight = document.Units?.GetValueOrDefault(o.Key)?.Weight ?? 1,
                     FreeRetries = document.Units?.GetValueOrDefault(o.Key)?.FreeRetries ?? 0,
+                    Reserve = document.Units?.GetValueOrDefault(o.Key)?.Reserve,
+                    CutsOverrun = document.Units?.GetValueOrDefault(o.Key)?.CutsOverrun ?? false,
                     StripPrefix = proxy.StripPrefix,
                     Rewrite = proxy.Rewrites.GetValueOrDefault(o.Key),
                     Hosts = proxy.Hosts,
@@ -196,6 +198,16 @@ public sealed record OperationUnits(long Weight)
     /// its <c>Idempotency-Key</c>; 0 to <see cref="MostFreeRetries"/>.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public int FreeRetries { get; init; }
+
+    /// <summary>By name of a meter (<c>calls</c> too): what is set aside for a call whose cost only its answer tells, in
+    /// units; above zero. Null for none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, decimal>? Reserve { get; init; }
+
+    /// <summary>Whether an answer that costs more than quotas and balances have room for ends there; else it goes on, and
+    /// what is beyond costs nothing.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool CutsOverrun { get; init; }
 }
 
 /// <summary>The live part of a plan as the store keeps it: access settings, no prices.</summary>

@@ -122,6 +122,12 @@ public sealed record PublishedOperation
     /// <summary>See <see cref="OperationUnits.FreeRetries"/>.</summary>
     public int FreeRetries { get; init; }
 
+    /// <summary>See <see cref="OperationUnits.Reserve"/>.</summary>
+    public IReadOnlyDictionary<string, decimal>? Reserve { get; init; }
+
+    /// <summary>See <see cref="OperationUnits.CutsOverrun"/>.</summary>
+    public bool CutsOverrun { get; init; }
+
     /// <summary>What is taken off the front of the path before it is forwarded; empty for nothing.</summary>
     public string StripPrefix { get; init; } = "";
 

@@ -113,6 +113,11 @@ internal static class ExplainedSteps
             yield break;
         }
 
+        if (call.Operation!.Cost is { IsHeld: true } cost)
+            yield return new("reserve", null, "until its answer tells what it costs, a call sets aside " + string.Join(", ",
+                cost.Meters.Where(m => m.Reserve > 0).Select(m => $"{m.Reserve / m.One:0.#########} {m.Name}")
+                    .Prepend($"{cost.ReservedCalls} calls")) + "; what has no room beyond that " +
+                (cost.CutsOverrun ? "ends the answer" : "is not billed"));
         foreach (var p in policies)
         {
             yield return new(p.Kind, p.Blocks && p.Remaining is not null ? !p.Violated : null, p.Remaining is null

@@ -140,7 +140,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         var looked = question.At == question.Now && decision.Entitlement is not null;
         var subscriptions = decision.Consumer is { Key: > 0 } consumer && IsKeyGood(question, ref decision)
             ? Considered(question, snapshot, call, consumer) : [];
-        var policies = looked ? Standings(ref decision) : [];
+        var policies = looked ? Standings(call.Operation!.Key, ref decision) : [];
         var balances = looked && decision.Entitlement!.Prices is not null ? decision.Consumer!.Customer!.Spending() : [];
         using var refusal = decision.Verdict == Verdict.Admit ? null : JsonDocument.Parse(Gateway.Refusal.BodyOf(call));
         return new Explanation
@@ -186,7 +186,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         }
     }
 
-    private static PolicyStanding[] Standings(ref Decision decision)
+    private static PolicyStanding[] Standings(int operation, ref Decision decision)
     {
         if (decision.Terms is not { } terms) return [];
         var all = new PolicyStanding[terms.Count];
@@ -200,7 +200,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
             all[i] = new PolicyStanding(quota is null ? "limit" : "quota", policy.Text, policy.Count,
                 counted ? Math.Max(0, policy.Count - state.Remaining) : null, counted ? state.Remaining : null,
                 state.ResetAt > 0 ? state.ResetAt : null, blocks,
-                counted && blocks && (quota is null ? state.Remaining == 0 : state.Remaining < decision.Units));
+                counted && blocks && (quota is null ? state.Remaining == 0 : state.Remaining < quota.NeedOf(operation, ref decision)));
         }
 
         return all;

@@ -149,19 +149,41 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     /// <param name="decision">As it was admitted.</param>
     /// <param name="operation">What was called.</param>
     /// <param name="units">Of <c>calls</c>.</param>
-    /// <param name="meters">On the meters of the operation, in their order; none when nothing is billed.</param>
+    /// <param name="meters">On the meters of the operation, in their order; none where it has none.</param>
     public static void Settle(
         ref Decision decision, CompiledOperation operation, long units, ReadOnlySpan<Spent> meters = default)
     {
         decision.Pool?.Settle(ref decision, operation.Key, units, meters);
         decision.Settled = true;
-        if (decision.Entitlement is not { Prices: { } prices } entitlement) return;
-        var charge = new Charge(entitlement.Key, decision.Period, prices, operation.Name, decision.Units);
-        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, units))
+        if (decision.Entitlement is not { Prices: not null } entitlement) return;
+        var charge = Charge.Of(entitlement, ref decision, operation.Name);
+        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, units, meters))
         {
             // another one is in force by now
         }
     }
+
+    /// <summary>Counts what a call under way has used of one meter.</summary>
+    internal static void SettlePart(ref Decision decision, CompiledOperation operation, CostMeter meter, in Spent spent)
+    {
+        decision.Pool?.Count(meter.Key, operation.Key, decision.CountedAt, spent, decision.SlotCount);
+        if (decision.Entitlement is not { Prices: not null } entitlement) return;
+        var charge = Charge.Of(entitlement, ref decision, operation.Name);
+        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettlePart(charge, decision.Purse, meter, spent))
+        {
+            // another one is in force by now
+        }
+    }
+
+    /// <summary>Sets more aside for a call under way than was when it was admitted, as much as its quotas and balances have
+    /// room for.</summary>
+    /// <param name="decision">As it was admitted; when there is not enough room, gets what is short.</param>
+    /// <param name="operation">What was called.</param>
+    /// <param name="meter">Null is <c>calls</c>.</param>
+    /// <param name="units">× 10^scale, above 0.</param>
+    /// <returns>What was set aside.</returns>
+    internal static long Extend(ref Decision decision, CompiledOperation operation, CostMeter? meter, long units) =>
+        decision.Pool?.Extend(ref decision, operation, meter, units) ?? units;
 
     /// <summary>Says that an admitted call is over, however it ended. Call it once.</summary>
     public static void Release(ref Decision decision)
@@ -195,7 +217,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     private void Take(in Caller caller, CompiledOperation operation, long now, bool take, ref Decision decision)
     {
         decision.Violated = -1;
-        decision.Units = decision.IsFree ? 0 : operation.Cost.Weight;
+        decision.Units = decision.IsFree ? 0 : operation.Cost.ReservedCalls;
         decision.Cost = operation.Cost;
         decision.Tallies = default;
         (decision.NeedsLease, decision.RenewsLease, decision.LimitsClosed) = (false, false, false);
@@ -218,6 +240,10 @@ public sealed class Gate(GateTable table, UsageJournal journal)
             : reserved ? Verdict.LimitsUnavailable
             : Verdict.MeteringUnavailable;
     }
+
+    /// <summary>Why there was no room for more of a call under way.</summary>
+    internal static Verdict ShortOf(ref Decision decision) => decision.Shortage is not { } shortage ? Verdict.QuotaExhausted
+        : shortage.Balance.Kind == BalanceKind.Prepaid ? Verdict.CreditExhausted : Verdict.SpendCapReached;
 
     private static Verdict VerdictOf(ref Decision decision) =>
         decision.Terms!.PolicyAt(decision.Violated) is not CompiledLimit limit ? Verdict.QuotaExhausted

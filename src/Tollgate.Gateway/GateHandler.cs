@@ -272,8 +272,7 @@ public sealed class GateHandler : IDisposable
             Quantity = units,
             LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
         }, unused);
-        if (billable) Gate.Settle(ref call.Decision, call.Operation!, units, call.Cost is { } cost ? cost.Spent : default);
-        else Gate.Settle(ref call.Decision, call.Operation!, 0);
+        Gate.Settle(ref call.Decision, call.Operation!, billable ? units : 0, call.Cost is { } cost ? cost.Spent : default);
     }
 
     private Task RefuseAsync(HttpContext context, GateCall call)

@@ -23,6 +23,7 @@ public sealed class GateMetrics
     private readonly Histogram _durations;
     private readonly Counter.Child[] _refusals;
     private readonly Counter.Child[] _unitFaults;
+    private readonly Counter _overrun;
     private readonly Counter _freeRetries;
     private readonly Counter _freeRetriesForgotten;
     private volatile int _namedCount;
@@ -42,6 +43,8 @@ public sealed class GateMetrics
         var faults = metrics.CreateCounter(
             "tollgate_units_not_counted_total", "Units of meters that an upstream told wrongly or not at all, by reason.",
             "reason");
+        _overrun = metrics.CreateCounter("tollgate_overrun_units_total",
+            "Units that calls used beyond what was set aside for them and quotas or balances had room for; not billed.", "meter");
         _freeRetries = metrics.CreateCounter(
             "tollgate_free_retries_total", "Repetitions of broken calls that were let through for nothing, by Idempotency-Key.");
         _freeRetriesForgotten = metrics.CreateCounter("tollgate_free_retries_forgotten_total",
@@ -52,6 +55,8 @@ public sealed class GateMetrics
 
     /// <summary>Units that an upstream told, or should have, and that were not counted.</summary>
     public void UnitFault(UnitFault fault) => _unitFaults[(int)fault].Inc();
+
+    internal void Overrun(string meter, double units) => _overrun.WithLabels(meter).Inc(units);
 
     internal void FreeRetry() => _freeRetries.Inc();
 

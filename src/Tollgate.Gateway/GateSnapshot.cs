@@ -83,6 +83,15 @@ public sealed class GateSnapshot
     public CompiledOperation? Match(string method, ReadOnlySpan<char> path, HostString host = default) =>
         _matcher.Match(method, path, host);
 
+    public PublishedMeter? FindMeter(string name) => _meters.GetValueOrDefault(name);
+
+    /// <summary>The operation of a key; null for 0 and for those that are gone.</summary>
+    public string? NameOf(int operation) => operation == 0 ? null
+        : _published.Apis.SelectMany(a => a.Operations).FirstOrDefault(o => o.Key == operation)?.Name;
+
+    public PublishedMeter? FindMeter(int key) => key == Meter.CallsKey ? FindMeter(Meter.CallsName)
+        : _published.Meters.FirstOrDefault(m => m.Meter.Key == key);
+
     public CompiledPlan? FindPlan(string planId) => _plans.GetValueOrDefault(planId);
 
     /// <summary>What a subscription to a plan may use: the live limits of the plan, and the quotas of the version that it

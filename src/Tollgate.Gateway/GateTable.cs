@@ -84,7 +84,7 @@ public sealed partial class GateTable(
     {
         var now = Micros.Now(business);
         await new Restoring(database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
-        var loading = new PurseLoading(database, catchUp, now);
+        var loading = new PurseLoading(database, catchUp, _snapshot, now);
         foreach (var key in (await database.ReadAsync(BalanceStore.AllAsync)).Select(b => b.CustomerKey).Distinct())
             await loading.LoadAsync(CustomerOf(key), CustomerOf(key).Entitlements);
     }
@@ -93,8 +93,14 @@ public sealed partial class GateTable(
     public void Count(OutsideUsage usage, long units)
     {
         if (FindCustomer(usage.Customer) is not { } customer) return;
-        if (Array.Find(customer.Entitlements, e => e.Key == usage.Entitlement) is not { Holder.IsEmpty: false } entry) return;
-        entry.Holder.Pool.Count(usage.Meter, usage.Operation, usage.Bucket, new Spent(0, units));
+        if (Array.Find(customer.Entitlements, e => e.Key == usage.Entitlement) is not { } entry) return;
+        if (!entry.Holder.IsEmpty) entry.Holder.Pool.Count(usage.Meter, usage.Operation, usage.Bucket, new Spent(0, units));
+        if (entry.Prices is not { } prices || _snapshot.FindMeter(usage.Meter)?.Meter is not { IsAdditive: true } meter) return;
+        var charge = new Charge(entry.Key, usage.Period, prices, _snapshot.NameOf(usage.Operation) ?? "", 0);
+        while (customer.Purse is { } purse && !purse.TryCount(charge, new More(meter.Name, meter.Unscaled(units)), usage.Bucket))
+        {
+            // another one is in force by now
+        }
     }
 
     /// <summary>Takes a change over from the store; when it returns, calls are decided by it. Changes take turns, so
@@ -148,7 +154,7 @@ public sealed partial class GateTable(
         var entries = customer.Compile(await EntitlementStore.OfCustomerAsync(db, customerKey));
         var seeding = new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business));
         foreach (var entry in entries) await seeding.SeedAsync(entry);
-        await new PurseLoading(database, catchUp, Micros.Now(business)).LoadAsync(customer, entries);
+        await new PurseLoading(database, catchUp, _snapshot, Micros.Now(business)).LoadAsync(customer, entries);
         customer.Entitle(entries);
     }
 

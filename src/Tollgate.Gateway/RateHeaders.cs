@@ -34,7 +34,7 @@ internal static class RateHeaders
         ref var decision = ref call.Decision;
         var billed = decision.Verdict == Verdict.Admit
             && (call.UpstreamStatus == 0 || CostSettling.IsBillable(call, call.UpstreamStatus));
-        if (billed && call.Cost is null) return;
+        if (billed && call.Cost is null && decision.Units == call.Operation!.Cost.Weight) return;
         for (var q = 0; q < terms.Quotas.Length; q++)
         {
             ref var state = ref decision.Limits[terms.Limits.Length + q];
@@ -42,7 +42,7 @@ internal static class RateHeaders
             var quota = terms.Quotas[q];
             var reserved = Math.Max(0, quota.UnitsOf(call.Operation!.Key, ref decision));
             var used = !billed ? 0
-                : quota.OfCalls ? call.Cost!.Calls
+                : quota.OfCalls ? call.Cost?.Calls ?? call.Operation.Cost.Weight
                 : call.Cost!.Told(quota.IndexIn(decision.Cost)) ?? reserved;
             state.Remaining = Math.Max(0, state.Remaining + reserved - used);
         }

@@ -12,6 +12,7 @@ internal sealed class ApiReader(Findings findings)
     private readonly UnitsReader _units = new(findings);
     private readonly ProxyReader _proxy = new(findings);
     private readonly AccessReader _access = new(findings);
+    private readonly ReserveReader _reserves = new(findings);
     private readonly Dictionary<string, Field> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Name, Node Node)> _byShape = new(StringComparer.Ordinal);
 
@@ -19,6 +20,9 @@ internal sealed class ApiReader(Findings findings)
 
     /// <summary>Also those with something wrong: a plan that names one is right.</summary>
     public IReadOnlyCollection<string> OperationNames => _byName.Keys;
+
+    /// <summary>What operations set aside of the meters, which are known by now.</summary>
+    public void ReadReserves(IReadOnlyList<FileMeter> meters) => _reserves.Read(meters);
 
     public void Read(Node? node)
     {
@@ -129,7 +133,8 @@ internal sealed class ApiReader(Findings findings)
         if (match is MapNode && MapReader.Open(match, findings, "") is { } fields)
         {
             var inner = fields.Need("match", $"\"{OperationPattern.Example}\"");
-            if (_units.Read(fields) is { } counted) of.Units.TryAdd(field.Name, counted);
+            if (_units.Read(fields) is { } counted && of.Units.TryAdd(field.Name, counted)
+                && fields.Take("reserve") is { } reserve) _reserves.Add(field.Name, reserve, of.Units, inner);
             rewrite = fields.Take("rewrite");
             fields.Close();
             if (inner is null) return null;

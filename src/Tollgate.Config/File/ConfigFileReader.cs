@@ -54,6 +54,7 @@ public sealed class ConfigFileReader
         apis.Read(fields.Take("apis"));
         var meters = new MeterReader(_findings, apis.OperationNames);
         meters.Read(fields.Take("meters"));
+        apis.ReadReserves(meters.Meters);
         _findings.Meters = meters.Names;
         _findings.WholeMeters = meters.Whole;
         _findings.Shapes = meters.Shapes;

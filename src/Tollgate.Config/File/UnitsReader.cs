@@ -12,8 +12,16 @@ internal sealed class UnitsReader(Findings findings)
     public OperationUnits? Read(MapReader fields)
     {
         var weight = ReadUnits(fields.Take("weight"), "5");
+        var reserve = fields.Take("reserve");
+        var overrunNode = fields.Take("overrun");
+        var cuts = findings.Choice(overrunNode, "write_off", "cut") == "cut";
+        if (overrunNode is not null && reserve is null)
+            findings.Add(Code.BadValue, overrunNode, "It says what becomes of what a call costs beyond its 'reserve': add one, as " +
+                "'reserve: 4_000', or remove this.");
         var retries = findings.Whole(fields.Take("free_retries"), 0, OperationUnits.MostFreeRetries) ?? 0;
-        return weight is null && retries == 0 ? null : new OperationUnits(weight ?? 1) { FreeRetries = retries };
+        // what is set aside is read when the meters are known
+        return weight is null && retries == 0 && reserve is null ? null
+            : new OperationUnits(weight ?? 1) { FreeRetries = retries, CutsOverrun = cuts };
     }
 
     /// <summary>One name of a header or a list of them; null when it is left out.</summary>

@@ -28,7 +28,7 @@ public enum UnitFault : byte
 }
 
 /// <summary>What one call used so far. Written by whoever carries the answer, one at a time.</summary>
-internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
+internal sealed partial class CallCost(OperationCost operation, Action<UnitFault> fault)
 {
     private readonly Used[] _used = new Used[operation.Meters.Length];
     private readonly Spent[] _spent = new Spent[operation.Meters.Length];
@@ -78,18 +78,20 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
     }
 
     /// <summary>Writes what was used since the last part, where parts may be added up.</summary>
-    public void SettlePart(UsageJournal journal, ulong admission, in Admission call, in Decision decision)
+    public void SettlePart(UsageJournal journal, GateCall call)
     {
+        if (operation.IsHeld) Hold(call, toTheEnd: false);
         for (var i = 0; i < _used.Length; i++)
         {
             var meter = operation.Meters[i];
             if (!meter.IsAdditive || meter.Source == UnitSource.Call || Now(i) is not { } units) continue;
+            // what there is no room for waits for the end
+            if (operation.IsHeld) units = Math.Min(units, _used[i].Settled + SetAside(i));
             if (units == _used[i].Settled) continue;
             var part = units - _used[i].Settled;
-            if (!journal.TryAppendPart(MeasureOf(meter, part, admission, call))) continue;
-            var freed = Math.Min(part, meter.Reserve - _used[i].Freed);
-            decision.Pool?.Count(
-                meter.Key, call.Operation, decision.CountedAt, new Spent(freed, part), decision.SlotCount);
+            if (!journal.TryAppendPart(MeasureOf(meter, part, call.Record.Sequence, call.Admission))) continue;
+            var freed = Math.Min(part, SetAside(i));
+            Gate.SettlePart(ref call.Decision, call.Operation!, meter, new Spent(freed, part));
             _used[i].Settled = units;
             _used[i].Freed += freed;
         }
@@ -104,7 +106,8 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
         {
             var meter = operation.Meters[i];
             var units = meter.Source == UnitSource.Call && !_used[i].Known ? 1 : Now(i);
-            _spent[i] = new Spent(meter.Reserve - _used[i].Freed, (units ?? 0) - _used[i].Settled);
+            units -= _used[i].WrittenOff;
+            _spent[i] = new Spent(SetAside(i), (units ?? 0) - _used[i].Settled);
             if (units is null || (meter.IsAdditive && units == _used[i].Settled)) unused++;
             else journal.AppendMeasured(MeasureOf(meter, units.Value - _used[i].Settled, admission, call));
         }
@@ -157,7 +160,7 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
             var meter = operation.Meters[i];
             if (!name.SequenceEqual(meter.Name)) continue;
             if (!meter.IsUnique && ScaledNumber.TryParse(value, meter.Scale, out var units) && units >= 0)
-                _used[i] = new Used { Known = true, FromHeader = true, Units = units };
+                (_used[i].Known, _used[i].FromHeader, _used[i].Units) = (true, true, units);
             else
                 fault(UnitFault.Number);
             return;
@@ -180,6 +183,6 @@ internal sealed class CallCost(OperationCost operation, Action<UnitFault> fault)
     private struct Used
     {
         public bool Known, FromHeader;
-        public long Units, Settled, Freed;
+        public long Units, Settled, Freed, Extra, WrittenOff;
     }
 }

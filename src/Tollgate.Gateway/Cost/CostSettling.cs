@@ -22,6 +22,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
     private const int MostRead = 64 * 1024;
 
     private readonly Action<UnitFault> _fault = metrics.UnitFault;
+    private readonly Action<string, double> _overrun = metrics.Overrun;
 
     /// <summary>Before the call is forwarded. Costs nothing where one call is one unit.</summary>
     public void Begin(HttpContext context, GateCall call)
@@ -37,7 +38,10 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
     public void Watch(HttpContext context, GateCall call, UpstreamProxy.SettleCall settle)
     {
         if (call.Cost is not { Operation.NeedsEnd: true } cost) return;
-        cost.Body = new MeteredBody(context.Response, cost, WholeAsync, () => Part(call));
+        cost.Body = new MeteredBody(context.Response, cost, WholeAsync, () => Part(call))
+        {
+            Cuts = cost.Operation.CutsOverrun ? () => !IsCovered(call) : null,
+        };
         context.Response.Body = cost.Body;
 
         Task WholeAsync()
@@ -114,10 +118,15 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
     public (long Calls, int Unused) Settle(GateCall call, bool billable)
     {
         if (call.Cost is not { } cost) return (call.Operation!.Cost.Weight, 0);
-        if (!billable) return (cost.Calls, cost.Operation.Meters.Length);
+        if (!billable)
+        {
+            cost.Free(nothingSetAside: call.Decision.IsFree);
+            return (cost.Calls, cost.Operation.Meters.Length);
+        }
 
         // an upstream that says no has nothing to measure
         if (call.UpstreamStatus < StatusCodes.Status400BadRequest) cost.Body?.End();
+        if (cost.Operation.IsHeld) cost.Hold(call, toTheEnd: true, _overrun);
         return (cost.Calls, cost.Settle(journal, call.Record.Sequence, call.Admission));
     }
 
@@ -129,12 +138,16 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
     public static bool Bills(GateCall call, int status) =>
         (call.Decision.Plan?.Billable ?? StatusSet.Below500).Contains(status);
 
+    /// <summary>Whether there is room for what was used so far; else the answer ends here.</summary>
+    private static bool IsCovered(GateCall call) => !IsBillable(call, call.UpstreamStatus)
+        || call.UpstreamStatus >= StatusCodes.Status400BadRequest || call.Cost!.Hold(call, toTheEnd: false);
+
     private void Part(GateCall call)
     {
         var cost = call.Cost!;
         if (machine.GetElapsedTime(cost.PartAt) < PartEvery || !IsBillable(call, call.UpstreamStatus)) return;
         cost.PartAt = machine.GetTimestamp();
-        cost.SettlePart(journal, call.Record.Sequence, call.Admission, call.Decision);
+        cost.SettlePart(journal, call);
     }
 
     private static bool HasBody(HttpContext context) => !HttpMethods.IsHead(context.Request.Method)

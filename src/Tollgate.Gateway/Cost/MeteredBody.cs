@@ -32,6 +32,12 @@ internal sealed class MeteredBody : Stream
         _part = part;
     }
 
+    /// <summary>Asked before each piece goes on whether the answer ends before it; null where it never does.</summary>
+    public Func<bool>? Cuts { get; init; }
+
+    /// <summary>Whether it has ended so.</summary>
+    public bool IsCut { get; private set; }
+
     private enum Kind { Json, Events, Other }
 
     /// <summary>The body has ended, or will not go on.</summary>
@@ -45,9 +51,23 @@ internal sealed class MeteredBody : Stream
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty) return;
+        if (IsCut)
+        {
+            // of what was cut before it began the refusal is what goes out
+            await _inner.WriteAsync(buffer, cancellationToken);
+            return;
+        }
+
         if (!_begun) Begin();
         See(buffer.Span);
         _cost.ResponseBytes += buffer.Length;
+        if (Cuts?.Invoke() == true)
+        {
+            _cost.ResponseBytes -= buffer.Length;
+            IsCut = true;
+            throw new IOException("What the answer costs from here on has no room in a quota or a balance.");
+        }
+
         _left -= buffer.Length;
         if (_left == 0) await _whole();
         try

@@ -25,6 +25,9 @@ public sealed class CostMeter(PublishedMeter meter)
     /// where only the answer tells.</summary>
     public long Reserve { get; init; } = meter.Source == UnitSource.Call ? 1 : 0;
 
+    /// <summary>What a stored number is divided by to be units.</summary>
+    public decimal One { get; } = Meter.PowerOfTen(meter.Meter.Scale);
+
     /// <summary>Whether it measures values to tell apart instead of numbers.</summary>
     public bool IsUnique => Aggregation == Aggregation.UniqueCount;
 }
@@ -38,6 +41,7 @@ public sealed class OperationCost
     public OperationCost(long weight, CostMeter[] meters)
     {
         Weight = weight;
+        ReservedCalls = weight;
         Meters = meters;
         ReadsBody = meters.Any(m => m.Source == UnitSource.ResponseBody);
         CountsRequest = meters.Any(m => m.Source == UnitSource.RequestBytes);
@@ -46,6 +50,15 @@ public sealed class OperationCost
 
     /// <summary>Units of <c>calls</c> unless the upstream says another number.</summary>
     public long Weight { get; }
+
+    /// <summary>Units of <c>calls</c> that are set aside for a call; its weight, or more.</summary>
+    public long ReservedCalls { get; init; }
+
+    /// <summary>Whether calls are held to what was set aside for them, and to what else there is room for.</summary>
+    public bool IsHeld { get; init; }
+
+    /// <summary>Whether an answer ends where there is no room for what it costs.</summary>
+    public bool CutsOverrun { get; init; }
 
     /// <summary>How often a broken call of it may be repeated for nothing.</summary>
     public int FreeRetries { get; init; }
@@ -75,8 +88,23 @@ public sealed class OperationCost
         var counting = meters.Where(m => m.Meter.Key != Meter.CallsKey && m.Source != UnitSource.Event
             && m.Operations?.Contains(operation.Name) != false
             && (m.Methods is null || operation.Methods?.All(m.Methods.Contains) == true))
-            .Select(m => new CostMeter(m)).ToArray();
-        return counting.Length == 0 && operation is { Weight: 1, FreeRetries: 0 } ? One
-            : new OperationCost(operation.Weight, counting) { FreeRetries = operation.FreeRetries };
+            .Select(m => MeterOf(m, operation.Reserve)).ToArray();
+        return counting.Length == 0 && operation is { Weight: 1, FreeRetries: 0, Reserve: null } ? One
+            : new OperationCost(operation.Weight, counting)
+            {
+                FreeRetries = operation.FreeRetries,
+                ReservedCalls = Math.Max(operation.Weight, (long)(operation.Reserve?.GetValueOrDefault(Meter.CallsName) ?? 0)),
+                IsHeld = operation.Reserve is not null,
+                CutsOverrun = operation.CutsOverrun,
+            };
+    }
+
+    private static CostMeter MeterOf(PublishedMeter meter, IReadOnlyDictionary<string, decimal>? reserve)
+    {
+        var made = new CostMeter(meter);
+        // a meter may have become another's since it was set aside of
+        return made.IsAdditive && reserve?.GetValueOrDefault(made.Name) is > 0 and var units
+            ? new CostMeter(meter) { Reserve = Math.Max(made.Reserve, (long)Math.Min(units * made.One, Meter.MaxQuantity)) }
+            : made;
     }
 }

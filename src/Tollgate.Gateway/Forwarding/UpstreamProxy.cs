@@ -138,6 +138,7 @@ internal sealed class UpstreamProxy : IDisposable
 
     private static Verdict? VerdictOf(HttpContext context, ForwarderError error, GateCall call) => error switch
     {
+        _ when call.Cost?.Body is { IsCut: true } => Gate.ShortOf(ref call.Decision),
         _ when call.IsLate => Verdict.UpstreamTimeout,
         ForwarderError.RequestTimedOut => Verdict.UpstreamTimeout,
         ForwarderError.RequestBodyClient => BodyLimit.IsReached(context) ? Verdict.BodyTooLarge : Verdict.RequestUnreadable,

@@ -233,27 +233,6 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
         lock (this) PastOf(scope, caller).Restore(limit, now, at, admissions);
     }
 
-    /// <summary>Whether the balances of the customer cover the call; then what it may cost is reserved.</summary>
-    private static bool IsCovered(string operation, ref Decision decision) => IsCovered(operation, true, ref decision);
-
-    /// <summary>Whether they would, without reserving anything.</summary>
-    internal static void LookAtBalances(string operation, ref Decision decision) => IsCovered(operation, false, ref decision);
-
-    private static bool IsCovered(string operation, bool reserve, ref Decision decision)
-    {
-        if (decision.IsFree || decision.Entitlement is not { Prices: { } prices } entitlement) return true;
-        var charge = new Charge(entitlement.Key, decision.Period, prices, operation, decision.Units);
-        while (decision.Consumer?.Customer?.Purse is { } purse)
-        {
-            // another one may be in force by now
-            if (!purse.TryReserve(charge, out decision.Shortage, reserve)) continue;
-            if (decision.Shortage is null && reserve) decision.Purse = purse;
-            return decision.Shortage is null;
-        }
-
-        return true;
-    }
-
     private static int Later(int violated, int candidate, ref Decision decision) =>
         violated < 0 || decision.Limits[candidate].ResetAt > decision.Limits[violated].ResetAt ? candidate : violated;
 

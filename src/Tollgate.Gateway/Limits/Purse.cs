@@ -1,5 +1,5 @@
 using Tollgate.Catalog;
-using Tollgate.Metering;
+using Tollgate.Gateway.Cost;
 
 namespace Tollgate.Gateway;
 
@@ -70,39 +70,112 @@ internal sealed class Purse
             if (_replaced) return false;
             foreach (var side in _sides)
             {
-                if (side.Used + side.CostOf(charge) <= side.Balance.Amount) continue;
+                if (side.Covers(charge, new More(charge))) continue;
                 refused = new Shortage(side.Balance, side.Used);
                 return true;
             }
 
             if (!reserve) return true;
-            foreach (var side in _sides) side.Add(charge, charge.Units, 0);
+            foreach (var side in _sides) side.Reserve(charge, new More(charge));
+            return true;
+        }
+    }
+
+    /// <summary>Reserves more of one meter for a call under way, as much as every balance covers.</summary>
+    /// <param name="charge">As it was reserved.</param>
+    /// <param name="meter">Null is <c>calls</c>.</param>
+    /// <param name="units">× 10^scale; becomes what is reserved.</param>
+    /// <param name="refused">The balance that does not cover all of it.</param>
+    /// <returns>False when another purse is in force by now: ask that one.</returns>
+    public bool TryExtend(in Charge charge, CostMeter? meter, ref long units, out Shortage? refused)
+    {
+        refused = null;
+        lock (_lock)
+        {
+            if (_replaced) return false;
+            foreach (var side in _sides)
+            {
+                if (side.Covers(charge, More.Of(meter, units))) continue;
+                refused = new Shortage(side.Balance, side.Used);
+                // a price never falls when more is used, so what is covered is everything up to some number
+                for (var (low, high) = (0L, units - 1); ; )
+                {
+                    if (low >= high)
+                    {
+                        units = low;
+                        break;
+                    }
+
+                    var middle = low + (high - low + 1) / 2;
+                    (low, high) = side.Covers(charge, More.Of(meter, middle)) ? (middle, high) : (low, middle - 1);
+                }
+            }
+
+            if (units > 0)
+                foreach (var side in _sides) side.Reserve(charge, More.Of(meter, units));
             return true;
         }
     }
 
     /// <summary>What a call cost.</summary>
-    /// <param name="charge">As it was reserved.</param>
+    /// <param name="charge">As it was reserved, <c>calls</c> with what they were extended by.</param>
     /// <param name="reservedIn">Where; null for a call that was admitted before there was a balance.</param>
-    /// <param name="units">Billed units; 0 when the call is not billed.</param>
+    /// <param name="calls">Billed units of <c>calls</c>; 0 when the call is not billed.</param>
+    /// <param name="meters">Of the operation's meters, in their order.</param>
     /// <returns>False when another purse is in force by now: tell that one.</returns>
-    public bool TrySettle(in Charge charge, Purse? reservedIn, long units)
+    public bool TrySettle(in Charge charge, Purse? reservedIn, long calls, ReadOnlySpan<Spent> meters)
     {
         lock (_lock)
         {
             if (_replaced) return false;
             _settlements++;
-            var reserved = ReferenceEquals(reservedIn?._origin, _origin) ? -charge.Units : 0;
-            foreach (var side in _sides) side.Add(charge, reserved, units);
+            var mine = ReferenceEquals(reservedIn?._origin, _origin);
+            foreach (var side in _sides)
+            {
+                side.Settle(charge, null, new Spent(mine ? charge.Units : 0, calls));
+                for (var i = 0; i < meters.Length; i++)
+                    side.Settle(charge, charge.Cost!.Meters[i], mine ? meters[i] : meters[i] with { Freed = 0 });
+            }
+
             return true;
         }
     }
 
-    /// <summary>Adds what the store knows of one of the balances.</summary>
-    public void Restore(int balance, in Charge before, in Charge since)
+    /// <summary>What a call under way used of one meter; so much less is reserved.</summary>
+    /// <inheritdoc cref="TrySettle"/>
+    public bool TrySettlePart(in Charge charge, Purse? reservedIn, CostMeter meter, in Spent spent)
     {
-        if (before.Units > 0) _sides[balance].AddBefore(before);
-        if (since.Units > 0) _sides[balance].Add(since, 0, since.Units);
+        lock (_lock)
+        {
+            if (_replaced) return false;
+            _settlements++;
+            var mine = ReferenceEquals(reservedIn?._origin, _origin);
+            foreach (var side in _sides) side.Settle(charge, meter, mine ? spent : spent with { Freed = 0 });
+            return true;
+        }
+    }
+
+    /// <summary>What somebody used without calling.</summary>
+    /// <param name="charge">Whose; nothing is set aside.</param>
+    /// <param name="used">Of one meter.</param>
+    /// <param name="at">When; a balance that began later knows it only for its tiers.</param>
+    /// <returns>False when another purse is in force by now: tell that one.</returns>
+    public bool TryCount(in Charge charge, in More used, long at)
+    {
+        lock (_lock)
+        {
+            if (_replaced) return false;
+            _settlements++;
+            foreach (var side in _sides) side.Count(charge, used, before: at < side.Balance.Since);
+            return true;
+        }
+    }
+
+    /// <summary>Adds what the store knows of one of the balances, of one meter.</summary>
+    public void Restore(int balance, in Charge charge, string meter, decimal before, decimal since)
+    {
+        if (before != 0) _sides[balance].Count(charge, new More(meter, before), before: true);
+        if (since != 0) _sides[balance].Count(charge, new More(meter, since), before: false);
     }
 
     /// <summary>Puts this in the place of another, with what calls under way have reserved there. Not when calls have ended
@@ -128,23 +201,31 @@ internal sealed class Purse
 
         public decimal Used { get; private set; }
 
-        public decimal CostOf(in Charge charge)
+        public bool Covers(in Charge charge, in More more)
         {
             var account = AccountOf(charge);
-            return Balance.Gross(account.AmountWith(charge.Operation, charge.Units)) - account.Gross;
+            return Used + Balance.Gross(account.AmountWith(charge.Operation, more)) - account.Gross <= Balance.Amount;
         }
 
-        public void Add(in Charge charge, long reserved, long settled)
+        public void Reserve(in Charge charge, in More more)
         {
             var account = AccountOf(charge);
-            account.Add(charge.Operation, reserved, settled);
+            account.Reserve(charge.Operation, more);
             Sum(account);
         }
 
-        public void AddBefore(in Charge charge)
+        public void Settle(in Charge charge, CostMeter? meter, in Spent spent)
         {
             var account = AccountOf(charge);
-            account.AddBefore(charge.Operation, charge.Units);
+            account.Reserve(charge.Operation, More.Of(meter, -spent.Freed));
+            account.Count(charge.Operation, More.Of(meter, spent.Units), before: false);
+            Sum(account);
+        }
+
+        public void Count(in Charge charge, in More used, bool before)
+        {
+            var account = AccountOf(charge);
+            account.Count(charge.Operation, used, before);
             Sum(account);
         }
 
@@ -160,7 +241,7 @@ internal sealed class Purse
 
         private void Sum(Account account)
         {
-            var gross = Balance.Gross(account.AmountWith("", 0));
+            var gross = Balance.Gross(account.AmountWith("", default));
             Used += gross - account.Gross;
             account.Gross = gross;
         }
@@ -177,13 +258,13 @@ internal sealed class Purse
         }
     }
 
-    /// <summary>What one stretch of terms has used within one billing period, for each price of calls.</summary>
+    /// <summary>What one stretch of terms has used within one billing period, for each price that calls are held to.
+    /// </summary>
     private sealed class Account(PlanVersion prices)
     {
         private readonly decimal[] _included =
-            [.. prices.Prices.Where(p => p.Meter == UsageStore.Calls).Select(p => IncludedBy(p, prices))];
-        private readonly PriceComponent[] _components =
-            [.. prices.Prices.Where(p => p.Meter == UsageStore.Calls)];
+            [.. prices.Prices.Where(p => p.IsHeldAtGate).Select(p => IncludedBy(p, prices))];
+        private readonly PriceComponent[] _components = [.. prices.Prices.Where(p => p.IsHeldAtGate)];
         private readonly decimal[] _before = new decimal[prices.Prices.Count];
         private readonly decimal[] _settled = new decimal[prices.Prices.Count];
         private readonly decimal[] _reserved = new decimal[prices.Prices.Count];
@@ -195,16 +276,16 @@ internal sealed class Purse
 
         public bool IsAtRest => Array.TrueForAll(_reserved, r => r == 0);
 
-        /// <summary>What the usage since the balance costs, with so many units of an operation on top. Tiers and included
-        /// units go on from what was used before.</summary>
-        public decimal AmountWith(string operation, long units)
+        /// <summary>What the usage since the balance costs, with some of an operation on top. Tiers and included units go on
+        /// from what was used before.</summary>
+        public decimal AmountWith(string operation, in More more)
         {
             var sum = 0m;
             for (var i = 0; i < _components.Length; i++)
             {
                 var price = _components[i].Price;
-                var more = units > 0 && _components[i].Covers(operation) ? units : 0;
-                var used = _settled[i] + _reserved[i] + more;
+                var used = _settled[i] + _reserved[i]
+                    + (_components[i].Covers(operation) ? more.Of(_components[i].Meter!) : 0);
                 if (used == 0) continue;
                 sum += Rating.Exactly(price, _before[i] + used, _included[i]);
                 if (_before[i] > 0) sum -= Rating.Exactly(price, _before[i], _included[i]);
@@ -213,20 +294,16 @@ internal sealed class Purse
             return sum;
         }
 
-        public void Add(string operation, long reserved, long settled)
+        public void Reserve(string operation, in More more)
         {
             for (var i = 0; i < _components.Length; i++)
-            {
-                if (!_components[i].Covers(operation)) continue;
-                _reserved[i] += reserved;
-                _settled[i] += settled;
-            }
+                if (_components[i].Covers(operation)) _reserved[i] += more.Of(_components[i].Meter!);
         }
 
-        public void AddBefore(string operation, long units)
+        public void Count(string operation, in More used, bool before)
         {
             for (var i = 0; i < _components.Length; i++)
-                if (_components[i].Covers(operation)) _before[i] += units;
+                if (_components[i].Covers(operation)) (before ? _before : _settled)[i] += used.Of(_components[i].Meter!);
         }
 
         /// <summary>The allowance is one number: of the quota that counts what the price is for.</summary>
@@ -244,8 +321,41 @@ internal sealed class Purse
 
 /// <summary>What a call may cost, and by which prices.</summary>
 /// <param name="Period">Index of the billing period: tiers and included units are of one period.</param>
+/// <param name="Units">Of <c>calls</c>.</param>
+/// <param name="Cost">What may be used of other meters; none for usage that is not of a call.</param>
 internal readonly record struct Charge(
-    int Entitlement, int Period, PlanVersion Prices, string Operation, long Units);
+    int Entitlement, int Period, PlanVersion Prices, string Operation, long Units, OperationCost? Cost = null)
+{
+    public static Charge Of(EntitlementEntry entitlement, ref Decision decision, string operation) =>
+        new(entitlement.Key, decision.Period, entitlement.Prices!, operation, decision.Units, decision.Cost);
+}
+
+/// <summary>Units on top of what was used: all that a call may cost, or some of one meter.</summary>
+internal readonly struct More
+{
+    private readonly OperationCost? _cost;
+    private readonly string? _meter;
+    private readonly decimal _units;
+
+    /// <summary>What is set aside for a call.</summary>
+    public More(in Charge charge) => (_cost, _meter, _units) = (charge.Cost, Meter.CallsName, charge.Units);
+
+    public More(string meter, decimal units) => (_meter, _units) = (meter, units);
+
+    /// <param name="meter">Null is <c>calls</c>.</param>
+    /// <param name="units">× 10^scale.</param>
+    public static More Of(CostMeter? meter, long units) =>
+        meter is null ? new(Meter.CallsName, units) : new(meter.Name, units / meter.One);
+
+    public decimal Of(string meter)
+    {
+        if (meter == _meter) return _units;
+        if (_cost is null) return 0;
+        foreach (var m in _cost.Meters)
+            if (m.Name == meter) return m.Reserve / m.One;
+        return 0;
+    }
+}
 
 /// <summary>A balance that does not cover a call, and what has been taken from it.</summary>
 public sealed record Shortage(Balance Balance, decimal Used);

@@ -2,7 +2,6 @@ using Dapper;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
-using Tollgate.Metering;
 using Tollgate.Storage;
 
 namespace Tollgate.Gateway;
@@ -11,7 +10,7 @@ namespace Tollgate.Gateway;
 /// Fills the purse of a customer with what its usage has cost since the balance began, out of the store. Calls go on
 /// meanwhile: they are counted, and what is under way is taken over.
 /// </summary>
-internal sealed class PurseLoading(Database database, Func<Task> catchUp, long now)
+internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSnapshot snapshot, long now)
 {
     private const int MostTries = 5;
 
@@ -46,23 +45,26 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, long n
     private async Task RestoreAsync(Purse purse, int balance, int customer, EntitlementEntry[] entries)
     {
         var since = purse.Balances[balance].Since;
-        var past = await database.ReadAsync(db => db.QueryAsync<(long Entitlement, long Period, string? Operation,
+        var meters = entries.SelectMany(e => e.Prices?.Prices ?? []).Where(p => p.IsHeldAtGate)
+            .Select(p => snapshot.FindMeter(p.Meter!)!.Meter).DistinctBy(m => m.Key).ToDictionary(m => m.Key);
+        var past = await database.ReadAsync(db => db.QueryAsync<(long Entitlement, long Period, string? Operation, long Meter,
             long Before, long Since)>(
-            "select r.entitlement, r.period, o.operation, " +
+            "select r.entitlement, r.period, o.operation, r.meter, " +
             "cast(sum(case when r.bucket < @since then r.quantity else 0 end) as bigint), " +
             "cast(sum(case when r.bucket >= @since then r.quantity else 0 end) as bigint) " +
             "from rollups r left join operation_keys o on o.key = r.operation " +
-            "where r.meter = @meter and r.quantity > 0 " +
+            "where r.meter in @meters and r.quantity <> 0 " +
             "and r.entitlement in (select key from entitlements where customer_key = @customer) " +
-            "group by r.entitlement, r.period, o.operation",
-            new { since, customer, meter = UsageStore.CallsKey }));
+            "group by r.entitlement, r.period, o.operation, r.meter",
+            new { since, customer, meters = meters.Keys.DefaultIfEmpty(-1).ToArray() }));
         foreach (var p in past)
         {
             if (Array.Find(entries, e => e.Key == p.Entitlement) is not { Prices: { } prices } entry) continue;
             // tiers and included units go on within a period; those that were over before the balance do not matter
             if (p.Since == 0 && p.Period != entry.PeriodAt(now)) continue;
-            var charge = new Charge(entry.Key, (int)p.Period, prices, p.Operation ?? "", 0);
-            purse.Restore(balance, charge with { Units = p.Before }, charge with { Units = p.Since });
+            var meter = meters[(int)p.Meter];
+            purse.Restore(balance, new Charge(entry.Key, (int)p.Period, prices, p.Operation ?? "", 0), meter.Name,
+                meter.Unscaled(p.Before), meter.Unscaled(p.Since));
         }
     }
 
@@ -75,6 +77,11 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, long n
             _versions[key] = version = row?.ToPlanVersion();
         }
 
-        return version?.In(currency).For(terms.PlanPhase, terms.Overrides);
+        var inForce = version?.In(currency).For(terms.PlanPhase, terms.Overrides);
+        // a meter whose measurements do not add up is only known when it is invoiced
+        return inForce is null ? null : inForce with
+        {
+            Prices = [.. inForce.Prices.Where(p => p.IsHeldAtGate && snapshot.FindMeter(p.Meter!) is { Meter.IsAdditive: true })],
+        };
     }
 }

@@ -202,7 +202,13 @@ public sealed class FreeRetryTests
         {
             Id = "api_1", Name = "a", ManagedBy = Tollgate.Config.ManagedBy.Api, Upstream = new Uri("http://127.0.0.1:1"),
             RequiresKey = true, Gated = true, KeyHeaders = [],
-            Operations = [new Tollgate.Config.PublishedOperation { Key = 1, Name = "a", Endpoint = "/a", Methods = ["GET"], Template = "/a" }],
+            Operations =
+            [
+                new Tollgate.Config.PublishedOperation
+                {
+                    Key = 1, Name = "a", Endpoint = "/a", Methods = ["GET"], Template = "/a",
+                },
+            ],
         }], []));
 
     private static string? _last;

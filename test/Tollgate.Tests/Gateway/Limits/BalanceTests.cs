@@ -110,7 +110,7 @@ public sealed class BalanceTests
             Since = 0,
         }]);
         var charge = new Charge(1, 0, plan, "data", 1);
-        purse.Restore(0, charge with { Units = 6 }, charge with { Units = 0 });
+        purse.Restore(0, charge, "calls", before: 6, since: 0);
         var (admitted, billed) = (0, 0);
         Parallel.For(0, 4, thread =>
         {
@@ -123,7 +123,7 @@ public sealed class BalanceTests
                 Interlocked.Increment(ref admitted);
                 var bills = random.Next(2);
                 Interlocked.Add(ref billed, bills);
-                Assert.True(purse.TrySettle(charge, purse, bills));
+                Assert.True(purse.TrySettle(charge, purse, bills, []));
             }
         });
         // four are left of the free ones, and fifty at 2.00; the last cent is less than a call

@@ -1,0 +1,65 @@
+using Tollgate.Catalog;
+using Tollgate.Gateway.Cost;
+
+namespace Tollgate.Gateway;
+
+/// <content>The balances of the customer beside the quotas of the subscription, and calls that cost more than was set
+/// aside for them.</content>
+internal sealed partial class Pool
+{
+    /// <summary>Sets more aside for a call under way, as much as quotas and balances have room for.</summary>
+    /// <inheritdoc cref="Gate.Extend"/>
+    internal long Extend(ref Decision decision, CompiledOperation operation, CostMeter? meter, long units)
+    {
+        var key = meter?.Key ?? Meter.CallsKey;
+        lock (this)
+        {
+            var (bound, room, violated) = (decision.Bound!, units, -1);
+            for (var q = 0; q < bound.Places.Length; q++)
+            {
+                var (quota, slot) = (bound.Terms.Quotas[q], _slots[bound.Places[q]]);
+                // a window that has moved on knows nothing of the call
+                if (!quota.Blocks || !quota.Covers(key, operation.Key) || slot.Start > decision.CountedAt) continue;
+                var left = Math.Max(0, quota.Count - slot.Used);
+                if (decision.Sharing == Sharing.Leased && slot.Share is { } share) left = Math.Min(left, share.RoomAt(leases!.Now));
+                if (left < room) (room, violated) = (left, bound.Terms.Limits.Length + q);
+            }
+
+            if (room > 0) ExtendBalances(ref decision, operation.Name, meter, ref room);
+            if (room < units) decision.Violated = decision.Shortage is null ? violated : -1;
+            for (var i = 0; i < decision.SlotCount; i++)
+                if (_slots[i].Start <= decision.CountedAt && _slots[i].Shape.Covers(key, operation.Key)) _slots[i].Reserved += room;
+            return room;
+        }
+    }
+
+    private static void ExtendBalances(ref Decision decision, string operation, CostMeter? meter, ref long room)
+    {
+        // a call that was admitted before there was a balance has nothing set aside in it
+        if (decision.Purse is null || decision.Entitlement is not { Prices: not null } entitlement) return;
+        var charge = Charge.Of(entitlement, ref decision, operation);
+        while (decision.Consumer?.Customer?.Purse is { } purse)
+            if (purse.TryExtend(charge, meter, ref room, out decision.Shortage)) return;
+    }
+
+    /// <summary>Whether the balances of the customer cover the call; then what it may cost is reserved.</summary>
+    private static bool IsCovered(string operation, ref Decision decision) => IsCovered(operation, true, ref decision);
+
+    /// <summary>Whether they would, without reserving anything.</summary>
+    internal static void LookAtBalances(string operation, ref Decision decision) => IsCovered(operation, false, ref decision);
+
+    private static bool IsCovered(string operation, bool reserve, ref Decision decision)
+    {
+        if (decision.IsFree || decision.Entitlement is not { Prices: not null } entitlement) return true;
+        var charge = Charge.Of(entitlement, ref decision, operation);
+        while (decision.Consumer?.Customer?.Purse is { } purse)
+        {
+            // another one may be in force by now
+            if (!purse.TryReserve(charge, out decision.Shortage, reserve)) continue;
+            if (decision.Shortage is null && reserve) decision.Purse = purse;
+            return decision.Shortage is null;
+        }
+
+        return true;
+    }
+}
