@@ -51,8 +51,12 @@ public sealed class CreditNoteStore(Database database, TimeProvider clock)
                 $"must be above zero and at most {left}, which is left of {invoice.Number}", "amount");
         var tax = (await Ledger.OfDocumentAsync(db, invoice.Id)).Where(p => p.Account == Account.Tax)
             .Aggregate(Money.Zero(currency), (sum, p) => sum - p.Amount);
+        // of all notes together, so that the last one brings them to the tax of the invoice
+        var before = new Money(await db.ExecuteScalarAsync<long>(
+            "select cast(coalesce(sum(p.amount), 0) as bigint) from credit_notes n join postings p on p.document = n.id " +
+            "where n.invoice_key = @Key and p.account = 'tax'", new { invoice.Key }), currency);
         var share = invoice.Total == 0 ? Money.Zero(currency)
-            : Money.Round(tax.Amount * amount.MinorUnits / invoice.Total, currency);
+            : Money.Round(tax.Amount * (invoice.Credited + amount.MinorUnits) / invoice.Total, currency) - before;
         var id = Id<CreditNote>.New(clock).ToString();
         var customer = await CustomerStore.FindAsync(db, invoice.CustomerKey);
         var number = await DocumentNumbers.NextAsync(db, "CN", now);

@@ -63,7 +63,15 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         var billed = Fees.Compares(terms, bill)
             ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt)
             : [];
-        var inputs = new DraftInputs { Billed = billed, Late = late };
+        var commitments = await CommitmentStore.OfAsync(db, terms.Subscription.Key);
+        var inputs = new DraftInputs
+        {
+            Billed = billed,
+            Charged = commitments.Count > 0 && bill.Settles is not null
+                ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt) : [],
+            Late = late,
+            Agreed = InvoiceTerms.Plain with { Commitments = commitments },
+        };
         var agreed = await AgreedAsync(db, terms, bill, (usage, inputs));
         var draft = Drafting.Draft(terms, bill, usage, inputs with { Agreed = agreed });
         if (!draft.Ok) return Result<ReadDraft>.Refused(draft.Problems);
@@ -185,7 +193,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         var agreed = new InvoiceTerms(await CustomerTerms.OfAsync(db, customer.Key))
         {
             Coupons = await CouponStore.OfAsync(db, customer.Key, terms.Subscription.Key),
-            Commitments = await CommitmentStore.OfAsync(db, terms.Subscription.Key),
+            Commitments = so.Inputs.Agreed.Commitments,
         };
         var time = (bill.Settles is null ? bill.BillAt : Micros.Of(bill.Period.Start), bill.BillAt);
         var grants = await GrantStore.ValidAsync(db, customer.Key, customer.Currency, time);

@@ -15,6 +15,9 @@ public sealed record DraftLine(RatedLine Rated, Money Amount, int PlanVersion, s
     /// <summary>Gives back the unused part of a fee that was charged in advance.</summary>
     public bool IsCredit { get; init; }
 
+    /// <summary>Of a credit: as its charge was taxed. Null for as the customer is.</summary>
+    public Tax? Tax { get; init; }
+
     /// <summary>It corrects what an invoice before told: the quantity then and now.</summary>
     public (decimal Old, decimal New)? Adjusts { get; init; }
 }
@@ -26,6 +29,9 @@ public sealed record DraftInputs
 
     /// <summary>The fees in advance on the invoices before; needed where terms change.</summary>
     public IReadOnlyList<BilledFee> Billed { get; init; } = [];
+
+    /// <summary>The same; needed where a minimum or a maximum counts what a period costs.</summary>
+    public IReadOnlyList<BilledFee> Charged { get; init; } = [];
 
     /// <summary>Periods of which usage came after their invoice.</summary>
     public IReadOnlyList<LatePeriod> Late { get; init; } = [];
@@ -77,7 +83,7 @@ public static class Drafting
             DraftLine[] lines =
             [
                 .. settled,
-                .. Commitments.Of(terms, bill, settled, inputs.Agreed.Commitments),
+                .. Commitments.Of(terms, bill, settled, inputs),
                 .. inputs.Late.SelectMany(late => LateUsage.Adjustments(terms, late)),
                 .. Fees.Advance(terms, bill, inputs.Billed),
             ];

@@ -6,7 +6,8 @@ namespace Tollgate.Billing;
 
 /// <summary>A fee in advance as an invoice has it: a charge, or a credit of what was not used.</summary>
 /// <param name="UnitAmount">For one, for a whole period.</param>
-/// <param name="Amount">Negative for a credit.</param>
+/// <param name="Amount">What was asked for it: without its share of coupons, promotional credit and credit notes. Negative for a
+/// credit.</param>
 public sealed record BilledFee(string Name, decimal UnitAmount, decimal Quantity, Period Period, Money Amount)
 {
     /// <summary>Days, or seconds, of a whole period of the fee; 0 when the charge was for a whole one.</summary>
@@ -15,6 +16,17 @@ public sealed record BilledFee(string Name, decimal UnitAmount, decimal Quantity
     public bool IsCredit { get; init; }
 
     public required int PlanVersion { get; init; }
+
+    /// <summary>Before anything was taken off.</summary>
+    public required Money Full { get; init; }
+
+    /// <summary>As it was taxed; null where its invoice does not say.</summary>
+    public Tax? Tax { get; init; }
+
+    /// <summary>The part of an amount that was asked for.</summary>
+    public decimal Asked(decimal amount) => Full.MinorUnits == 0 || Full == Amount
+        ? amount
+        : amount * Amount.MinorUnits / Full.MinorUnits;
 }
 
 /// <summary>
@@ -63,12 +75,13 @@ internal static class Fees
             .Select(w => (w.Fee, w.Full, Part: w.Full.Intersect(new Period(at, era.Whole.End)))).ToList();
         // elsewhere only what begins is charged: what began before is on an invoice
         if (!Compares(terms, bill)) wanted.RemoveAll(w => w.Full.Start != at);
-        var paid = Covered(billed).Where(c => c.Period.End > at).ToList();
+        var paid = Covered(billed).Where(c => c.Left.Period.End > at).ToList();
         foreach (var cover in paid.ToArray())
         {
-            var kept = wanted.FindIndex(w => w.Fee.Name == cover.Name && w.Fee.UnitAmount == cover.UnitAmount
-                && w.Fee.Quantity == cover.Quantity && w.Fee.Currency == cover.Amount.Currency
-                && w.Part.End == cover.Period.End);
+            var left = cover.Left;
+            var kept = wanted.FindIndex(w => w.Fee.Name == left.Name && w.Fee.UnitAmount == left.UnitAmount
+                && w.Fee.Quantity == left.Quantity && w.Fee.Currency == left.Amount.Currency
+                && w.Part.End == left.Period.End);
             if (kept < 0) continue;
             wanted.RemoveAt(kept);
             paid.Remove(cover);
@@ -98,24 +111,27 @@ internal static class Fees
             : calendar.Days(period);
 
     /// <summary>What of the charges is left to be used: credits cut it off at their beginning.</summary>
-    private static List<BilledFee> Covered(IReadOnlyList<BilledFee> billed)
+    private static List<Cover> Covered(IReadOnlyList<BilledFee> billed)
     {
-        var covers = new List<BilledFee>();
+        var covers = new List<Cover>();
         foreach (var fee in billed)
         {
             if (!fee.IsCredit)
             {
-                covers.Add(fee);
+                covers.Add(new Cover(fee, fee));
                 continue;
             }
 
-            var cut = covers.FindLastIndex(c => c.Name == fee.Name && c.UnitAmount == fee.UnitAmount
-                && c.Quantity == fee.Quantity && c.Period.End == fee.Period.End);
+            var cut = covers.FindLastIndex(c => c.Left.Name == fee.Name && c.Left.UnitAmount == fee.UnitAmount
+                && c.Left.Quantity == fee.Quantity && c.Left.Period.End == fee.Period.End);
             if (cut >= 0)
                 covers[cut] = covers[cut] with
                 {
-                    Period = covers[cut].Period with { End = fee.Period.Start },
-                    Amount = covers[cut].Amount + fee.Amount,
+                    Left = covers[cut].Left with
+                    {
+                        Period = covers[cut].Left.Period with { End = fee.Period.Start },
+                        Amount = covers[cut].Left.Amount + fee.Amount,
+                    },
                 };
         }
 
@@ -123,14 +139,15 @@ internal static class Fees
     }
 
     /// <summary>The unused part of a charge, never more than what was billed for it.</summary>
-    private static DraftLine? Credit(SubscriptionTerms terms, BillingCalendar calendar, BilledFee cover, Instant at)
+    private static DraftLine? Credit(SubscriptionTerms terms, BillingCalendar calendar, Cover covered, Instant at)
     {
+        var (charge, cover) = covered;
         var unused = cover.Period with { Start = Instant.Max(at, cover.Period.Start) };
         var factor = new Proration(Units(terms, calendar, unused),
             cover.OfUnits > 0 ? cover.OfUnits : Units(terms, calendar, cover.Period));
         if (factor.Days == 0) return null;
         var currency = cover.Amount.Currency;
-        var precise = factor.Of(cover.UnitAmount * cover.Quantity);
+        var precise = charge.Asked(factor.Of(cover.UnitAmount * cover.Quantity));
         var amount = Money.Round(precise, currency);
         if (amount.MinorUnits > cover.Amount.MinorUnits) (amount, precise) = (cover.Amount, cover.Amount.Amount);
         return amount.MinorUnits == 0 ? null : new DraftLine(
@@ -139,6 +156,7 @@ internal static class Fees
         {
             InAdvance = true,
             IsCredit = true,
+            Tax = cover.Tax,
         };
     }
 
@@ -177,11 +195,15 @@ internal static class Fees
         PreciseAmount = precise,
     };
 
-    private static Period Of(Stretch stretch)
+    /// <summary>When a stretch holds.</summary>
+    public static Period Of(Stretch stretch)
     {
         var start = Micros.ToInstant(stretch.Terms.StartAt);
         return new Period(start, stretch.Terms.EndAt is { } end
             ? Instant.Max(start, Micros.ToInstant(end))
             : Instant.MaxValue);
     }
+
+    /// <summary>A charge, and what credits have left of it.</summary>
+    private sealed record Cover(BilledFee Charge, BilledFee Left);
 }

@@ -98,21 +98,34 @@ public sealed record InvoiceDocument
         ?? throw new JsonException("An invoice document is an object, not null.");
 
     /// <summary>The fees that it charges in advance, and gives back.</summary>
-    internal IEnumerable<BilledFee> FeesInAdvance()
+    /// <param name="credited">What credit notes have taken back of it, gross: of each charge its share.</param>
+    internal IEnumerable<BilledFee> FeesInAdvance(Money credited)
     {
         var currency = Catalog.Currency.Of(Currency);
+        var charged = Lines.Select(l => Read(l.Amount) - Read(l.Discount) + (l.TaxRate?.Inclusive == true ? Money.Zero(currency) : Read(l.Tax)))
+            .Where(gross => gross.MinorUnits > 0).Aggregate(Money.Zero(currency), (sum, gross) => sum + gross);
+        var left = Math.Max(0, charged.MinorUnits - credited.MinorUnits);
         return from line in Lines
                where line.InAdvance
-               let period = new Period(At(line.PeriodStart), At(line.PeriodEnd))
-               select new BilledFee(line.Price, DecimalText.Read(line.UnitAmount!), DecimalText.Read(line.Quantity), period,
-                   Money.Round(DecimalText.Read(line.Amount), currency))
+               let full = Read(line.Amount)
+               let asked = full - Read(line.Discount)
+               let isCredit = line.Kind == InvoiceLine.Credit
+               select new BilledFee(line.Price, DecimalText.Read(line.UnitAmount!), DecimalText.Read(line.Quantity),
+                   new Period(At(line.PeriodStart), At(line.PeriodEnd)),
+                   isCredit || left == charged.MinorUnits ? asked
+                       : Money.Round(asked.Amount * left / charged.MinorUnits, currency))
                {
+                   Full = full,
                    OfUnits = line.Proration?.Of ?? 0,
-                   IsCredit = line.Kind == InvoiceLine.Credit,
+                   IsCredit = isCredit,
                    PlanVersion = line.PlanVersion,
+                   Tax = line.TaxRate?.ToTax()
+                       ?? (Taxes.Count == 0 ? Catalog.Tax.None : Taxes.Count == 1 ? Taxes[0].Rate.ToTax() : null),
                };
 
         static Instant At(string text) => InstantPattern.ExtendedIso.Parse(text).GetValueOrThrow();
+
+        Money Read(string? amount) => amount is null ? Money.Zero(currency) : Money.Round(DecimalText.Read(amount), currency);
     }
 
     /// <summary>What stays open in a draft is filled in when it is issued.</summary>
@@ -133,8 +146,8 @@ public sealed record InvoiceDocument
         BillAt = Micros.ToText(draft.Bill.BillAt),
         AsOf = Micros.ToText(asOf),
         IssuedAt = null,
-        Lines = draft.Lines.Select(line => InvoiceLine.Of(
-            line, draft.Subscription.Calendar.Zone, draft.Subscription.ProratesBySecond)).ToArray(),
+        Lines = draft.Lines.Select((line, at) => InvoiceLine.Of(
+            line, draft.Subscription.Calendar.Zone, draft.Subscription.ProratesBySecond, draft.Sum.Lines[at])).ToArray(),
         Subtotal = draft.Lines.Aggregate(Money.Zero(draft.Total.Currency), (sum, l) => sum + l.Amount).ToString(),
         Discounts =
         [
@@ -176,13 +189,34 @@ public sealed record InvoiceDeduction(string Kind, string Name, string Amount);
 /// authority.</param>
 public sealed record InvoiceTax(string Percent, bool Inclusive, string Treatment, string Net, string Amount)
 {
-    public static InvoiceTax Of(TaxTotal total) => new(
-        DecimalText.Of(total.Tax.Percent), total.Tax.IsInclusive, total.Tax.Treatment switch
+    [JsonIgnore]
+    public InvoiceTaxRate Rate => new(Percent, Inclusive, Treatment);
+
+    public static InvoiceTax Of(TaxTotal total)
+    {
+        var rate = InvoiceTaxRate.Of(total.Tax)!;
+        return new InvoiceTax(rate.Percent, rate.Inclusive, rate.Treatment, total.Net.ToString(), total.Amount.ToString());
+    }
+}
+
+/// <summary>What a line is taxed by.</summary>
+/// <param name="Treatment">As in <see cref="InvoiceTax"/>.</param>
+public sealed record InvoiceTaxRate(string Percent, bool Inclusive, string Treatment)
+{
+    public static InvoiceTaxRate? Of(Tax tax) => tax == Catalog.Tax.None ? null : new(
+        DecimalText.Of(tax.Percent), tax.IsInclusive, tax.Treatment switch
         {
             TaxTreatment.Exempt => CustomerTerms.Exempt,
             TaxTreatment.ReverseCharge => CustomerTerms.ReverseCharge,
             _ => CustomerTerms.Taxed,
-        }, total.Net.ToString(), total.Amount.ToString());
+        });
+
+    public Tax ToTax() => new(DecimalText.Read(Percent), Inclusive, Treatment switch
+    {
+        CustomerTerms.Exempt => TaxTreatment.Exempt,
+        CustomerTerms.ReverseCharge => TaxTreatment.ReverseCharge,
+        _ => TaxTreatment.Taxed,
+    });
 }
 
 /// <summary>Ids of invoices: a draft has that of the invoice that it becomes.</summary>
@@ -283,6 +317,17 @@ public sealed record InvoiceLine
     /// <summary>Rounded once, half away from zero, to the minor unit of the currency.</summary>
     public required string Amount { get; init; }
 
+    /// <summary>Its share of coupons and promotional credit; none when nothing is taken off.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Discount { get; init; }
+
+    /// <summary>Of what is left then; rounded once. The tax of the invoice is the sum. None without a rate.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Tax { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public InvoiceTaxRate? TaxRate { get; init; }
+
     /// <summary>Of an adjustment: what an invoice before told.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? OldQuantity { get; init; }
@@ -298,9 +343,10 @@ public sealed record InvoiceLine
 
     public required string PeriodEnd { get; init; }
 
-    public static InvoiceLine Of(DraftLine line, DateTimeZone zone, bool bySecond)
+    public static InvoiceLine Of(DraftLine line, DateTimeZone zone, bool bySecond, SummedLine summed)
     {
         var rated = line.Rated;
+        var off = summed.Coupon + summed.Promotional;
         return new InvoiceLine
         {
             Description = Describe(line, zone, bySecond),
@@ -315,6 +361,9 @@ public sealed record InvoiceLine
             UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
+            Discount = off.MinorUnits == 0 ? null : off.ToString(),
+            Tax = summed.Tax == Catalog.Tax.None ? null : summed.TaxAmount.ToString(),
+            TaxRate = InvoiceTaxRate.Of(summed.Tax),
             OldQuantity = line.Adjusts is { } a ? DecimalText.Of(a.Old) : null,
             NewQuantity = line.Adjusts is { } b ? DecimalText.Of(b.New) : null,
             Proration = InvoiceProration.From(rated.Factor, bySecond),
@@ -323,18 +372,20 @@ public sealed record InvoiceLine
         };
     }
 
+    private static string Named(RatedLine rated) => string.IsNullOrEmpty(rated.Endpoint) ? rated.PriceName : rated.Endpoint;
+
     private static string Describe(DraftLine line, DateTimeZone zone, bool bySecond)
     {
         var rated = line.Rated;
         if (line.Adjusts is var (old, now))
-            return $"{rated.Endpoint ?? rated.PriceName}, adjustment for {LocalDays.Of(line.Period, zone)}: " +
+            return $"{Named(rated)}, adjustment for {LocalDays.Of(line.Period, zone)}: " +
                 $"{DecimalText.Of(old)} → {DecimalText.Counted(now, rated.Meter ?? "")}".TrimEnd();
         if (rated.Kind is LineKind.Maximum or LineKind.Minimum)
             return $"{rated.PriceName}, {(rated.Kind == LineKind.Maximum ? "down to the maximum" : "up to the minimum")}";
         if (rated.Meter is { } meter)
         {
             var included = rated.Included == 0 ? "" : $", {DecimalText.Of(rated.Included)} of them included";
-            return $"{rated.Endpoint ?? rated.PriceName}, {DecimalText.Counted(rated.Quantity, meter)}{included}";
+            return $"{Named(rated)}, {DecimalText.Counted(rated.Quantity, meter)}{included}";
         }
 
         var count = rated.Quantity == 1 ? "" : $" × {DecimalText.Of(rated.Quantity)}";

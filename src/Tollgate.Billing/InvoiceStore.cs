@@ -103,11 +103,12 @@ public sealed class InvoiceStore(Database database)
     {
         // no period is longer than a year
         var since = at - 367L * 86_400 * Micros.PerSecond;
-        var documents = await db.QueryAsync<string>(
-            "select document from invoices where subscription_key = @subscriptionKey and bill_at >= @since " +
+        var invoices = await db.QueryAsync<(string Document, string Currency, long Credited)>(
+            "select document, currency, credited from invoices where subscription_key = @subscriptionKey and bill_at >= @since " +
             "and status <> 'void' order by key",
             new { subscriptionKey, since });
-        return documents.SelectMany(d => InvoiceDocument.Read(d).FeesInAdvance()).ToArray();
+        return invoices.SelectMany(i => InvoiceDocument.Read(i.Document)
+            .FeesInAdvance(new Money(i.Credited, Currency.Of(i.Currency)))).ToArray();
     }
 
     public static Task<IReadOnlyList<BilledSubscription>> OfCustomerAsync(DbConnection db, long customerKey) =>

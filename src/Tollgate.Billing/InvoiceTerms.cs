@@ -35,7 +35,13 @@ public sealed record InvoiceTerms(CustomerTerms Customer)
         var grants = Grants.Where(g => g.Grant.Currency == currency.Code).ToArray();
         var promotional = grants.Where(g => g.Grant.Kind == GrantRow.Promotional).ToArray();
         var sum = InvoiceSum.Of(new Charges(currency,
-            [.. lines.Select(l => new ChargeLine(l.Rated.PriceName, l.Amount) { Tax = Tax })])
+            [
+                .. lines.Select(l => new ChargeLine(l.Rated.PriceName, l.Amount)
+                {
+                    Tax = l.Tax ?? Tax,
+                    IsCredit = l.IsCredit,
+                }),
+            ])
         {
             Coupons = [.. coupons.Select(c => c.Coupon.Discount)],
             Promotional =

@@ -35,6 +35,10 @@ public sealed record ChargeLine(string Name, Money Amount)
     public IReadOnlyList<Discount> Discounts { get; init; } = [];
 
     public Tax Tax { get; init; } = Tax.None;
+
+    /// <summary>It gives back a part of what was billed, as it was billed: no coupon and no promotional credit touches it.
+    /// </summary>
+    public bool IsCredit { get; init; }
 }
 
 /// <summary>The least that a customer spends in a period; what is missing is a line of its own.</summary>
@@ -68,6 +72,8 @@ public sealed record Charges(Currency Currency, IReadOnlyList<ChargeLine> Lines)
 public sealed record SummedLine(int? Of, LineKind Kind, string Name, Money Amount, Tax Tax)
 {
     public Money Discount { get; init; } = Money.Zero(Amount.Currency);
+
+    public bool IsCredit { get; init; }
 
     /// <summary>Its share of what the maximum spend took off.</summary>
     public Money Capped { get; init; } = Money.Zero(Amount.Currency);
@@ -166,7 +172,7 @@ public sealed record InvoiceSum
     private static SummedLine Discounted(ChargeLine line, int index)
     {
         var kind = line.Price?.Price is null or Price.Flat ? LineKind.Fee : LineKind.Usage;
-        var summed = new SummedLine(index, kind, line.Name, line.Amount, line.Tax);
+        var summed = new SummedLine(index, kind, line.Name, line.Amount, line.Tax) { IsCredit = line.IsCredit };
         foreach (var discount in line.Discounts)
             summed = summed with { Discount = summed.Discount + discount.Off(summed.Taxable) };
         return summed;
@@ -193,7 +199,7 @@ public sealed record InvoiceSum
     private static Money TakeOff(
         List<SummedLine> lines, Discount discount, Currency currency, Func<SummedLine, Money, SummedLine> take)
     {
-        var covered = TaxableOf([.. lines.Where(l => discount.Covers(l.Name))], currency);
+        var covered = TaxableOf([.. lines.Where(l => !l.IsCredit && discount.Covers(l.Name))], currency);
         var off = discount.Off(covered);
         Spread(lines, discount, off, take);
         return off;

@@ -53,6 +53,7 @@ public sealed class Fields
         var text = value.GetString()!;
         if (text.Length == 0 || text.Length > max)
             return Fault<string>("bad_value", $"must have 1 to {max} characters", name);
+        if (string.IsNullOrWhiteSpace(text)) return Fault<string>("bad_value", "must not be spaces alone", name);
         return text.Any(char.IsControl) ? Fault<string>("bad_value", "must not contain control characters", name) : text;
     }
 

@@ -62,7 +62,8 @@ internal static class MoneyFields
     {
         if (fields.Raw("prices") is not { } raw) return null;
         if (raw.ValueKind == JsonValueKind.Array && raw.GetArrayLength() is > 0 and <= MaxPrices
-            && raw.EnumerateArray().All(p => p.ValueKind == JsonValueKind.String))
+            && raw.EnumerateArray().All(p => p.ValueKind == JsonValueKind.String
+                && p.GetString() is { Length: > 0 and <= 256 } name && !name.Any(char.IsControl)))
             return [.. raw.EnumerateArray().Select(p => p.GetString()!)];
         fields.Add("wrong_type", $"must be a list of 1 to {MaxPrices} names of prices", "prices");
         return null;

@@ -41,10 +41,10 @@ internal static class SubscriptionsApi
 
     private static async Task<IResult> CreateAsync(
         HttpRequest request, Database database, SubscriptionStore subscriptions, PlanPublishing publishing,
-        BillingRun billing, SubscriptionViews views)
+        CustomerStore customers, BillingRun billing, SubscriptionViews views)
     {
         var fields = await Fields.ReadAsync(request);
-        var customerName = fields.Text("customer", required: true);
+        var payer = await MoneyFields.CustomerAsync(fields, customers);
         var planName = fields.Text("plan", required: true);
         var wanted = Read(fields, Micros.Now(publishing.Clock));
         // said here too, so that it stands in one answer with the other faults
@@ -60,8 +60,8 @@ internal static class SubscriptionsApi
         var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
         if (fields.Faults() is { } faults) return faults;
         var started = await database.WriteAsync<Result<SubscriptionRow>>(async db =>
-            await CustomerStore.FindAsync(db, customerName!) is not { } customer
-                ? new Problem("unknown_customer", $"There is no customer '{customerName}'.", "customer")
+            await CustomerStore.FindAsync(db, payer!.Id) is not { } customer
+                ? new Problem("unknown_customer", $"There is no customer '{payer.Id}'.", "customer")
                 : AddOnsField.InCurrency(addOns, customer.Currency) is { } differs ? differs
                 : await subscriptions.StartAsync(db, wanted with
                 {
