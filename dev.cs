@@ -42,6 +42,7 @@ return args switch
     ["check", "postgres"] => CheckOnPostgres(),
     ["bench", .. var rest] => Bench("e2e", rest),
     ["drain", .. var rest] => Bench("drain", rest),
+    ["billing", .. var rest] => Bench("billing", rest),
     ["torture", .. var rest] => Bench("torture", rest),
     ["soak", .. var rest] => Bench("soak", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
@@ -56,6 +57,7 @@ int Usage()
         dotnet dev.cs check postgres  only what is stored or reached by HTTP, with PostgreSQL as the store
         dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
         dotnet dev.cs drain    measure how fast a journal is drained and archived
+        dotnet dev.cs billing  measure the run that invoices a month, and a draft
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs install  install the Debian packages that tests and bench start
