@@ -27,7 +27,7 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
     {
         if (OneWrite.Current is { } one)
         {
-            one.Propose(this, await ReadAsync());
+            one.Propose(this, await ReadAsync(database));
             await OneWrite.AfterwardsAsync(this, RepublishAsync);
             return;
         }
@@ -49,7 +49,7 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
         try
         {
             lock (_coming) _next = null;
-            _current = await ReadAsync();
+            _current = await ReadAsync(database);
             await feed.AnnounceAsync(new Change.Publication());
         }
         finally
@@ -58,7 +58,14 @@ public sealed class Publisher(Database database, ChangeFeed feed) : IDisposable
         }
     }
 
-    private Task<Published> ReadAsync() => database.WriteAsync(async db =>
+    /// <summary>Publishes what a copy of the store holds, while the store is away.</summary>
+    public async Task PublishAsync(Database copy)
+    {
+        _current = await ReadAsync(copy);
+        await feed.AnnounceAsync(new Change.Publication());
+    }
+
+    private static Task<Published> ReadAsync(Database from) => from.WriteAsync(async db =>
     {
         var publication = new Publication(await ConfigStore.AllAsync(db));
         var keys = await ConfigStore.OperationKeysAsync(db, publication.Operations);

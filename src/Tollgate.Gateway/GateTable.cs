@@ -42,10 +42,11 @@ public sealed partial class GateTable(
     public ConsumerEntry? FindConsumer(int key) => _consumers.GetValueOrDefault(key);
 
     /// <summary>Reads every consumer, credential and entitlement, and compiles what is published.</summary>
-    public async Task LoadAsync()
+    /// <param name="copy">Read in place of the store, which is away.</param>
+    public async Task LoadAsync(Database? copy = null)
     {
         await CompileAsync();
-        await database.ReadAsync(async db =>
+        await (copy ?? database).ReadAsync(async db =>
         {
             await LoadTermsAsync(db);
             // row by row: a million of them are not held twice
@@ -57,6 +58,19 @@ public sealed partial class GateTable(
                 Put(row);
             return 0;
         });
+    }
+
+    /// <summary>Takes over whatever is different in the store, which was away when this table was loaded.</summary>
+    public async Task RenewAsync()
+    {
+        var (customers, consumers) = await database.ReadAsync(async db =>
+            ((await db.QueryAsync<long>("select distinct customer_key from entitlements")).ToHashSet(),
+            (await db.QueryAsync<long>("select key from consumers")).ToHashSet()));
+        customers.UnionWith(_customers.Keys.Select(k => (long)k));
+        consumers.UnionWith(_consumers.Keys.Select(k => (long)k));
+        foreach (var key in customers) await OnChangeAsync(new Change.OfCustomer((int)key));
+        foreach (var key in consumers.Where(k => FindConsumer((int)k)?.Customer is null || !customers.Contains(FindConsumer((int)k)!.Customer!.Key)))
+            await OnChangeAsync(new Change.OfConsumer((int)key));
     }
 
     private async Task LoadTermsAsync(DbConnection db)
@@ -80,12 +94,14 @@ public sealed partial class GateTable(
 
     /// <summary>Counts what was admitted and billed before this process, so that a restart gives nobody a second window.
     /// Call it once, after <see cref="LoadAsync"/> and before the first call.</summary>
-    public async Task RestoreAsync(UsageJournal journal)
+    /// <param name="journal">Has the last minutes.</param>
+    /// <param name="copy">Read in place of the store, which is away: it knows what balances there are.</param>
+    public async Task RestoreAsync(UsageJournal journal, Database? copy = null)
     {
         var now = Micros.Now(business);
-        await new Restoring(database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
-        var loading = new PurseLoading(database, catchUp, _snapshot, now);
-        foreach (var key in (await database.ReadAsync(BalanceStore.AllAsync)).Select(b => b.CustomerKey).Distinct())
+        await new Restoring(copy ?? database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
+        var loading = new PurseLoading(copy ?? database, copy is null ? catchUp : () => Task.CompletedTask, _snapshot, now);
+        foreach (var key in (await (copy ?? database).ReadAsync(BalanceStore.AllAsync)).Select(b => b.CustomerKey).Distinct())
             await loading.LoadAsync(CustomerOf(key), CustomerOf(key).Entitlements);
     }
 

@@ -105,7 +105,8 @@ public sealed class UsageDrain : IDisposable
         await LoadAsync();
         if (archive is not null && _position < journal.FirstSequence) await CatchUpFromAsync(archive);
         await CatchUpAsync();
-        await CloseUnknownAsync(new HashSet<ulong>());
+        // a node that began without its store has calls under way by now
+        await CloseUnknownAsync(_open.Keys.Where(k => k >= journal.BootFirst).ToHashSet());
     }
 
     /// <summary>Drains all that there is from a position on, into rollups that hold what lies before. For admissions that

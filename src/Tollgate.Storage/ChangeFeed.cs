@@ -24,17 +24,20 @@ public sealed class ChangeFeed(TimeProvider? machine = null)
     private readonly TimeProvider _machine = machine ?? TimeProvider.System;
     private Func<Change, Task>[] _listeners = [];
 
-    // 0: this store is nobody else's, and all of its changes are announced here
-    private long _heard;
+    // this store is nobody else's, and all of its changes are announced here
+    private const long Never = long.MinValue;
+
+    private long _heard = Never;
 
     /// <summary>How long it is that the store was asked for the changes of other nodes; zero on a store of our own.
     /// </summary>
-    public TimeSpan Silence => Volatile.Read(ref _heard) is var heard and > 0
+    public TimeSpan Silence => Volatile.Read(ref _heard) is var heard and not Never
         ? _machine.GetElapsedTime(heard)
         : TimeSpan.Zero;
 
-    /// <summary>All that other nodes have changed until now is taken over.</summary>
-    public void Heard() => Volatile.Write(ref _heard, _machine.GetTimestamp());
+    /// <summary>All that other nodes have changed until now, or until some time ago, is taken over.</summary>
+    public void Heard(TimeSpan ago = default) => Volatile.Write(
+        ref _heard, _machine.GetTimestamp() - (long)(ago.TotalSeconds * _machine.TimestampFrequency));
 
     /// <summary>Called at start-up; listeners live as long as the process.</summary>
     public void Listen(Func<Change, Task> listener) => _listeners = [.. _listeners, listener];

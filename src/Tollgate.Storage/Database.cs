@@ -16,10 +16,15 @@ public sealed class Database : IAsyncDisposable
     // columns are snake_case, records are not
     static Database() => Dapper.DefaultTypeMap.MatchNamesWithUnderscores = true;
 
-    private Database(Engine engine, IReadOnlyList<string> migrated) => (_engine, Migrated) = (engine, migrated);
+    private volatile bool _attached;
+
+    private Database(Engine engine) => _engine = engine;
 
     /// <summary>The migrations that opening it ran.</summary>
-    public IReadOnlyList<string> Migrated { get; }
+    public IReadOnlyList<string> Migrated { get; private set; } = [];
+
+    /// <summary>False from <see cref="OpenLater"/> until <see cref="Attach"/>: nothing can be read or written.</summary>
+    public bool IsAttached => _attached;
 
     /// <summary>Where the store is, for messages: the file, or host, port and database; never a password.</summary>
     public string Path => _engine.Name;
@@ -40,21 +45,36 @@ public sealed class Database : IAsyncDisposable
     /// message says which and what to do.</exception>
     public static Database Open(string where)
     {
-        var engine = Engine.Of(where);
+        var database = OpenLater(where);
         try
         {
-            engine.Prepare();
-            return new Database(engine, Migrations.Apply(engine));
-        }
-        catch (DbException e)
-        {
-            engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            throw engine.Explain(e);
+            database.Attach();
+            return database;
         }
         catch
         {
-            engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            database.DisposeAsync().AsTask().GetAwaiter().GetResult();
             throw;
+        }
+    }
+
+    /// <summary>A server that may be away for now: nothing is asked of it before <see cref="Attach"/>.</summary>
+    public static Database OpenLater(string where) => new(Engine.Of(where));
+
+    /// <summary>Reaches the store and brings its tables up to date; from then on it is as if it had been opened so.</summary>
+    /// <exception cref="StoreAwayException">Nobody answers there.</exception>
+    /// <exception cref="StorageException">It cannot be used; see <see cref="Open"/>.</exception>
+    public void Attach()
+    {
+        try
+        {
+            _engine.Prepare();
+            Migrated = Migrations.Apply(_engine);
+            _attached = true;
+        }
+        catch (DbException e)
+        {
+            throw _engine.Explain(e);
         }
     }
 
@@ -63,6 +83,7 @@ public sealed class Database : IAsyncDisposable
     public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancel = default)
     {
         if (OneWrite.Current is { IsOpen: true } one) return await one.ReadAsync(read);
+        if (!_attached) throw NotYet();
         await using var connection = await _engine.OpenAsync(cancel);
         // commands on the connection are part of it by themselves
         await using var snapshot = await _engine.SnapshotAsync(connection, cancel);
@@ -89,7 +110,9 @@ public sealed class Database : IAsyncDisposable
             : WriteAloneAsync(turn, write, cancel);
 
     internal Task<T> WriteAloneAsync<T>(Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel) =>
-        _engine.WriteAsync(turn, write, cancel);
+        _attached ? _engine.WriteAsync(turn, write, cancel) : throw NotYet();
+
+    private StoreAwayException NotYet() => new($"{Path} has not answered since this node was started.");
 
     /// <summary>Marks where the store is now, to hear what other nodes change from here on; null on a store of our own.
     /// </summary>
@@ -117,11 +140,21 @@ public readonly record struct Turn
 }
 
 /// <summary>The store cannot be used; the message is for the operator and names it.</summary>
-public sealed class StorageException : Exception
+public class StorageException : Exception
 {
     public StorageException() { }
 
     public StorageException(string message) : base(message) { }
 
     public StorageException(string message, Exception inner) : base(message, inner) { }
+}
+
+/// <summary>Nobody answers where the store should be, or it is starting or stopping: trying again may help.</summary>
+public sealed class StoreAwayException : StorageException
+{
+    public StoreAwayException() { }
+
+    public StoreAwayException(string message) : base(message) { }
+
+    public StoreAwayException(string message, Exception inner) : base(message, inner) { }
 }

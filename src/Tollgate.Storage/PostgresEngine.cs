@@ -49,9 +49,11 @@ internal sealed class PostgresEngine : Engine
             throw new StorageException($"{Name} keeps its text in {encoding}; make the database with encoding UTF8.");
     }
 
-    public override StorageException Explain(DbException e) => e is PostgresException server
+    // 57P03: it is starting, 57P01 and 57P02: it is stopping; 53300: it has no connection to spare
+    public override StorageException Explain(DbException e) => e is PostgresException
+        { SqlState: not ("57P01" or "57P02" or "57P03" or "53300") } server
         ? new StorageException($"{Name} refuses: {server.MessageText} ({server.SqlState}).", e)
-        : new StorageException($"{Name} cannot be reached: {(e.InnerException ?? e).Message}", e);
+        : new StoreAwayException($"{Name} cannot be reached: {(e.InnerException ?? e).Message}", e);
 
     public override async ValueTask<DbConnection> OpenAsync(CancellationToken cancel)
     {

@@ -9,46 +9,13 @@ namespace Tollgate.Storage;
 /// </summary>
 /// <remarks>One counter is one hash: <c>node</c> → spent and leased, <c>node:g</c> → leased of that, <c>node:s</c> → the
 /// number of the last question. All keys of one question carry one hash tag, so they lie on one node of a cluster.</remarks>
-public sealed class SharedCounters : IAsyncDisposable
+public sealed partial class SharedCounters : IAsyncDisposable
 {
     /// <summary>How long a call waits for Redis; then its plan says what happens.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
 
     private const string WantedChannel = "tollgate:wanted";
-
-    // For each counter: a question that is older than one already answered changes nothing. Demand is what calls are
-    // waiting for; what is wanted beyond it shrinks as the limit comes near, so that no node sits on the last ones.
-    private const string Ask = """
-        local me, seq, answers = ARGV[1], tonumber(ARGV[2]), {}
-        for i, key in ipairs(KEYS) do
-          local a = 2 + (i - 1) * 6
-          local limit, spent, before = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
-          local demand, want, expire = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]), ARGV[a + 6]
-          if before > 0 and redis.call('exists', key) == 0 then redis.call('hset', key, 'before', before) end
-          local others, idle = 0, 0
-          local all = redis.call('hgetall', key)
-          local last, mine = 0, 0
-          for f = 1, #all, 2 do
-            local field, value = all[f], tonumber(all[f + 1])
-            if field == me then mine = value
-            elseif field == me .. ':s' then last = value
-            elseif field == me .. ':g' then
-            elseif string.sub(field, -2) == ':g' then idle = idle + value
-            elseif string.sub(field, -2) ~= ':s' then others = others + value end
-          end
-          if seq <= last then
-            answers[#answers + 1] = {-1, others, idle}
-          else
-            local free = math.max(0, limit - others - spent)
-            local grant = math.min(free, math.max(demand, math.min(want, math.floor(free / 8))))
-            redis.call('hset', key, me, spent + grant, me .. ':g', grant, me .. ':s', seq)
-            redis.call('pexpireat', key, expire)
-            if grant < demand and idle > 0 then redis.call('publish', 'tollgate:wanted', key) end
-            answers[#answers + 1] = {spent + grant, others, idle}
-          end
-        end
-        return answers
-        """;
+    private const string JoinedChannel = "tollgate:joined";
 
     private readonly ConnectionMultiplexer _redis;
     private readonly RedisValue _node;
@@ -59,6 +26,10 @@ public sealed class SharedCounters : IAsyncDisposable
 
     /// <summary>True from a question without an answer until <see cref="ProbeAsync"/> hears from Redis again.</summary>
     public bool IsAway => _away;
+
+    /// <summary>How many processes listen at this Redis, as of the last probe. Of a Redis Cluster those of one of its nodes.
+    /// </summary>
+    public int Nodes { get; private set; } = 1;
 
     /// <summary>How far our clock is from Redis's; the middle of the way of the last probe.</summary>
     public TimeSpan Skew { get; private set; }
@@ -97,6 +68,18 @@ public sealed class SharedCounters : IAsyncDisposable
     public Task OnWantedAsync(Action<string> wanted) => _redis.GetSubscriber().SubscribeAsync(
         RedisChannel.Literal(WantedChannel), (_, key) => wanted(key.ToString()));
 
+    /// <summary>Says to the other nodes that there is one more, and calls back when another one says so. When this returns,
+    /// all that were there have been told.</summary>
+    public async Task JoinAsync(Action joined)
+    {
+        var subscriber = _redis.GetSubscriber();
+        await subscriber.SubscribeAsync(RedisChannel.Literal(JoinedChannel), (_, node) =>
+        {
+            if (node != _node) joined();
+        });
+        if (!_away) await subscriber.PublishAsync(RedisChannel.Literal(JoinedChannel), _node);
+    }
+
     /// <summary>Tells what was spent and asks for more, for counters of one hash tag, in one step. Questions about one
     /// counter follow one after the other.</summary>
     /// <returns>Null when Redis did not answer; what was asked may have happened.</returns>
@@ -117,7 +100,7 @@ public sealed class SharedCounters : IAsyncDisposable
 
         try
         {
-            var answers = (RedisResult[])(await _redis.GetDatabase().ScriptEvaluateAsync(Ask, keys, values))!;
+            var answers = (RedisResult[])(await _redis.GetDatabase().ScriptEvaluateAsync(RedisScripts.Counters, keys, values))!;
             return Array.ConvertAll(answers, a =>
             {
                 var parts = (long[])a!;
@@ -141,6 +124,8 @@ public sealed class SharedCounters : IAsyncDisposable
             var now = wall.GetUtcNow();
             var at = DateTimeOffset.FromUnixTimeSeconds((long)theirs[0]).AddMicroseconds((long)theirs[1]);
             Skew = before + (now - before) / 2 - at;
+            var listening = (RedisResult[])(await _redis.GetDatabase().ExecuteAsync("PUBSUB", "NUMSUB", WantedChannel))!;
+            Nodes = Math.Max(1, (int)listening[1]);
             _away = false;
         }
         catch (Exception e) when (e is RedisException or TimeoutException)
@@ -158,7 +143,8 @@ public sealed class SharedCounters : IAsyncDisposable
 /// <param name="Before">What had been used before anybody counted here.</param>
 /// <param name="Demand">What calls are waiting for now.</param>
 /// <param name="Want">What would be used up soon.</param>
-/// <param name="ExpireAtMillis">When Redis may forget the counter; Unix time.</param>
+/// <param name="ExpireAtMillis">When Redis may forget the counter; Unix time. 0 for calls at a time: then what a node said
+/// is forgotten ten seconds after it was last heard.</param>
 public readonly record struct CounterQuestion(
     string Key, long Limit, long Spent, long Before, long Demand, long Want, long ExpireAtMillis);
 

@@ -73,7 +73,7 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         var before = Micros.Now(node.Clocks.Business) - MarginMicros;
         await node.Drain.CatchUpAsync();
         await _registry.BeatAsync(node.Journal.Id, before);
-        if (node.Table.Leases is { } leases) leases.Nodes = await _registry.AliveAsync(s_alive);
+        if (node.Table.Leases is { } leases) leases.Alive(await _registry.AliveAsync(s_alive));
     }
 
     /// <summary>Up to when invoices may be made.</summary>

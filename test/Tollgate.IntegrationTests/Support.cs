@@ -32,16 +32,16 @@ internal sealed class ServerProcess : IDisposable
     /// <param name="ready">False: only until it answers, though it may not be able to admit calls.</param>
     /// <param name="more">The command and its further options.</param>
     public static Task<ServerProcess> StartAsync(string data, bool ready, params string[] more) =>
-        StartAsync(data, ready, Ports.Free(), more);
+        StartOnAsync(data, ready, Ports.Free(), Ports.Free(), more);
 
     /// <summary>Starts where another one listened before.</summary>
     public static Task<ServerProcess> StartAgainAsync(ServerProcess before, string data, params string[] more) =>
-        StartAsync(data, ready: true, before.Admin.Port, more);
+        StartOnAsync(data, ready: true, Ports.Free(), before.Admin.Port, more);
 
-    private static async Task<ServerProcess> StartAsync(string data, bool ready, int admin, string[] more)
+    /// <summary>Starts on these ports.</summary>
+    public static async Task<ServerProcess> StartOnAsync(string data, bool ready, int proxy, int admin, string[] more)
     {
         var command = more is ["demo", ..] ? more : ["run", .. more];
-        var proxy = Ports.Free();
         var process = Start([.. command, "--data", data, "--proxy", $"http://127.0.0.1:{proxy}", "--admin",
             $"http://127.0.0.1:{admin}"], data, out var output);
         var server = new ServerProcess(process, output)

@@ -16,11 +16,13 @@ public sealed class Leases
     private readonly SharedCounters _counters;
     private readonly TimeProvider _machine;
     private readonly long _started;
-    private readonly ConcurrentDictionary<string, Pool> _watched = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Sharer> _watched = new(StringComparer.Ordinal);
     private readonly Counter _questions;
     private readonly Counter _waits;
     private readonly Counter.Child[] _degraded;
     private readonly Gauge _up;
+    private readonly Gauge _count;
+    private int _nodes = 1, _ofStore = 1;
 
     public Leases(SharedCounters counters, TimeProvider machine, CollectorRegistry registry)
     {
@@ -29,13 +31,33 @@ public sealed class Leases
         _questions = metrics.CreateCounter("tollgate_lease_questions_total", "Questions to Redis about shared limits.");
         _waits = metrics.CreateCounter("tollgate_lease_waits_total", "Calls that waited for a lease of a shared limit.");
         _up = metrics.CreateGauge("tollgate_redis_up", "1 while the Redis of shared limits answers.");
+        _count = metrics.CreateGauge("tollgate_nodes", "Nodes that share limits, as this one knows.");
         var degraded = metrics.CreateCounter("tollgate_limits_degraded_total",
             "Calls decided while the Redis of shared limits was away, by what their plan says.", "choice");
         _degraded = [.. Enum.GetValues<Sharing>().Select(s => s <= Sharing.Leased ? null! : degraded.WithLabels(NameOf(s)))];
     }
 
-    /// <summary>How many nodes share the limits, as was last heard; 1 or more.</summary>
-    public int Nodes { get; set; } = 1;
+    /// <summary>How many nodes share the limits, 1 or more: those that the store knows, or that listen at Redis when they are
+    /// more. While Redis is away nobody is taken off: what a node that ended had as its part may be spent.</summary>
+    public int Nodes
+    {
+        get
+        {
+            lock (_watched) return _nodes;
+        }
+    }
+
+    /// <summary>How many nodes the store knows to be alive.</summary>
+    public void Alive(int nodes)
+    {
+        lock (_watched)
+        {
+            _ofStore = nodes;
+            _nodes = Math.Max(IsAway ? _nodes : 1, nodes);
+            if (!IsAway) _nodes = Math.Max(_nodes, _counters.Nodes);
+            _count.Set(_nodes);
+        }
+    }
 
     public bool IsAway => _counters.IsAway;
 
@@ -47,18 +69,29 @@ public sealed class Leases
 
     internal static string NameOf(Sharing sharing) => sharing.ToString().ToLowerInvariant();
 
-    public Task ListenAsync() => _counters.OnWantedAsync(key =>
+    /// <summary>Before the first call: hears who needs something, and makes itself known. The others know of this node when
+    /// this returns, so that none takes too large a part when Redis is lost at the next moment.</summary>
+    public async Task ListenAsync()
     {
-        var tag = key.AsSpan(key.IndexOf('{', StringComparison.Ordinal) + 1);
-        var end = tag.IndexOf('}');
-        if (end > 0 && _watched.TryGetValue(tag[..end].ToString(), out var pool) && pool.GivesBack(key)) _ = AskAsync(pool);
-    });
+        await _counters.OnWantedAsync(key =>
+        {
+            var tag = key.AsSpan(key.IndexOf('{', StringComparison.Ordinal) + 1);
+            var end = tag.IndexOf('}');
+            if (end > 0 && _watched.TryGetValue(tag[..end].ToString(), out var sharer) && sharer.GivesBack(key))
+                _ = AskAsync(sharer);
+        });
+        await _counters.JoinAsync(() =>
+        {
+            lock (_watched) _nodes++;
+        });
+    }
 
     /// <summary>Whether Redis is there.</summary>
     public async Task ProbeAsync(TimeProvider business)
     {
         await _counters.ProbeAsync(business);
         _up.Set(_counters.IsAway ? 0 : 1);
+        Alive(_ofStore);
     }
 
     /// <summary>Ten times a second: renews and gives back.</summary>
@@ -71,18 +104,20 @@ public sealed class Leases
     /// <summary>At a stop, when no call is under way: the others may have all that is left.</summary>
     public Task ReturnAllAsync() => Task.WhenAll(Sweep(returnAll: true));
 
-    /// <summary>Asks for what calls of this subscription wait for. Then they are decided again.</summary>
+    /// <summary>Asks for what calls wait for. Then they are decided again.</summary>
     /// <returns>False when Redis does not answer.</returns>
-    internal Task<bool> AskAsync(Pool pool)
+    internal Task<bool> AskAsync(Sharer sharer)
     {
-        lock (pool) return pool.Asking is { IsCompleted: false } underWay ? underWay : pool.Asking = AskOnceAsync(pool);
+        lock (sharer) return sharer.Asking is { IsCompleted: false } underWay ? underWay : sharer.Asking = AskOnceAsync(sharer);
     }
 
-    internal Task<bool> WaitAsync(Pool pool)
+    internal Task<bool> WaitAsync(Sharer sharer)
     {
         _waits.Inc();
-        return AskAsync(pool);
+        return AskAsync(sharer);
     }
+
+    internal void Asks() => _questions.Inc();
 
     internal void Degraded(Sharing sharing) => _degraded[(int)sharing].Inc();
 
@@ -90,34 +125,32 @@ public sealed class Leases
     {
         var asked = new List<Task>();
         if (IsAway) return asked;
-        foreach (var (id, pool) in _watched)
+        foreach (var (id, sharer) in _watched)
         {
-            var (overdue, watched) = pool.Sweep(Now, returnAll);
-            if (overdue) asked.Add(AskAsync(pool));
+            var (overdue, watched) = sharer.Sweep(Now, returnAll);
+            if (overdue) asked.Add(AskAsync(sharer));
             else if (!watched) _watched.TryRemove(id, out _);
         }
 
         return asked;
     }
 
-    private async Task<bool> AskOnceAsync(Pool pool)
+    private async Task<bool> AskOnceAsync(Sharer sharer)
     {
-        // the caller holds the pool's lock
+        // the caller holds the sharer's lock
         await Task.Yield();
         for (var tries = 1; ; tries++)
         {
-            var askedAt = Now;
-            var asked = pool.Questions(askedAt);
-            if (asked.Length == 0) return true;
-            _watched.TryAdd(pool.Subscription, pool);
-            _questions.Inc();
-            if (await _counters.AskAsync(Array.ConvertAll(asked, a => a.Question)) is not { } answers)
+            _watched.TryAdd(sharer.Tag, sharer);
+            switch (await sharer.AskAsync(_counters, this, last: tries == MostTries))
             {
-                _up.Set(0);
-                return false;
+                case null:
+                    _up.Set(0);
+                    return false;
+                case false: return true;
             }
 
-            if (!pool.TakeLeases(asked, answers, askedAt, Now, last: tries == MostTries)) return true;
+            if (tries == MostTries) return true;
             await Task.Delay(s_pause, _machine);
         }
     }

@@ -4,30 +4,41 @@ using Tollgate.Storage;
 namespace Tollgate.Gateway;
 
 /// <content>Limits and quotas that several nodes share: what this node may spend of them on its own.</content>
-internal sealed partial class Pool
+internal sealed partial class Pool : Sharer
 {
     /// <summary>Counters in one question; the others follow in the next.</summary>
     private const int MostAsked = 64;
 
-    private readonly List<SharedCount> _shares = [];
+    // none for nearly everybody who does not call
+    private List<SharedCount>? _shares;
+    private List<SharedWindow>? _windows;
 
-    /// <summary>The question under way; questions about one pool follow one after the other.</summary>
-    internal Task<bool>? Asking { get; set; }
-
-    internal string Subscription => subscription;
+    internal override string Tag => subscription;
 
     /// <summary>Holds a call to what this node may spend: it passes, waits for a lease, or there is none left.</summary>
-    private void HoldToShares(BoundTerms bound, in Caller caller, bool take, ref int violated, ref Decision decision)
+    private void HoldToShares(BoundTerms bound, in Caller caller, long now, bool take, ref int violated, ref Decision decision)
     {
         if (decision.Sharing is Sharing.None or Sharing.Open) return;
         var limits = bound.Terms.Limits;
+        var asks = 0u;
         for (var i = 0; i < limits.Length; i++)
         {
-            if (limits[i].Kind != WindowKind.Fixed) continue;
             var tally = decision.Tallies[(int)limits[i].By]!;
-            ref var share = ref tally.Share(limits[i].Unit);
-            share ??= NewShare(tally, limits[i], caller);
-            Hold(share, limits[i].Count, 1, i, take, ref violated, ref decision);
+            switch (limits[i].Kind)
+            {
+                case WindowKind.Fixed:
+                    ref var share = ref tally.Share(limits[i].Unit);
+                    share ??= new SharedCount(NameOf(tally, limits[i], caller), tally, limits[i].Unit);
+                    Hold(share, limits[i].Count, 1, i, take, ref violated, ref decision);
+                    break;
+                case WindowKind.Concurrent:
+                    tally.ConcurrentShare ??= new SharedCount(NameOf(tally, limits[i], caller), tally);
+                    Hold(tally.ConcurrentShare, limits[i].Count, 1, i, take, ref violated, ref decision);
+                    break;
+                default:
+                    if (!HoldToWindow(tally, limits[i], i, caller, now, take, ref violated, ref decision)) asks |= 1u << i;
+                    break;
+            }
         }
 
         var quotas = bound.Terms.Quotas;
@@ -41,6 +52,63 @@ internal sealed partial class Pool
         }
 
         if (violated >= 0) decision.NeedsLease = false;
+        // an admission of such a window is only asked for where nothing else refuses
+        else if (asks != 0) Ask(asks, bound.Terms.Limits, now, ref decision);
+    }
+
+    /// <returns>False when it has to be asked for.</returns>
+    private bool HoldToWindow(
+        Tally tally, CompiledLimit limit, int index, in Caller caller, long now, bool take, ref int violated, ref Decision decision)
+    {
+        var counter = tally.WindowOf(limit, now);
+        var share = counter.Share ??= new SharedWindow(NameOf(tally, limit, caller), counter);
+        share.For(limit);
+        ref var state = ref decision.Limits[index];
+        var machine = leases!.Now;
+        switch (decision.Sharing)
+        {
+            case Sharing.Share:
+                state.Remaining = Math.Min(state.Remaining, share.Part(state, leases.Nodes, machine));
+                break;
+            case Sharing.Closed:
+                decision.LimitsClosed = true;
+                return true;
+            default:
+                share.Rejoin();
+                // what this node admitted on its own refuses already
+                if (state.Remaining == 0) return true;
+                share.Tell(ref state, machine, now);
+                if (share.HasAt(machine)) return true;
+                if (machine >= share.QuietUntil) return !take;
+                state.Remaining = 0;
+                break;
+        }
+
+        if (state.Remaining == 0) violated = Later(violated, index, ref decision);
+        return true;
+    }
+
+    private void Ask(uint asks, CompiledLimit[] limits, long now, ref Decision decision)
+    {
+        for (var i = 0; i < limits.Length; i++)
+        {
+            if ((asks & (1u << i)) == 0) continue;
+            var share = decision.Tallies[(int)limits[i].By]!.WindowOf(limits[i], now).Share!;
+            _windows ??= [];
+            if (!_windows.Contains(share)) _windows.Add(share);
+            (share.Demand, share.UsedAt) = (share.Demand + 1, leases!.Now);
+        }
+
+        decision.NeedsLease = true;
+    }
+
+    /// <summary>The call was admitted to a window that is not aligned to the clock.</summary>
+    private void UseShare(
+        Tally tally, CompiledLimit limit, in LimitState before, long now, ref LimitState state, ref Decision decision)
+    {
+        if (tally.WindowOf(limit, now).Share is not { } share) return;
+        share.Use(decision.Sharing, leases!.Now);
+        if (before.Remaining - 1 < state.Remaining) state = new LimitState { Remaining = Math.Max(0, before.Remaining - 1), ResetAt = before.ResetAt };
     }
 
     private void Hold(
@@ -72,6 +140,7 @@ internal sealed partial class Pool
 
                 if (now >= share.ExhaustedUntil)
                 {
+                    _shares ??= [];
                     if (!_shares.Contains(share)) _shares.Add(share);
                     (share.Demand, share.UsedAt, decision.NeedsLease) = (share.Demand + units, now, true);
                     return;
@@ -84,44 +153,56 @@ internal sealed partial class Pool
         if (state.Remaining < units) violated = Later(violated, index, ref decision);
     }
 
-    /// <summary>What is to be asked now, and by which counter.</summary>
-    internal (SharedCount Share, CounterQuestion Question)[] Questions(long now)
+    /// <summary>Asks about everything that calls wait for, and that is to be renewed or given back.</summary>
+    /// <returns>Null when Redis did not answer; true when calls still wait for what others may give back.</returns>
+    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last)
     {
+        var askedAt = of.Now;
+        (SharedCount Share, CounterQuestion Question)[] counts;
+        (SharedWindow Share, WindowQuestion Question)[] windows;
         lock (this)
         {
-            foreach (var share in _shares) share.MoveOn();
-            _shares.RemoveAll(s => s.IsAtRest(now));
-            return [.. _shares.OrderByDescending(s => s.Demand > 0).Take(MostAsked).Select(s => (s, s.Ask(now)))];
+            foreach (var share in _shares ?? []) share.MoveOn();
+            _shares?.RemoveAll(s => s.IsAtRest(askedAt));
+            _windows?.RemoveAll(w => w.IsAtRest(askedAt));
+            counts = [.. (_shares ?? []).OrderByDescending(s => s.Demand > 0).Take(MostAsked).Select(s => (s, s.Ask(askedAt)))];
+            windows = [.. (_windows ?? []).Where(w => w.IsOverdue(askedAt)).Take(MostAsked).Select(w => (w, w.Ask(_latest)))];
         }
-    }
 
-    /// <returns>True when calls still wait and somebody may give back what they need.</returns>
-    internal bool TakeLeases(
-        (SharedCount Share, CounterQuestion Question)[] asked, CounterAnswer[] answers, long askedAt, long now, bool last)
-    {
+        if (counts.Length + windows.Length == 0) return false;
+        of.Asks();
+        var ofCounts = counts.Length == 0 ? null : counters.AskAsync(Array.ConvertAll(counts, a => a.Question));
+        var ofWindows = windows.Length == 0 ? null : counters.AskAsync(Array.ConvertAll(windows, a => a.Question));
+        var granted = ofCounts is null ? [] : await ofCounts;
+        var given = ofWindows is null ? [] : await ofWindows;
+        var now = of.Now;
         var again = false;
         lock (this)
-            for (var i = 0; i < asked.Length; i++)
-                again |= asked[i].Share.Take(asked[i].Question, answers[i], askedAt, now, last);
-        return again;
+        {
+            for (var i = 0; i < granted?.Length; i++)
+                again |= counts[i].Share.Take(counts[i].Question, granted[i], askedAt, now, last);
+            for (var i = 0; i < given?.Length; i++) again |= windows[i].Share.Take(windows[i].Question, given[i], now);
+        }
+
+        return granted is null || given is null ? null : again;
     }
 
-    /// <summary>Whether something is to be renewed or given back, and whether anything is to be watched at all.</summary>
-    internal (bool Overdue, bool Watched) Sweep(long now, bool returnAll)
+    internal override (bool Overdue, bool Watched) Sweep(long now, bool returnAll)
     {
         lock (this)
         {
-            if (returnAll) foreach (var share in _shares) share.Returns = true;
-            return (_shares.Exists(s => s.IsOverdue(now)), _shares.Count > 0);
+            if (returnAll) foreach (var share in _shares ?? []) share.Returns = true;
+            return (_shares?.Exists(s => s.IsOverdue(now)) == true || _windows?.Exists(w => w.IsOverdue(now)) == true,
+                _shares is { Count: > 0 } || _windows is { Count: > 0 });
         }
     }
 
     /// <summary>Somebody else needs what lies idle of a counter.</summary>
-    internal bool GivesBack(string key)
+    internal override bool GivesBack(string key)
     {
         lock (this)
         {
-            if (_shares.Find(s => s.Key == key) is not { IsOpen: true } share) return false;
+            if (_shares?.Find(s => s.Key == key) is not { IsOpen: true } share) return false;
             return share.Returns = true;
         }
     }
@@ -131,10 +212,15 @@ internal sealed partial class Pool
         $"{quota.Meter}:{quota.Per}:{(quota.Operations is { } operations ? string.Join(',', operations) : "*")}";
 
     /// <summary>The name must be the same on every node: ids of the store, and nothing of this process.</summary>
-    private SharedCount NewShare(Tally tally, CompiledLimit limit, in Caller caller)
+    private string NameOf(Tally tally, CompiledLimit limit, in Caller caller)
     {
         var subject = ReferenceEquals(tally, _strangers) ? ulong.MaxValue : SubjectOf(limit.By, caller).Id;
-        return new SharedCount(
-            FormattableString.Invariant($"tollgate:{{{subscription}}}:{limit.By}:{subject:x}:{limit.Unit}"), tally, limit.Unit);
+        var window = limit.Kind switch
+        {
+            WindowKind.Fixed => $"{limit.Unit}",
+            WindowKind.Concurrent => "at-a-time",
+            _ => $"{limit.Kind}:{limit.Unit}",
+        };
+        return FormattableString.Invariant($"tollgate:{{{subscription}}}:{limit.By}:{subject:x}:{window}");
     }
 }

@@ -69,7 +69,7 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
             }
 
             LookAtQuotas(bound, caller.Operation, now, ref violated, ref decision);
-            HoldToShares(bound, caller, take, ref violated, ref decision);
+            HoldToShares(bound, caller, now, take, ref violated, ref decision);
             if (violated < 0 && take && !decision.IsHeldUp && IsCovered(operation, ref decision))
                 Take(bound, caller.Operation, now, ref decision);
             return violated;
@@ -144,7 +144,12 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
     {
         lock (this)
             foreach (var limit in decision.Bound!.Terms.Limits)
-                if (limit.Kind == WindowKind.Concurrent) decision.Tallies[(int)limit.By]!.UnderWay--;
+            {
+                if (limit.Kind != WindowKind.Concurrent) continue;
+                var tally = decision.Tallies[(int)limit.By]!;
+                tally.UnderWay--;
+                tally.ConcurrentShare?.Free();
+            }
     }
 
     /// <summary>The places of the quotas of these terms; those that nobody has counted yet are added, and count from now
@@ -271,7 +276,9 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
                     break;
                 default:
                     tally.Add(limits[i], now, 1);
+                    var before = decision.Limits[i];
                     decision.Limits[i] = tally.Look(limits[i], now);
+                    if (decision.Sharing > Sharing.None) UseShare(tally, limits[i], before, now, ref decision.Limits[i], ref decision);
                     break;
             }
         }

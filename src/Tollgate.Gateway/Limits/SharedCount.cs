@@ -41,12 +41,16 @@ internal sealed class SharedCount
     private readonly Tally? _tally;
     private readonly WindowUnit _unit;
     private readonly QuotaSlot? _slot;
+    private readonly bool _underWay;
     private long _end;
     private long _askedAt, _spentThen, _wantedThen, _demandThen;
 
     public SharedCount(string prefix, Tally tally, WindowUnit unit) => (_prefix, _tally, _unit) = (prefix, tally, unit);
 
     public SharedCount(string prefix, QuotaSlot slot) => (_prefix, _slot) = (prefix, slot);
+
+    /// <summary>Of calls at a time: it has no window, and what is spent comes back.</summary>
+    public SharedCount(string prefix, Tally tally) => (_prefix, _tally, _underWay) = (prefix, tally, true);
 
     public string Key { get; private set; } = "";
 
@@ -71,11 +75,11 @@ internal sealed class SharedCount
     public long UsedAt { get; set; }
 
     /// <summary>Counted by this process in the open window.</summary>
-    public long Spent => _slot is not null ? _slot.Used - _slot.Past : _tally!.Used(_unit) - _tally.Past(_unit);
+    public long Spent => _underWay ? _tally!.UnderWay : _slot is not null ? _slot.Used - _slot.Past : _tally!.Used(_unit) - _tally.Past(_unit);
 
-    private long Past => _slot is not null ? _slot.Past : _tally!.Past(_unit);
+    private long Past => _underWay ? 0 : _slot is not null ? _slot.Past : _tally!.Past(_unit);
 
-    private long End => _slot is not null ? _slot.End : _tally!.End(_unit);
+    private long End => _underWay ? long.MaxValue : _slot is not null ? _slot.End : _tally!.End(_unit);
 
     /// <summary>Whether something is leased that is not spent.</summary>
     public bool IsOpen => _end == End && Granted > Spent;
@@ -85,8 +89,9 @@ internal sealed class SharedCount
     {
         if (_end == End) return;
         _end = End;
-        Key = $"{_prefix}:{_end / Micros.PerSecond}";
-        (Granted, Others, Demand, ExpiresAt, ExhaustedUntil) = (0, 0, 0, 0, 0);
+        Key = _underWay ? _prefix : $"{_prefix}:{_end / Micros.PerSecond}";
+        // what is known of before this process is nobody's to spend, also while nobody can be asked
+        (Granted, Others, Demand, ExpiresAt, ExhaustedUntil) = (0, Past, 0, 0, 0);
         (_askedAt, _spentThen, _wantedThen) = (0, 0, 0);
     }
 
@@ -95,7 +100,10 @@ internal sealed class SharedCount
     public bool IsDue(long now, long room) => now - _askedAt > Due || room < _wantedThen / 4;
 
     /// <summary>Whether nothing is to be said about it any more.</summary>
-    public bool IsAtRest(long now) => !IsOpen && Demand == 0 && now - UsedAt > Idle;
+    public bool IsAtRest(long now) => !IsOpen && Demand == 0 && now - UsedAt > Idle && !(_underWay && Spent > 0);
+
+    /// <summary>A call has ended: where others may wait for its place, they are told soon.</summary>
+    public void Free() => Returns |= Others + Granted >= Limit;
 
     /// <summary>Whether the sweep has to renew it, or give it back.</summary>
     public bool IsOverdue(long now) => _end == End && (Returns || Demand > 0 || (now - _askedAt > Due && !IsAtRest(now)));
@@ -111,7 +119,7 @@ internal sealed class SharedCount
         (Granted, Demand, Returns) = (spent, 0, false);
         (_askedAt, _spentThen, _wantedThen, _demandThen) = (now, spent, want, demand);
         return new CounterQuestion(
-            Key, Limit, Math.Max(0, spent), Past, demand, want, (_end / 1_000) + 60_000);
+            Key, Limit, Math.Max(0, spent), Past, demand, want, _underWay ? 0 : (_end / 1_000) + 60_000);
     }
 
     /// <returns>True when calls still wait and somebody may give back what they need.</returns>

@@ -28,6 +28,12 @@ internal sealed class Tally
     /// <summary>What this node may spend of a window that nodes share; null while nobody asked.</summary>
     public ref SharedCount? Share(WindowUnit unit) => ref _slots[(int)unit].Share;
 
+    /// <summary>Of calls at a time.</summary>
+    public SharedCount? ConcurrentShare { get; set; }
+
+    /// <summary>The counter of a window that is not aligned to the clock.</summary>
+    public WindowCounter WindowOf(CompiledLimit limit, long now) => CounterOf(limit, now);
+
     /// <summary>Moves fixed windows on. Every unit is counted, limited or not: a limit that is added later knows what was
     /// used before.</summary>
     public void MoveTo(long now)

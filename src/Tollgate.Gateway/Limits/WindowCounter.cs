@@ -21,7 +21,15 @@ internal abstract class WindowCounter(WindowKind kind, WindowUnit unit)
 
     public bool IsFor(CompiledLimit limit) => limit.Kind == _kind && limit.Unit == _unit;
 
+    /// <summary>What this node may admit of a window that nodes share; null while nobody asked.</summary>
+    public SharedWindow? Share { get; set; }
+
     public abstract WindowCounter Clone();
+
+    /// <summary>Each instant that is counted, as late as it can have been, and how many there were.</summary>
+    public virtual void ForEach(Action<long, long> each)
+    {
+    }
 
     /// <summary>Whether a limit that was changed can go on with this.</summary>
     public abstract bool Fits(CompiledLimit limit);
@@ -65,13 +73,19 @@ internal sealed class SlidingLog(CompiledLimit limit) : WindowCounter(WindowKind
 
     public override WindowCounter CopyTo(WindowCounter other, CompiledLimit limit)
     {
-        for (var i = 0; i < _count; i++) other.Add(limit, At(i), 1);
+        ForEach((at, count) => other.Add(limit, at, count));
         return other;
+    }
+
+    public override void ForEach(Action<long, long> each)
+    {
+        for (var i = 0; i < _count; i++) each(At(i), 1);
     }
 
     public override WindowCounter Clone()
     {
         var clone = (SlidingLog)MemberwiseClone();
+        clone.Share = null;
         clone._ring = [.. _ring];
         return clone;
     }
@@ -156,14 +170,20 @@ internal sealed class SubWindows(CompiledLimit limit) : WindowCounter(WindowKind
 
     public override WindowCounter CopyTo(WindowCounter other, CompiledLimit limit)
     {
-        for (var index = _index - Parts; index <= _index; index++)
-            if (_counts[index % Kept] is > 0 and var count) other.Add(limit, (index + 1) * _step - 1, count);
+        ForEach((at, count) => other.Add(limit, at, count));
         return other;
+    }
+
+    public override void ForEach(Action<long, long> each)
+    {
+        for (var index = Math.Max(0, _index - Parts); index <= _index; index++)
+            if (_counts[index % Kept] is > 0 and var count) each((index + 1) * _step - 1, count);
     }
 
     public override WindowCounter Clone()
     {
         var clone = (SubWindows)MemberwiseClone();
+        clone.Share = null;
         clone._counts = [.. _counts];
         return clone;
     }
@@ -233,7 +253,12 @@ internal sealed class Bucket(CompiledLimit limit) : WindowCounter(WindowKind.Buc
 
     public override WindowCounter CopyTo(WindowCounter other, CompiledLimit limit) => this;
 
-    public override WindowCounter Clone() => (WindowCounter)MemberwiseClone();
+    public override WindowCounter Clone()
+    {
+        var clone = (Bucket)MemberwiseClone();
+        clone.Share = null;
+        return clone;
+    }
 
     public override bool IsIdle(long now) => now > _at && (Int128)(now - _at) * _rate >= _debt;
 

@@ -75,13 +75,16 @@ internal sealed class PostgresServer : IDisposable
     }
 
     /// <summary>A database without any table.</summary>
-    public string Empty()
+    public string Empty() => Of(NewName());
+
+    /// <summary>The name of one.</summary>
+    public string NewName()
     {
         lock (_turn)
         {
             var name = $"t{++_made}";
             Sql($"create database {name}");
-            return Of(name);
+            return name;
         }
     }
 

@@ -15,6 +15,8 @@ internal sealed class RedisServer : IDisposable
 
     public static bool IsInstalled => File.Exists(Program);
 
+    public int Port => _port;
+
     public string Address => $"redis://127.0.0.1:{_port}";
 
     public static RedisServer Start()
