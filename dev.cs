@@ -2,7 +2,7 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
-// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | install
+// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | faults | cluster | install
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Xml.Linq;
@@ -18,6 +18,7 @@ Package[] forTests =
     new("curl", "/usr/bin/curl"),
     new("postgresql", "/usr/lib/postgresql"),
     new("redis-server", "/usr/bin/redis-server"),
+    new("haproxy", "/usr/sbin/haproxy"),
 
     // the upstream of the guides
     new("python3", "/usr/bin/python3"),
@@ -45,6 +46,8 @@ return args switch
     ["billing", .. var rest] => Bench("billing", rest),
     ["torture", .. var rest] => Bench("torture", rest),
     ["soak", .. var rest] => Bench("soak", rest),
+    ["faults", .. var rest] => Bench("faults", rest),
+    ["cluster", .. var rest] => Bench("cluster", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
     _ => Usage(),
 };
@@ -60,6 +63,8 @@ int Usage()
         dotnet dev.cs billing  measure the run that invoices a month, and a draft
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
+        dotnet dev.cs faults   three nodes under load while nodes, engines and links fail, --minutes 30; goes on where it was
+        dotnet dev.cs cluster  what sharing limits costs, and how soon a revocation is known
         dotnet dev.cs install  install the Debian packages that tests and bench start
         """);
     return 2;

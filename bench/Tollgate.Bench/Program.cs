@@ -17,6 +17,7 @@ var root = new RootCommand("Measures Tollgate against its peers. `micro` runs th
     KeysBench.Create(),
     TortureCommand.Create(),
     SoakCommand.Create(),
+    FaultsCommand.Create(),
     BareYarp.CreateCommand(),
     new Command("micro", "BenchmarkDotNet over the benchmark classes; its own options follow (--list flat, --filter ...)"),
 };

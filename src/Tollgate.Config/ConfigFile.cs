@@ -93,6 +93,9 @@ public sealed record FilePlan(
     /// <summary>What limits that nodes share do while what they share is away.</summary>
     public LimitsUnavailable LimitsUnavailable { get; init; }
 
+    /// <summary>Whether a node refuses calls while it does not hear what others change.</summary>
+    public bool ClosedWhenStale { get; init; }
+
     public Migration Migrate { get; init; } = Migration.Never;
 
     /// <summary>Statuses of answers that are billed; null for the default.</summary>

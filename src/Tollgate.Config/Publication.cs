@@ -84,6 +84,7 @@ public sealed class Publication
             Headers = document.Headers ?? HeaderFamilies.Kong,
             UpgradeUrl = document.UpgradeUrl,
             LimitsUnavailable = document.LimitsUnavailable ?? LimitsUnavailable.Share,
+            ClosedWhenStale = document.ClosedWhenStale,
             Version = versions.GetValueOrDefault(id),
             CreatedAt = row.CreatedAt,
         };
@@ -230,6 +231,9 @@ public sealed record PlanDocument(string? Name, IReadOnlyList<string> Operations
     /// <summary>Null for the default.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public LimitsUnavailable? LimitsUnavailable { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool ClosedWhenStale { get; init; }
 
     public static PlanDocument Empty { get; } = new(null, [], []);
 

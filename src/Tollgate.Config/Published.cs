@@ -170,6 +170,9 @@ public sealed record PublishedPlan
     /// <summary>What limits that nodes share do while what they share is away.</summary>
     public LimitsUnavailable LimitsUnavailable { get; init; }
 
+    /// <summary>Whether a node refuses calls while it does not hear what others change: a key may have been revoked.</summary>
+    public bool ClosedWhenStale { get; init; }
+
     /// <summary>The newest version of its prices; subscriptions may run on older ones.</summary>
     public required int Version { get; init; }
 

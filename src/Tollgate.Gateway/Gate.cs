@@ -57,6 +57,9 @@ public struct Decision
     /// <summary>There is a limit, nobody can tell what is left of it, and the plan says <c>closed</c>.</summary>
     internal bool LimitsClosed;
 
+    /// <summary>This node has not heard for too long what others change.</summary>
+    public bool IsStale;
+
     internal Sharing Sharing;
     internal Purse? Purse;
 
@@ -220,7 +223,9 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Units = decision.IsFree ? 0 : operation.Cost.ReservedCalls;
         decision.Cost = operation.Cost;
         decision.Tallies = default;
-        (decision.NeedsLease, decision.RenewsLease, decision.LimitsClosed) = (false, false, false);
+        decision.IsStale = table.IsStale;
+        (decision.NeedsLease, decision.RenewsLease) = (false, false);
+        decision.LimitsClosed = decision.IsStale && decision.Plan is { ClosedWhenStale: true };
         decision.Sharing = table.Leases is not { } leases || decision.Plan is null ? Sharing.None
             : leases.IsAway ? decision.Plan.Unavailable : Sharing.Leased;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };

@@ -69,6 +69,7 @@ public sealed class GateHandler : IDisposable
         if (_table.Leases is { } leases && call.Decision.Pool is not null) await HoldAsync(context, call, leases);
         if (call.Decision.Verdict is Verdict.QuotaExhausted or Verdict.CreditExhausted or Verdict.SpendCapReached
             && call.Operation!.Cost.FreeRetries > 0) await RepeatAsync(context, call);
+        if (call.Decision.IsStale) _metrics.Stale(call.Decision.Plan is { ClosedWhenStale: true });
         Conclude(context, call);
         if (call.Decision.Verdict != Verdict.Admit)
         {

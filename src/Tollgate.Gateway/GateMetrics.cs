@@ -22,6 +22,7 @@ public sealed class GateMetrics
     private readonly Counter _requests;
     private readonly Histogram _durations;
     private readonly Counter.Child[] _refusals;
+    private readonly Counter _stale;
     private readonly Counter.Child[] _unitFaults;
     private readonly Counter _overrun;
     private readonly Counter _freeRetries;
@@ -49,6 +50,8 @@ public sealed class GateMetrics
             "tollgate_free_retries_total", "Repetitions of broken calls that were let through for nothing, by Idempotency-Key.");
         _freeRetriesForgotten = metrics.CreateCounter("tollgate_free_retries_forgotten_total",
             $"Broken calls that can no longer be repeated for nothing, because {FreeRetries.Most} newer ones are remembered.");
+        _stale = metrics.CreateCounter("tollgate_stale_calls_total",
+            "Calls decided while this node did not hear what others change, by what their plan says.", "choice");
         _unitFaults = Enum.GetValues<UnitFault>().Select(f => faults.WithLabels(NameOf(f))).ToArray();
         _refusals = Enum.GetValues<Verdict>().Select(v => refused.WithLabels(VerdictForm.Of(v).Code)).ToArray();
     }
@@ -61,6 +64,9 @@ public sealed class GateMetrics
     internal void FreeRetry() => _freeRetries.Inc();
 
     internal void FreeRetryForgotten() => _freeRetriesForgotten.Inc();
+
+    /// <summary>A call that was decided by what may be out of date.</summary>
+    public void Stale(bool closed) => _stale.WithLabels(closed ? "closed" : "open").Inc();
 
     public void Refused(Verdict verdict) => _refusals[(int)verdict].Inc();
 

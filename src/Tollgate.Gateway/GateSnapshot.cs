@@ -130,6 +130,7 @@ public sealed class CompiledPlan
             LimitsUnavailable.Closed => Sharing.Closed,
             _ => Sharing.Share,
         };
+        ClosedWhenStale = plan.ClosedWhenStale;
         Families = plan.Headers;
         _operations = new BitArray(plan.Operations.Count == 0 ? 0 : plan.Operations.Max() + 1);
         foreach (var key in plan.Operations) _operations[key] = true;
@@ -147,6 +148,9 @@ public sealed class CompiledPlan
 
     /// <summary>How calls are held to shared limits while what is shared is away.</summary>
     internal Sharing Unavailable { get; }
+
+    /// <summary>Whether calls are refused while this node does not hear what others change.</summary>
+    public bool ClosedWhenStale { get; }
 
     public HeaderFamilies Families { get; }
 

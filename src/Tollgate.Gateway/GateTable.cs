@@ -32,6 +32,9 @@ public sealed partial class GateTable(
     /// <summary>Of limits that nodes share; set before <see cref="LoadAsync"/>. Null where each counts for itself.</summary>
     public Leases? Leases { get; set; }
 
+    /// <summary>Whether what others change has not been heard for too long; each plan says what then happens.</summary>
+    public bool IsStale { get; set; }
+
     public GateSnapshot Snapshot => _snapshot;
 
     public CredentialEntry? Find(ReadOnlySpan<byte> hash) =>
@@ -69,7 +72,8 @@ public sealed partial class GateTable(
         customers.UnionWith(_customers.Keys.Select(k => (long)k));
         consumers.UnionWith(_consumers.Keys.Select(k => (long)k));
         foreach (var key in customers) await OnChangeAsync(new Change.OfCustomer((int)key));
-        foreach (var key in consumers.Where(k => FindConsumer((int)k)?.Customer is null || !customers.Contains(FindConsumer((int)k)!.Customer!.Key)))
+        // the others came with their customers
+        foreach (var key in consumers.Where(k => FindConsumer((int)k)?.Customer is not { } of || !customers.Contains(of.Key)))
             await OnChangeAsync(new Change.OfConsumer((int)key));
     }
 

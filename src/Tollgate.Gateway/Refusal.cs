@@ -134,6 +134,9 @@ internal static class Refusal
                 var (balance, used) = decision.Shortage!;
                 return (form.Message, $"Of {balance.Text(balance.Amount)}, {balance.Text(used)} are used, calls under way " +
                     "included; this call would cost more than is left.");
+            case Verdict.LimitsUnavailable when decision is { IsStale: true, Plan.ClosedWhenStale: true }:
+                return ("What has changed is not known right now", "This node has not heard for a while what was changed " +
+                    $"elsewhere, and the plan {decision.Plan!.Name} says when_stale: closed.");
             case Verdict.PaymentOverdue:
                 return (form.Message, "Calls are let in again when the invoice is paid.");
             case Verdict.BodyTooLarge:

@@ -45,6 +45,8 @@ internal static class RunCommand
                 Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
             using var again = ReloadOnHangup(server.Node);
             await StopSignalAsync();
+            // a second signal ends the waiting
+            await server.LeaveAsync(StopSignalAsync());
         }));
         return command;
     }

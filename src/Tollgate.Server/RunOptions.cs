@@ -21,6 +21,10 @@ internal sealed class RunOptions
     private readonly Option<string> _database = Database();
     private readonly Option<string> _redis = Text("--redis", "TOLLGATE_REDIS", "",
         "A Redis 7 that counts the limits of all nodes together: redis://:password@host:6379, rediss:// for TLS.");
+    private readonly Option<string> _staleFor = Text("--stale-for", "TOLLGATE_STALE_FOR", "60",
+        "For how many seconds a node may hear nothing of the others before plans do what they say, 5 to 86400.");
+    private readonly Option<string> _leaveDelay = Text("--leave-delay", "TOLLGATE_LEAVE_DELAY", "0",
+        "For how many seconds a stop takes further calls while /readyz says 503, for the balancer to see it, 0 to 300.");
     private readonly Option<string> _durability = Text("--durability", "TOLLGATE_DURABILITY", "interval",
         "When a call is safe from a power cut: interval (within a second) or strict (before its answer begins).");
     private readonly Option<string> _keepCalls = Text("--keep-calls", "TOLLGATE_KEEP_CALLS", "13",
@@ -43,6 +47,8 @@ internal sealed class RunOptions
         command.Options.Add(_data);
         command.Options.Add(_database);
         command.Options.Add(_redis);
+        command.Options.Add(_staleFor);
+        command.Options.Add(_leaveDelay);
         command.Options.Add(_proxy);
         command.Options.Add(_tls);
         command.Options.Add(_admin);
@@ -63,6 +69,8 @@ internal sealed class RunOptions
             Data = Folder(parsed.GetValue(_data)!),
             Database = Server(parsed.GetValue(_database)!),
             Redis = parsed.GetValue(_redis) is { Length: > 0 } redis ? redis : null,
+            StaleFor = TimeSpan.FromSeconds(Whole("--stale-for", parsed.GetValue(_staleFor)!, 5, 86_400)),
+            LeaveDelay = TimeSpan.FromSeconds(Whole("--leave-delay", parsed.GetValue(_leaveDelay)!, 0, 300)),
             Proxy = proxies[0],
             MoreProxies = proxies[1..],
             Tls = parsed.GetValue(_tls)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),

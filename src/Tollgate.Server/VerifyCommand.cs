@@ -14,27 +14,34 @@ internal static class VerifyCommand
 {
     public static Command Build()
     {
-        var data = RunOptions.Text("--data", "TOLLGATE_DATA", "data", "The data folder; a server may run on it.");
+        var data = RunOptions.Text("--data", "TOLLGATE_DATA", "data",
+            "The data folder; a server may run on it. Of several nodes all of their folders, separated by commas.");
+        var database = RunOptions.Database();
         var json = AdminClient.Json();
         var command = new Command("verify",
             "Prove journal, archive and sums: files are what was written, sequences have no gap, and draining all calls again " +
-            "comes to the same sums.") { data, json };
-        command.SetAction((parsed, _) => RunAsync(parsed.GetValue(data)!, parsed.GetValue(json)));
+            "comes to the same sums.") { data, database, json };
+        command.SetAction((parsed, _) => RunAsync(
+            parsed.GetValue(data)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+            RunOptions.Server(parsed.GetValue(database)!), parsed.GetValue(json)));
         return command;
     }
 
-    private static async Task<int> RunAsync(string data, bool json)
+    private static async Task<int> RunAsync(string[] folders, string? server, bool json)
     {
-        if (!File.Exists(Path.Combine(data, DataFolder.Store)))
+        var (must, named) = server is null ? (DataFolder.Store, "a data folder") : (DataFolder.Journal, "data folders of nodes");
+        var without = folders.Where(f => !Path.Exists(Path.Combine(f, must))).Select(Path.GetFullPath).ToArray();
+        if (folders.Length == 0 || without.Length > 0 || (server is null && folders.Length > 1))
         {
-            Console.Error.WriteLine($"{Path.GetFullPath(data)} holds no {DataFolder.Store}: --data must name a data folder.");
+            Console.Error.WriteLine(without.Length > 0 ? $"{string.Join(", ", without)} holds no {must}: --data must name {named}."
+                : "--data names several folders: --database must name the server that they share.");
             return ExitCode.Usage;
         }
 
         try
         {
             var clocks = new Clocks(TimeProvider.System, TimeProvider.System);
-            var found = await new Verification(data, clocks, EntitlementStore.OfCustomerAsync).RunAsync();
+            var found = await new Verification(folders, server, clocks, EntitlementStore.OfCustomerAsync).RunAsync();
             Console.WriteLine(json ? JsonSerializer.Serialize(found, Answers.Json) : Text(found));
             return found.Faults.Count == 0 ? ExitCode.Ok : ExitCode.Refused;
         }

@@ -6,7 +6,7 @@ namespace Tollgate.Storage;
 internal static class PostgresAddress
 {
     // what the operator does not say; the pool is per node, and a server has some hundred connections for all of them
-    private const int PoolSize = 20, ConnectSeconds = 5, CommandSeconds = 30, KeepAliveSeconds = 15, Prepared = 200;
+    private const int PoolSize = 20, ConnectSeconds = 5, CommandSeconds = 30, KeepAliveSeconds = 15;
 
     public static bool IsOne(string where) => IsUri(where) || HasHost(where);
 
@@ -31,7 +31,8 @@ internal static class PostgresAddress
         SetUnlessGiven(address, "Timeout", ConnectSeconds);
         SetUnlessGiven(address, "Command Timeout", CommandSeconds);
         SetUnlessGiven(address, "Keepalive", KeepAliveSeconds);
-        SetUnlessGiven(address, "Max Auto Prepare", Prepared);
+        // statements are not prepared by themselves: one that failed stays prepared where the server does not have it, and
+        // breaks whoever runs it next (npgsql issue 6391)
         SetUnlessGiven(address, "Application Name", "tollgate");
         return address;
     }

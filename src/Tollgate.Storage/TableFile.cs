@@ -1,6 +1,4 @@
-using System.Data.Common;
 using System.Security.Cryptography;
-using Microsoft.Data.Sqlite;
 
 namespace Tollgate.Storage;
 
@@ -78,45 +76,14 @@ public sealed class TableFile : IDisposable
         var path = Path.Combine(_folder, Template);
         using (File.Create(path)) OnlyOwner(path);
         Database.Open(path).DisposeAsync().AsTask().GetAwaiter().GetResult();
-        using var single = Connect(path);
-        // one file, with nothing beside it
-        Execute(single, "pragma wal_checkpoint(truncate)");
-        Execute(single, "pragma journal_mode = delete");
+        StoreSnapshot.MakeSingle(path);
         _prepared = true;
     }
 
     private async Task FillAsync(Database from, string path)
     {
         OnlyOwner(path);
-        await using var to = Connect(path);
-        Execute(to, "pragma foreign_keys = off");
-        Execute(to, "pragma synchronous = off");
-        await from.ReadAsync(async db =>
-        {
-            await using var transaction = (SqliteTransaction)await to.BeginTransactionAsync();
-            foreach (var table in _tables) await CopyAsync(db, to, table);
-            await transaction.CommitAsync();
-            return 0;
-        });
-    }
-
-    private static async Task CopyAsync(DbConnection from, SqliteConnection to, string table)
-    {
-        await using var read = from.CreateCommand();
-        read.CommandText = $"select * from {table}";
-        await using var rows = await read.ExecuteReaderAsync();
-        var names = Enumerable.Range(0, rows.FieldCount).Select(rows.GetName).ToArray();
-        await using var write = to.CreateCommand();
-        write.CommandText = $"delete from {table}";
-        await write.ExecuteNonQueryAsync();
-        write.CommandText = $"insert into {table} ({string.Join(", ", names)}) values " +
-            $"({string.Join(", ", names.Select((_, i) => $"$p{i}"))})";
-        var values = names.Select((_, i) => write.Parameters.AddWithValue($"$p{i}", DBNull.Value)).ToArray();
-        while (await rows.ReadAsync())
-        {
-            for (var i = 0; i < values.Length; i++) values[i].Value = rows.GetValue(i);
-            await write.ExecuteNonQueryAsync();
-        }
+        await StoreSnapshot.FillAsync(from, path, _tables);
     }
 
     private void Publish(string path)
@@ -147,19 +114,5 @@ public sealed class TableFile : IDisposable
     private static void OnlyOwner(string path)
     {
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-    }
-
-    private static SqliteConnection Connect(string path)
-    {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
-        connection.Open();
-        return connection;
-    }
-
-    private static void Execute(SqliteConnection open, string sql)
-    {
-        using var command = open.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
     }
 }

@@ -13,6 +13,15 @@ public sealed partial class AdminFaults(ILogger log)
 {
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
+        var faults = context.Request.Query.Where(q => q.Key.Contains('\0') || q.Value.Any(v => v?.Contains('\0') == true))
+            .Select(q => new Problem("bad_value", "must not contain control characters", q.Key.Replace("\0", "", StringComparison.Ordinal)))
+            .ToArray();
+        if (faults.Length > 0)
+        {
+            await Answers.Refused(StatusCodes.Status400BadRequest, faults).ExecuteAsync(context);
+            return;
+        }
+
         try
         {
             await next(context);

@@ -64,12 +64,13 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         }
     }
 
-    /// <summary>Once a second: whether we hear, and how far we are.</summary>
+    /// <summary>How old the news is.</summary>
+    public void TellSilence() => _silence.Set(node.Feed.Silence.TotalSeconds);
+
+    /// <summary>Once a second: how far we are, and who else is there.</summary>
     public async Task BeatAsync()
     {
         if (_changes is null) return;
-        // first, since what follows throws while the store is away
-        _silence.Set(node.Feed.Silence.TotalSeconds);
         var before = Micros.Now(node.Clocks.Business) - MarginMicros;
         await node.Drain.CatchUpAsync();
         await _registry.BeatAsync(node.Journal.Id, before);

@@ -14,15 +14,26 @@ public sealed partial class TollgateNode
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromMilliseconds(100);
 
     private SharedCounters? _counters;
+    private volatile bool _leaving;
+
+    /// <summary>Told to stop: it takes calls, and wants no more.</summary>
+    public bool IsLeaving
+    {
+        get => _leaving;
+        set => _leaving = value;
+    }
 
     /// <summary>Why this node must not get calls for now; null when it may.</summary>
-    public string? Unready => Journal.Trouble
+    public string? Unready => IsLeaving ? "stopping: calls that come are still taken" : Journal.Trouble
         ?? (Table.Leases is { IsAway: false } leases && leases.Skew.Duration() > s_mostSkew
             ? $"the clock is {leases.Skew.TotalSeconds:F1} s away from that of Redis. Is NTP running?" : null);
 
     /// <summary>What is not as it should be while calls are taken all the same.</summary>
     public string? Impaired => Feed.Silence > Options.StaleFor
-        ? $"stale: no news of other nodes for {Feed.Silence.TotalSeconds:F0} s. Is PostgreSQL up?"
+        ? $"stale: no news of other nodes for {Feed.Silence.TotalSeconds:F0} s. Is PostgreSQL up? Each plan's when_stale " +
+            "says what happens."
+        : !Database.IsAttached
+        ? $"it began with its own table of {_tableOf:u}, since PostgreSQL does not answer."
         : Table.Leases is { IsAway: true }
             ? "limits are not shared: Redis does not answer. Each plan's limits_unavailable says what happens." : null;
 
@@ -44,8 +55,8 @@ public sealed partial class TollgateNode
         await leases.ProbeAsync(Clocks.Business);
         await leases.ListenAsync();
         Table.Leases = leases;
-        _loops.Add(LoopAsync("the clock of Redis", s_probeEvery, () => leases.ProbeAsync(Clocks.Business)));
-        _loops.Add(LoopAsync("leases of limits", s_sweepEvery, leases.SweepAsync));
+        Loop("the clock of Redis", s_probeEvery, () => leases.ProbeAsync(Clocks.Business));
+        Loop("leases of limits", s_sweepEvery, leases.SweepAsync);
     }
 
     private async Task EndSharingAsync()

@@ -71,6 +71,9 @@ public sealed partial class TollgateNode : IAsyncDisposable
             "tollgate_config_reloads_total", "Times that the configuration file was read again, by outcome.", "outcome");
         _refusing = metrics.CreateGauge(
             "tollgate_config_refused", "1 while the configuration file has faults, and what was read before it is in force.");
+        _tableBehind = metrics.CreateGauge("tollgate_table_behind",
+            "1 while the table that a node of several keeps, to start by without its store, lacks a change.");
+        if (!Database.IsEmbedded) _tableBehind.Set(1);
         _peers = new Peers(this, log);
         GateMetrics = new GateMetrics(Registry);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
@@ -194,10 +197,12 @@ public sealed partial class TollgateNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        await Task.WhenAll(_loops);
+        for (var i = 0; i < _loops.Count; i++) await _loops[i]; // one of them may begin others
         await EndSharingAsync();
-        if (_loops.Count > 0 && await GuardAsync("draining at the stop", Drain.CatchUpAsync))
+        if (_loops.Count > 0 && Database.IsAttached && await GuardAsync("draining at the stop", Drain.CatchUpAsync))
             await GuardAsync("leaving the store", _peers.LeaveAsync);
+        if (_loops.Count > 0 && _joined && _tableChanged) await GuardAsync("keeping the table of the gate", KeepTableAsync);
+        _tableFile?.Dispose();
         Counters.Dispose();
         Journal.Dispose();
         Drain.Dispose();
@@ -214,6 +219,30 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private async Task StartAsync(ReadConfig? file)
     {
         foreach (var finding in Journal.Recovery.Findings) _log.LogWarning("Journal: {Finding}", finding);
+        if (Database.IsAttached) await StartOnStoreAsync(file);
+        else await StartOnTableAsync();
+        Drain.OnOutsideUsage = Table.Count;
+        Feed.Listen(Table.OnChangeAsync);
+        TakeSources();
+        Feed.Listen(change =>
+        {
+            _tableChanged = true;
+            _tableBehind.Set(1);
+            Drain.Reattribute();
+            if (change is not Change.Publication) return Task.CompletedTask;
+            TakeSources();
+            return TakeCurrencyAsync();
+        });
+        Loop("flushing the journal", s_journal.FlushInterval, FlushAsync);
+        if (Database.IsAttached) BeginWork();
+        else _loops.Add(ReachStoreAsync());
+        if (!Database.IsEmbedded) Loop("looking how old the news is", s_lookEvery, LookAsync);
+        await FetchKeysAsync();
+        Loop("fetching keys of issuers", s_beatEvery, FetchKeysAsync);
+    }
+
+    private async Task StartOnStoreAsync(ReadConfig? file)
+    {
         await Installation.CheckAsync(Database, Keys);
         await Archive.StartAsync();
         await Drain.RecoverAsync(Archive);
@@ -224,26 +253,19 @@ public sealed partial class TollgateNode : IAsyncDisposable
         await BeginSharingAsync();
         await Table.LoadAsync();
         await Table.RestoreAsync(Journal);
-        Drain.OnOutsideUsage = Table.Count;
-        Feed.Listen(Table.OnChangeAsync);
-        TakeSources();
-        Feed.Listen(change =>
-        {
-            Drain.Reattribute();
-            if (change is not Change.Publication) return Task.CompletedTask;
-            TakeSources();
-            return TakeCurrencyAsync();
-        });
+    }
+
+    /// <summary>What is done again and again with the store.</summary>
+    private void BeginWork()
+    {
         Loop("draining", s_drainEvery, Drain.CatchUpAsync);
         Loop("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token));
         Loop("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true);
-        Loop("flushing the journal", s_journal.FlushInterval, FlushAsync);
         _loops.Add(_peers.FollowAsync(_stopping.Token));
         Loop("a sign of life", s_beatEvery, _peers.BeatAsync);
         Loop("billing", s_billEvery, WorkAsync);
+        if (!Database.IsEmbedded) Loop("keeping the table of the gate", s_beatEvery, KeepTableAsync);
         _loops.Add(WatchAsync());
-        await FetchKeysAsync();
-        Loop("fetching keys of issuers", s_beatEvery, FetchKeysAsync);
     }
 
     /// <summary>Begins a piece of work that <see cref="LoopAsync"/> repeats, on threads of its own.</summary>
@@ -321,6 +343,19 @@ public sealed partial class TollgateNode : IAsyncDisposable
             }
         }
 
+        /// <summary>A node that has run before can begin without its server.</summary>
+        private static Database Reach(string server, string folder)
+        {
+            try
+            {
+                return Database.Open(server);
+            }
+            catch (StoreAwayException) when (HasTable(folder))
+            {
+                return Database.OpenLater(server);
+            }
+        }
+
         private static Opened OpenIn(TollgateOptions options, TimeProvider machine)
         {
             var folder = options.Data;
@@ -329,7 +364,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
             Database? database = null;
             try
             {
-                database = Database.Open(options.Database ?? Path.Combine(folder, DataFolder.Store));
+                database = options.Database is { } server ? Reach(server, folder)
+                    : Database.Open(Path.Combine(folder, DataFolder.Store));
                 return new Opened(database, journal, ApiKeys.Open(Path.Combine(folder, DataFolder.InstallKey)));
             }
             catch

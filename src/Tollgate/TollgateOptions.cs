@@ -61,6 +61,10 @@ public sealed record TollgateOptions
     /// </summary>
     public TimeSpan CollectionWindow { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>How long a node that is told to stop goes on taking calls while <c>/readyz</c> says 503, so that the
+    /// balancer in front stops sending it any; 0 to 300 s.</summary>
+    public TimeSpan LeaveDelay { get; init; }
+
     /// <summary>How long a stop waits for calls under way; after that their connections are closed. What stops the
     /// process from outside should wait longer than this.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(20);

@@ -85,6 +85,14 @@ public sealed class TollgateServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Before a stop: says that it is not ready, and waits until whoever balances has seen it.</summary>
+    /// <param name="atOnce">Ends the waiting.</param>
+    public async Task LeaveAsync(Task atOnce)
+    {
+        Node.IsLeaving = true;
+        await Task.WhenAny(Task.Delay(Node.Options.LeaveDelay, Node.Clocks.Machine), atOnce);
+    }
+
     /// <summary>Lets calls under way end, at most for <see cref="TollgateOptions.StopTimeout"/>; then drains and
     /// closes.</summary>
     public async ValueTask DisposeAsync()

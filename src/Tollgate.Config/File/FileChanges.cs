@@ -61,6 +61,7 @@ internal sealed record FileChanges(
             Headers = plan.Headers == HeaderFamilies.Kong ? null : plan.Headers,
             UpgradeUrl = plan.UpgradeUrl,
             LimitsUnavailable = plan.LimitsUnavailable == LimitsUnavailable.Share ? null : plan.LimitsUnavailable,
+            ClosedWhenStale = plan.ClosedWhenStale,
         };
 
     private static IEnumerable<Problem> NameClashes(

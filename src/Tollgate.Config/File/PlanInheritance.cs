@@ -62,6 +62,7 @@ internal sealed class PlanInheritance(
             UpgradeUrl = chain.FirstOfAll(p => p.UpgradeUrl),
             LimitsUnavailable =
                 chain.Plans.Select(p => p.LimitsUnavailable).FirstOrDefault(c => c is not null) ?? LimitsUnavailable.Share,
+            ClosedWhenStale = chain.Plans.Select(p => p.ClosedWhenStale).FirstOrDefault(c => c is not null) ?? false,
             Headers = headers,
             Billable = chain.FirstOfAll(p => p.Billable),
             Migrate = chain.Plans.Select(p => p.Migrate).FirstOrDefault(m => m is not null) ?? Migration.Never,

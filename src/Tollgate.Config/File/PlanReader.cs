@@ -38,6 +38,8 @@ internal sealed record PlanDraft
 
     public LimitsUnavailable? LimitsUnavailable { get; init; }
 
+    public bool? ClosedWhenStale { get; init; }
+
     public Migration? Migrate { get; init; }
 
     public IReadOnlyList<string>? Billable { get; init; }
@@ -80,6 +82,12 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
                 "share" => LimitsUnavailable.Share,
                 "open" => LimitsUnavailable.Open,
                 "closed" => LimitsUnavailable.Closed,
+                _ => null,
+            },
+            ClosedWhenStale = findings.Choice(fields.Take("when_stale"), "open", "closed") switch
+            {
+                "open" => false,
+                "closed" => true,
                 _ => null,
             },
             Quotas = ReadQuotas(fields.Take("quotas")),

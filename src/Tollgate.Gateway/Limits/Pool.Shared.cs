@@ -108,7 +108,8 @@ internal sealed partial class Pool : Sharer
     {
         if (tally.WindowOf(limit, now).Share is not { } share) return;
         share.Use(decision.Sharing, leases!.Now);
-        if (before.Remaining - 1 < state.Remaining) state = new LimitState { Remaining = Math.Max(0, before.Remaining - 1), ResetAt = before.ResetAt };
+        if (before.Remaining - 1 < state.Remaining)
+            state = before with { Remaining = Math.Max(0, before.Remaining - 1) };
     }
 
     private void Hold(

@@ -75,7 +75,8 @@ internal sealed class SharedCount
     public long UsedAt { get; set; }
 
     /// <summary>Counted by this process in the open window.</summary>
-    public long Spent => _underWay ? _tally!.UnderWay : _slot is not null ? _slot.Used - _slot.Past : _tally!.Used(_unit) - _tally.Past(_unit);
+    public long Spent => _underWay ? _tally!.UnderWay
+        : _slot is not null ? _slot.Used - _slot.Past : _tally!.Used(_unit) - _tally.Past(_unit);
 
     private long Past => _underWay ? 0 : _slot is not null ? _slot.Past : _tally!.Past(_unit);
 

@@ -38,25 +38,32 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
 
     /// <param name="journal">Whose records they are.</param>
     /// <param name="read">Archive and journal, one after the other.</param>
-    public async Task<Replayed> RunAsync(uint journal, ReadRecords read)
+    public Task<Replayed> RunAsync(uint journal, ReadRecords read) => RunAsync([(journal, read)]);
+
+    /// <param name="journals">All that were drained into the store.</param>
+    public async Task<Replayed> RunAsync(IReadOnlyList<(uint Journal, ReadRecords Read)> journals)
     {
-        var (until, open) = await PrepareAsync(journal);
-        using var drain = new UsageDrain(journal, (ref position, into) => Bounded(read, until, ref position, into),
-            scratch, clocks, terms);
-        await drain.DrainFromAsync(0);
-        await drain.CloseUnknownAsync(open);
+        await PrepareAsync();
+        foreach (var (journal, read) in journals)
+        {
+            var (until, open) = await BeginAsync(journal);
+            _next = 0;
+            using var drain = new UsageDrain(journal, (ref position, into) => Bounded(read, until, ref position, into),
+                scratch, clocks, terms);
+            await drain.DrainFromAsync(0);
+            await drain.CloseUnknownAsync(open);
+        }
+
         var differences = await scratch.ReadAsync(CompareAsync);
         var rows = await scratch.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from before_rollups"));
         return new Replayed(_records, rows, differences) { From = _from, FedByEvents = _fedByEvents };
     }
 
     /// <summary>Puts the sums aside and takes away what the drain will make again.</summary>
-    private async Task<(ulong Until, HashSet<ulong> Open)> PrepareAsync(uint journal) => await scratch.WriteAsync(async db =>
+    private Task PrepareAsync() => scratch.WriteAsync(async db =>
     {
         var complete = await ArchiveStore.CompleteFromAsync(db);
         _from = (complete + UsageStore.Bucket - 1) / UsageStore.Bucket * UsageStore.Bucket;
-        var until = await db.ExecuteScalarAsync<long?>("select position from journals where id = @id", new { id = (long)journal });
-        var open = (await OpenAdmissions.ReadAsync(db, journal)).Select(o => o.Sequence).ToHashSet();
         foreach (var part in s_parts)
         {
             await db.ExecuteAsync($"create table before_{part} as select * from {part} where bucket >= @_from", new { _from });
@@ -65,10 +72,16 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
 
         await db.ExecuteAsync("create table before_unattributed as select * from unattributed_usage");
         await db.ExecuteAsync("delete from unattributed_usage");
-        await db.ExecuteAsync("delete from open_admissions where journal = @id", new { id = (long)journal });
         foreach (var day in await db.QueryAsync<long>("select day from event_days"))
             await db.ExecuteAsync($"drop table {EventIdentities.TableOf((int)day)}");
         await db.ExecuteAsync("delete from event_days");
+    });
+
+    private Task<(ulong Until, HashSet<ulong> Open)> BeginAsync(uint journal) => scratch.WriteAsync(async db =>
+    {
+        var until = await db.ExecuteScalarAsync<long?>("select position from journals where id = @id", new { id = (long)journal });
+        var open = (await OpenAdmissions.ReadAsync(db, journal)).Select(o => o.Sequence).ToHashSet();
+        await db.ExecuteAsync("delete from open_admissions where journal = @id", new { id = (long)journal });
         await db.ExecuteAsync("update journals set position = 0 where id = @id", new { id = (long)journal });
         return ((ulong)(until ?? 0), open);
     });

@@ -27,13 +27,18 @@ public sealed record Verified(IReadOnlyList<string> Faults)
 }
 
 /// <summary>
-/// Proves a data folder: each file is what was written, sequences have no gap, and draining archive and journal again
-/// comes to the same sums. Writes nothing into it, and needs room for a copy of its database.
+/// Proves data folders: each file is what was written, sequences have no gap, and draining archives and journals again
+/// comes to the same sums. Writes nothing into them, and needs room for a copy of their database.
 /// </summary>
-public sealed class Verification(string data, Clocks clocks, ReadTerms terms)
+/// <param name="folders">One; or those of all nodes that share a server.</param>
+/// <param name="server">The server that they share; null: the database in the one folder.</param>
+public sealed class Verification(IReadOnlyList<string> folders, string? server, Clocks clocks, ReadTerms terms)
 {
     private readonly List<string> _faults = [];
-    private readonly string _archive = Path.Combine(data, "archive");
+
+    public Verification(string data, Clocks clocks, ReadTerms terms) : this([data], null, clocks, terms)
+    {
+    }
 
     /// <exception cref="StorageException">The database cannot be read at all.</exception>
     /// <exception cref="InvalidDataException">The journal cannot be read at all.</exception>
@@ -42,7 +47,8 @@ public sealed class Verification(string data, Clocks clocks, ReadTerms terms)
         var scratch = Path.Combine(Path.GetTempPath(), $"tollgate-verify-{Guid.NewGuid():n}.db");
         try
         {
-            SqliteCopy.Take(Path.Combine(data, "tollgate.db"), scratch);
+            if (server is not null) await CopyServerAsync(scratch);
+            else SqliteCopy.Take(Path.Combine(folders[0], "tollgate.db"), scratch);
             _faults.AddRange(SqliteCopy.Faults(scratch));
             if (_faults.Count > 0) return Nothing();
             await using var database = Database.Open(scratch);
@@ -54,48 +60,73 @@ public sealed class Verification(string data, Clocks clocks, ReadTerms terms)
         }
     }
 
+    // identities of events are made again by the drain
+    private async Task CopyServerAsync(string scratch)
+    {
+        await using var live = Database.Open(server!);
+        await StoreSnapshot.TakeAsync(live, scratch, "event_days");
+    }
+
     private async Task<Verified> RunAsync(Database database)
     {
-        var journal = JournalFiles.Read(Path.Combine(data, "journal"));
-        _faults.AddRange(journal.Faults);
         var all = await database.ReadAsync(db => ArchiveStore.FilesAsync(db, alsoDeleted: true));
-        var files = all.Where(f => f.DeletedAt is null && f.Journal == journal.Id).ToArray();
-        var good = files.Where(f => !IsFaulty(f)).ToArray();
+        var looked = new List<Looked>();
+        foreach (var folder in folders) looked.Add(await LookAsync(database, folder, all));
+        var ids = looked.Select(l => (long)l.Journal.Id).ToArray();
+        var others = await database.ReadAsync(db => db.ExecuteScalarAsync<long>(
+            "select count(*) from journals where id not in @ids", new { ids }));
+        if (others > 0)
+            _faults.Add($"{others} more journals were drained into this database: their folders are elsewhere, so sums were not compared");
+        var archived = looked.ConvertAll(l => new ArchivedRecords(l.Archive, l.Good));
+        try
+        {
+            var whole = others == 0 && looked.TrueForAll(l => l.IsKnown) && ids.Distinct().Count() == ids.Length;
+            var journals = looked.Select((l, i) => (l.Journal.Id, Both(archived[i], l.Journal))).ToArray();
+            var replayed = whole ? await new Replay(database, clocks, terms).RunAsync(journals) : new Replayed(0, 0, []);
+            _faults.AddRange(replayed.Differences);
+            return new Verified(_faults)
+            {
+                Files = looked.Sum(l => l.Good.Length),
+                Segments = looked.Sum(l => l.Journal.Stretches.Count),
+                Records = replayed.Records,
+                Rows = replayed.Rows,
+                Holes = looked.Sum(l => l.Holes),
+                From = replayed.From,
+            };
+        }
+        finally
+        {
+            archived.ForEach(a => a.Dispose());
+        }
+    }
+
+    private static ReadRecords Both(ArchivedRecords archive, JournalFiles journal) => (ref at, into) =>
+    {
+        var count = archive.Read(ref at, into);
+        return count + journal.Read(ref at, into[count..]);
+    };
+
+    private async Task<Looked> LookAsync(Database database, string folder, IReadOnlyList<ArchiveFile> all)
+    {
+        var journal = JournalFiles.Read(Path.Combine(folder, "journal"));
+        _faults.AddRange(journal.Faults);
+        var archive = Path.Combine(folder, "archive");
+        var files = all.Where(f => f.Journal == journal.Id).ToArray();
+        var good = files.Where(f => f.DeletedAt is null && !IsFaulty(archive, f)).ToArray();
         var boots = await database.ReadAsync(db => ArchiveStore.BootsAsync(db, journal.Id));
         var position = await database.ReadAsync(db => db.ExecuteScalarAsync<long?>(
             "select position from journals where id = @id", new { id = (long)journal.Id }));
         if (position is null) _faults.Add($"the database knows no journal {journal.Id:x8}: one of the two is somebody else's");
-        CheckSequences(all.Where(f => f.Journal == journal.Id).ToArray(), journal, boots, (ulong)(position ?? 0));
-        var others = await database.ReadAsync(db => db.ExecuteScalarAsync<long>(
-            "select count(*) from journals where id <> @id", new { id = (long)journal.Id }));
-        if (others > 0)
-            _faults.Add($"{others} more journals were drained into this database: their folders are elsewhere, so sums were not compared");
-        using var records = new ArchivedRecords(_archive, good);
-        var replayed = others > 0 || position is null ? new Replayed(0, 0, []) : await new Replay(database, clocks, terms).RunAsync(
-            journal.Id, (ref at, into) =>
-            {
-                var count = records.Read(ref at, into);
-                return count + journal.Read(ref at, into[count..]);
-            });
-        _faults.AddRange(replayed.Differences);
-        return new Verified(_faults)
-        {
-            Files = good.Length,
-            Segments = journal.Stretches.Count,
-            Records = replayed.Records,
-            Rows = replayed.Rows,
-            Holes = good.Sum(f => f.Holes) + journal.Stretches.Where(s => !good.Any(f => f.First == s.First))
-                .Sum(s => (long)(s.End - s.First) - s.Records),
-            From = replayed.From,
-        };
+        CheckSequences(files, journal, boots, (ulong)(position ?? 0));
+        return new Looked(journal, archive, good, position is not null);
     }
 
     private Verified Nothing() =>
         new(_faults) { Files = 0, Segments = 0, Records = 0, Rows = 0, Holes = 0, From = 0 };
 
-    private bool IsFaulty(ArchiveFile file)
+    private bool IsFaulty(string archive, ArchiveFile file)
     {
-        if (ArchiveReading.Fault(_archive, file) is not { } fault) return false;
+        if (ArchiveReading.Fault(archive, file) is not { } fault) return false;
         _faults.Add(fault);
         return true;
     }
@@ -126,4 +157,10 @@ public sealed class Verification(string data, Clocks clocks, ReadTerms terms)
 
     private void Gap(ulong from, ulong to, uint boot) =>
         _faults.Add($"sequences {from} to {to - 1} of boot {boot} are neither in the archive nor in the journal");
+
+    private sealed record Looked(JournalFiles Journal, string Archive, ArchiveFile[] Good, bool IsKnown)
+    {
+        public long Holes => Good.Sum(f => f.Holes) + Journal.Stretches.Where(s => !Good.Any(f => f.First == s.First))
+            .Sum(s => (long)(s.End - s.First) - s.Records);
+    }
 }

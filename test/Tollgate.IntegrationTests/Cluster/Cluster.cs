@@ -1,4 +1,5 @@
 using System.Net.Http.Json;
+using System.Text.Json;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.IntegrationTests;
@@ -30,16 +31,17 @@ internal sealed class Cluster : IAsyncDisposable
     /// <param name="nodes">How many.</param>
     /// <param name="links">Whether they reach the engines by links that can be broken.</param>
     /// <param name="redis">False: each counts alone.</param>
+    /// <param name="ofRedis">Options of Redis.</param>
     /// <param name="more">Further options of each node.</param>
     public static async Task<Cluster> StartAsync(
-        string yaml, int nodes = 3, bool links = false, bool redis = true, params string[] more)
+        string yaml, int nodes = 3, bool links = false, bool redis = true, string[]? ofRedis = null, params string[] more)
     {
         var cluster = new Cluster(more);
         try
         {
             cluster.Upstream = await Upstream.StartAsync();
             cluster.Postgres = PostgresServer.StartNew();
-            if (redis) cluster.Redis = RedisServer.Start();
+            if (redis) cluster.Redis = RedisServer.Start(ofRedis ?? []);
             await File.WriteAllTextAsync(
                 cluster.Config, yaml.Replace("UPSTREAM", cluster.Upstream.Address, StringComparison.Ordinal));
             var database = cluster.Postgres.NewName();
@@ -61,7 +63,11 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>A customer with a key that every node knows.</summary>
     public async Task<string> SubscribeAsync(string name, string plan)
     {
-        var key = await Setup.SubscribeAsync(Nodes[0].Admin, name, plan);
+        var first = Nodes[0];
+        await first.PostAsync("/v1/customers", new { name });
+        await first.PostAsync("/v1/consumers", new { username = name, customer = name });
+        await first.PostAsync("/v1/subscriptions", new { customer = name, plan });
+        var key = (await first.PostAsync($"/v1/consumers/{name}/keys", new { })).GetProperty("key").GetString()!;
         await EverywhereAsync(node => node.KnowsAsync(key));
         return key;
     }
@@ -177,6 +183,22 @@ internal sealed class Cluster : IAsyncDisposable
         {
             using var answer = await _admin.GetAsync(path);
             return await answer.Content.ReadAsStringAsync();
+        }
+
+        public async Task<JsonElement> GetAsync(string path) => JsonDocument.Parse(await TextAsync(path)).RootElement;
+
+        public async Task<JsonElement> PostAsync(string path, object body)
+        {
+            using var answer = await _admin.PostAsJsonAsync(path, body);
+            var text = await answer.Content.ReadAsStringAsync();
+            if (!answer.IsSuccessStatusCode) throw new InvalidOperationException($"POST {path}: {text}");
+            return JsonDocument.Parse(text).RootElement;
+        }
+
+        public async Task DeleteAsync(string path)
+        {
+            using var answer = await _admin.DeleteAsync(path);
+            answer.EnsureSuccessStatusCode();
         }
 
         public async Task<int> ReadyAsync()

@@ -39,7 +39,7 @@ public sealed class PostgresTests
         var where = PostgresServer.Shared.Empty();
         await (await OpenAsync(where)).WriteAsync(db => db.ExecuteAsync(
             "insert into schemaversions (scriptname, applied) values ('9999_from_the_future.sql', now())"));
-        var newer = Assert.Throws<StorageException>(() => Database.Open(where));
+        var newer = Assert.ThrowsAny<StorageException>(() => Database.Open(where));
         Assert.Contains("9999_from_the_future.sql", newer.Message, StringComparison.Ordinal);
 
         var foreign = PostgresServer.Shared.Empty();

@@ -119,7 +119,7 @@ internal sealed class PostgresServer : IDisposable
             Thaw();
             Stop();
         }
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is InvalidOperationException or FileNotFoundException)
         {
             // stopped already
         }

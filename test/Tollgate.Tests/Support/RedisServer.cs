@@ -4,14 +4,16 @@ using System.Net.Sockets;
 
 namespace Tollgate.Tests.Support;
 
-/// <summary>A real Redis of our own on a free port, which forgets everything when it is stopped.</summary>
+/// <summary>A real Redis of our own on a free port, which forgets everything when it is stopped unless it is told otherwise.</summary>
 internal sealed class RedisServer : IDisposable
 {
     private const string Program = "/usr/bin/redis-server";
     private readonly int _port;
     private Process _process;
 
-    private RedisServer(int port) => (_port, _process) = (port, Begin(port));
+    private readonly string[] _more;
+
+    private RedisServer(int port, string[] more) => (_port, _more, _process) = (port, more, Begin(port, more));
 
     public static bool IsInstalled => File.Exists(Program);
 
@@ -19,13 +21,14 @@ internal sealed class RedisServer : IDisposable
 
     public string Address => $"redis://127.0.0.1:{_port}";
 
-    public static RedisServer Start()
+    /// <param name="more">Options, as <c>--requirepass secret</c>.</param>
+    public static RedisServer Start(params string[] more)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var port = ((IPEndPoint)listener.LocalEndpoint).Port;
         listener.Stop();
-        return new RedisServer(port);
+        return new RedisServer(port, more);
     }
 
     public void Stop()
@@ -34,7 +37,9 @@ internal sealed class RedisServer : IDisposable
         _process.WaitForExit();
     }
 
-    public void Restart() => _process = Begin(_port);
+    public void Restart() => _process = Begin(_port, _more);
+
+    public bool IsUp => !_process.HasExited;
 
     /// <summary>Its connections stay open and nothing is answered.</summary>
     public void Freeze() => Signal("-STOP");
@@ -53,10 +58,10 @@ internal sealed class RedisServer : IDisposable
         kill.WaitForExit();
     }
 
-    private static Process Begin(int port)
+    private static Process Begin(int port, string[] more)
     {
         var process = Process.Start(new ProcessStartInfo(
-            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. more])
         { RedirectStandardOutput = true, WorkingDirectory = Path.GetTempPath() })!;
         while (process.StandardOutput.ReadLine() is { } line)
             if (line.Contains("Ready to accept", StringComparison.Ordinal)) break;
