@@ -8,7 +8,7 @@ namespace Tollgate.Bench;
 /// Three nodes with a PostgreSQL and a Redis of their own under load, while faults come; then everything is mended, and what
 /// callers were told is compared with what is in the ledger. The plans say <c>closed</c>, so that no fault lets more in.
 /// </summary>
-internal sealed class FaultRound(int number, int seed, TimeSpan length) : IAsyncDisposable
+internal sealed class FaultRound(int number, int seed, TimeSpan length)
 {
     private const string Plans = """
         version: 1
@@ -29,7 +29,7 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length) : IAsync
     private readonly ConcurrentDictionary<string, string> _answered = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<int, int> _statuses = new();
     private readonly Dictionary<string, string> _keys = [];
-    private readonly CancellationTokenSource _end = new();
+    private volatile bool _ended;
     private Cluster _cluster = null!;
     private int _slow, _mostSlow, _broken;
 
@@ -46,21 +46,15 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length) : IAsync
             var faults = new FaultPlay(_cluster, seed);
             var load = Enumerable.Range(0, Callers).Select(i => Task.Run(() => CallAsync(new Random(seed + i)), stop)).ToArray();
             await faults.RunAsync(length, stop);
-            await _end.CancelAsync();
+            _ended = true;
             await Task.WhenAll(load);
             return await ProveAsync(faults, stop);
         }
         finally
         {
-            await DisposeAsync();
+            if (_cluster is not null) await _cluster.DisposeAsync();
             Directory.Delete(folder, recursive: true);
         }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_cluster is not null) await _cluster.DisposeAsync();
-        _end.Dispose();
     }
 
     private async Task<FaultResult> ProveAsync(FaultPlay faults, CancellationToken stop)
@@ -96,7 +90,7 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length) : IAsync
 
     private async Task CallAsync(Random random)
     {
-        while (!_end.IsCancellationRequested)
+        while (!_ended)
         {
             var up = _cluster.Nodes.Where(n => n.IsUp).ToArray();
             if (up.Length > 0) await CallAsync(up[random.Next(up.Length)], FaultChecks.Plans[random.Next(FaultChecks.Plans.Length)]);

@@ -52,7 +52,7 @@ internal static class FaultsCommand
         while (done.Sum(r => r.Seconds) < minutes * 60 - 1 && !stop.IsCancellationRequested)
         {
             var seconds = Math.Min(RoundMinutes * 60, minutes * 60 - done.Sum(r => r.Seconds));
-            await using var round = new FaultRound(done.Count + 1, seed + done.Count, TimeSpan.FromSeconds(seconds));
+            var round = new FaultRound(done.Count + 1, seed + done.Count, TimeSpan.FromSeconds(seconds));
             var result = await round.RunAsync(stop);
             done.Add(result);
             await File.AppendAllTextAsync(file, JsonSerializer.Serialize(result) + "\n", CancellationToken.None);
