@@ -89,7 +89,7 @@ int CheckOnPostgres()
     Install(forTests);
     if (Dotnet(["build", "Tollgate.slnx", "-c", configuration]) != 0)
         return Conclude(new Counts(0, 1, 0));
-    return Conclude(TestOnPostgres("Billing", "Config", "Metering", "Web"));
+    return Conclude(TestOnPostgres("Billing", "Config", "Hosting", "Metering", "Storage", "Web"));
 }
 
 // What keeps its state in the store, once more on the other engine.

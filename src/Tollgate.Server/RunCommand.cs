@@ -44,9 +44,10 @@ internal static class RunCommand
             foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))
                 Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
             using var again = ReloadOnHangup(server.Node);
-            await StopSignalAsync();
+            using var signals = new StopSignals();
+            await signals.First;
             // a second signal ends the waiting
-            await server.LeaveAsync(StopSignalAsync());
+            await server.LeaveAsync(signals.Second);
         }));
         return command;
     }
@@ -103,15 +104,38 @@ internal static class RunCommand
     /// <summary>Waits for Ctrl-C or SIGTERM.</summary>
     public static async Task StopSignalAsync()
     {
-        var stop = new TaskCompletionSource();
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        await stop.Task;
+        using var signals = new StopSignals();
+        await signals.First;
+    }
 
-        void Stop(PosixSignalContext context)
+    /// <summary>Ctrl-C and SIGTERM: the one that asks for a stop, and the one after it.</summary>
+    private sealed class StopSignals : IDisposable
+    {
+        // nothing goes on inside of the handler of a signal
+        private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _second = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly PosixSignalRegistration _interrupt, _terminate;
+
+        public StopSignals()
+        {
+            _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Take);
+            _terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Take);
+        }
+
+        public Task First => _first.Task;
+
+        public Task Second => _second.Task;
+
+        public void Dispose()
+        {
+            _interrupt.Dispose();
+            _terminate.Dispose();
+        }
+
+        private void Take(PosixSignalContext context)
         {
             context.Cancel = true;
-            stop.TrySetResult();
+            if (!_first.TrySetResult()) _second.TrySetResult();
         }
     }
 }

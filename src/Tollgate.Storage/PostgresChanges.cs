@@ -19,12 +19,16 @@ public sealed class PostgresChanges
     private static readonly (string Table, string Kind, string? Subject)[] s_watched =
     [
         ("config_objects", "publication", null),
+        ("config_files", "publication", null),
         ("plan_versions", "publication", null),
         ("consumers", "consumer", "key"),
         ("credentials", "consumer", "consumer_key"),
         ("entitlements", "customer", "customer_key"),
         ("balances", "customer", "customer_key"),
     ];
+
+    /// <summary>The tables whose changes other nodes hear.</summary>
+    public static IReadOnlyList<string> Watched => [.. s_watched.Select(w => w.Table)];
 
     private readonly string _connection;
     private readonly ChangeFeed _feed;

@@ -31,12 +31,26 @@ public static class RedisAddress
             if (path.Length > 0)
                 options.DefaultDatabase = int.TryParse(path, out var number) && number >= 0 ? number
                     : throw Unreadable("its path is the number of a database, as redis://host:6379/0");
+            ReadQuery(uri, options);
             return Checked(options);
         }
         catch (ArgumentException)
         {
             // the driver's words would repeat the password
             throw Unreadable("the driver does not understand it");
+        }
+    }
+
+    private static void ReadQuery(Uri uri, ConfigurationOptions options)
+    {
+        foreach (var pair in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (pair.Split('=', 2) is not ["ca", { Length: > 0 } path] || !options.Ssl)
+                throw Unreadable("behind the question mark only ca= is known, the file of an authority that a rediss:// " +
+                    "server is certified by");
+            path = Uri.UnescapeDataString(path);
+            if (!File.Exists(path)) throw Unreadable($"there is no file {path}");
+            options.TrustIssuer(path);
         }
     }
 

@@ -49,7 +49,8 @@ public sealed partial class SharedCounters : IAsyncDisposable
         options.BacklogPolicy = BacklogPolicy.FailFast;
         options.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
         options.ReconnectRetryPolicy = new LinearRetry(250);
-        options.HighIntegrity = true;
+        // its check is a command that a Sentinel does not know
+        options.HighIntegrity = string.IsNullOrEmpty(options.ServiceName);
         try
         {
             var redis = await ConnectionMultiplexer.ConnectAsync(options);

@@ -46,6 +46,8 @@ public sealed class StoreCopy : IAsyncDisposable
             // one state for the whole copy
             Execute(from, "begin");
             var tables = StoreTable.All(from);
+            await MakeMissingAsync(from, to, tables, cancel);
+            NumberRows(from);
             copy = new StoreCopy(from, to, SourceOf(from), tables);
             await copy.ClaimAsync(cancel);
             return copy;
@@ -77,6 +79,33 @@ public sealed class StoreCopy : IAsyncDisposable
     {
         await _from.DisposeAsync();
         await _to.DisposeAsync();
+    }
+
+    /// <summary>A table whose rows have no numbers is read from a copy, in the order of its keys, that has them: it stands
+    /// before the table of the same name.</summary>
+    private static void NumberRows(SqliteConnection from)
+    {
+        foreach (var name in Engine.NamesOf(from,
+            "select name from sqlite_master where type = 'table' and lower(sql) like '%without rowid%' order by name"))
+        {
+            var keys = Engine.NamesOf(from, $"select name from pragma_table_info('{name}') where pk > 0 order by pk");
+            Execute(from, $"create temp table {name} as select * from main.{name} order by {string.Join(", ", keys)}");
+        }
+    }
+
+    /// <summary>Tables that no migration makes: the identities of events have one for each day.</summary>
+    private static async Task MakeMissingAsync(
+        SqliteConnection from, PostgresEngine to, IReadOnlyList<StoreTable> tables, CancellationToken cancel)
+    {
+        var present = to.Tables().ToHashSet();
+        await using var connection = await to.Source.OpenConnectionAsync(cancel);
+        foreach (var table in tables.Where(t => !present.Contains(t.Name)))
+        {
+            var made = Engine.NamesOf(from, $"select sql from sqlite_master where type = 'table' and name = '{table.Name}'")[0];
+            // how SQLite lays rows out is its own affair
+            made = made.Replace("without rowid", "", StringComparison.OrdinalIgnoreCase);
+            Execute(connection, PostgresDialect.Translate(made + "\n"));
+        }
     }
 
     /// <summary>The target is ours: it is empty but for what migrations put there, or we began with it before.</summary>

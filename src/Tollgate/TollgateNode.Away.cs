@@ -10,7 +10,7 @@ namespace Tollgate;
 public sealed partial class TollgateNode
 {
     /// <summary>All that the gate is loaded from; of keys there are only their hashes.</summary>
-    private static readonly string[] s_gateTables =
+    internal static readonly string[] GateTables =
     [
         "installation", "config_objects", "config_files", "operation_keys", "meter_keys", "plan_versions", "consumers",
         "credentials", "entitlements", "balances",
@@ -35,11 +35,11 @@ public sealed partial class TollgateNode
     {
         var folder = Path.Combine(data, DataFolder.Gate);
         if (!Directory.Exists(folder)) return false;
-        using var file = new TableFile(folder, s_gateTables);
+        using var file = new TableFile(folder, GateTables);
         return file.WrittenAt is not null;
     }
 
-    private TableFile TableFile => _tableFile ??= new TableFile(Path.Combine(Options.Data, DataFolder.Gate), s_gateTables);
+    private TableFile TableFile => _tableFile ??= new TableFile(Path.Combine(Options.Data, DataFolder.Gate), GateTables);
 
     /// <summary>By what this node knew when it last wrote it down. Calls are written into the journal; nothing is drained.
     /// </summary>

@@ -121,7 +121,7 @@ public sealed class PostgresTests
     [InlineData("postgresql://me:hunter2@127.0.0.1:1/shop?timeout=1")]
     public void What_cannot_be_opened_is_said_without_the_password(string where)
     {
-        var said = Assert.Throws<StorageException>(() => Database.Open(where));
+        var said = Assert.ThrowsAny<StorageException>(() => Database.Open(where));
         Assert.DoesNotContain("hunter2", said.ToString(), StringComparison.Ordinal);
     }
 

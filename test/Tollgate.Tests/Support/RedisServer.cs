@@ -21,7 +21,7 @@ internal sealed class RedisServer : IDisposable
 
     public string Address => $"redis://127.0.0.1:{_port}";
 
-    /// <param name="more">Options, as <c>--requirepass secret</c>.</param>
+    /// <param name="more">Options, as <c>--requirepass secret</c>; <c>PORT</c> in them is its port.</param>
     public static RedisServer Start(params string[] more)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -61,7 +61,7 @@ internal sealed class RedisServer : IDisposable
     private static Process Begin(int port, string[] more)
     {
         var process = Process.Start(new ProcessStartInfo(
-            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. more])
+            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. more.Select(m => m.Replace("PORT", $"{port}", StringComparison.Ordinal))])
         { RedirectStandardOutput = true, WorkingDirectory = Path.GetTempPath() })!;
         while (process.StandardOutput.ReadLine() is { } line)
             if (line.Contains("Ready to accept", StringComparison.Ordinal)) break;
