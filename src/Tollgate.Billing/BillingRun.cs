@@ -146,8 +146,9 @@ public sealed partial class BillingRun
     /// <summary>Looks at a page of subscriptions in one state of the store: most have one bill due, or none.</summary>
     private Task<List<Looked>> LookAsync(
         IReadOnlyList<BilledSubscription> page, long now, Dictionary<(string, int), PlanVersion> versions) =>
-        _database.ReadAsync(async db =>
+        _database.ReadAsync(async shared =>
         {
+            await using var db = new RepeatingConnection(shared);
             var looked = new List<Looked>();
             foreach (var billed in page)
             {
@@ -189,8 +190,9 @@ public sealed partial class BillingRun
     {
         foreach (var problem in looked.Select(l => l.Problem).OfType<Problem>()) done.Park(problem);
         foreach (var some in looked.Where(l => l.Proposal is not null).Chunk(IssuedTogether))
-            done.Issued += await _database.WriteAsync(async db =>
+            done.Issued += await _database.WriteAsync(async shared =>
             {
+                await using var db = new RepeatingConnection(shared);
                 var issued = 0;
                 foreach (var l in some)
                     if (await InvoiceStore.TryIssueAsync(db, l.Billed, l.Proposal!, now)) issued++;
