@@ -19,6 +19,8 @@ internal static class BillingBench
 {
     private const int Meters = 20, Previews = 1_000;
 
+    // four months before: usage of three periods may still come late
+    private static readonly long s_begin = Micros.Of(Instant.FromUtc(2025, 9, 1, 0, 0));
     private static readonly long s_start = Micros.Of(Instant.FromUtc(2026, 1, 1, 0, 0));
     private static readonly long s_end = Micros.Of(Instant.FromUtc(2026, 2, 1, 0, 0));
 
@@ -76,8 +78,8 @@ internal static class BillingBench
             `dotnet dev.cs billing --customers {customers}` on {machine.Cores} × {machine.Cpu},
             {machine.System}, {machine.Dotnet}, revision {machine.Revision}. Other work ran on the machine at the same time.
 
-            Each customer has one subscription to a plan of {Meters} prices, each of a meter of its own (per unit, graduated in three
-            tiers, packages), and usage of all of them in two quarters of an hour of January. The store is SQLite on the disk as it is
+            Each customer has one subscription, in its fifth month, to a plan of {Meters} prices, each of a meter of its own
+            (per unit, graduated in three tiers, packages), and usage of all of them in two quarters of an hour of January. The store is SQLite on the disk as it is
             shipped (WAL, `synchronous = full`). The run issues everything that is due; the same run once more finds nothing. A
             draft is the running month of one customer, read, rated and written as JSON.
 
@@ -109,17 +111,18 @@ internal static class BillingBench
                 new { customers, s_start });
             await db.ExecuteAsync(count + "insert into subscriptions (key, id, customer_key, plan_id, priority, anchor, timezone, " +
                 "start_at, managed_by, created_at, next_bill_at, waits) " +
-                "select i, 'sub_' || printf('%032x', i), i, @plan, 0, '2026-01-01', 'UTC', @s_start, 'api', @s_start, @s_start, 0 from n",
-                new { customers, plan, s_start });
+                "select i, 'sub_' || printf('%032x', i), i, @plan, 0, '2025-09-01', 'UTC', @s_begin, 'api', @s_begin, @s_end, 1 from n",
+                new { customers, plan, s_begin, s_end });
             await db.ExecuteAsync(count + "insert into entitlements (key, subscription_id, customer_key, plan_id, plan_version, " +
                 "priority, anchor, timezone, start_at) " +
-                "select i, 'sub_' || printf('%032x', i), i, @plan, 1, 0, '2026-01-01', 'UTC', @s_start from n",
-                new { customers, plan, s_start });
+                "select i, 'sub_' || printf('%032x', i), i, @plan, 1, 0, '2025-09-01', 'UTC', @s_begin from n",
+                new { customers, plan, s_begin });
             // two buckets of January, and one of February of those whose drafts are asked for
             await db.ExecuteAsync(count + "insert into rollups (entitlement, period, consumer, meter, operation, method, bucket, " +
-                "admitted, quantity, unknown) select i, p.period, 0, m.key, 0, 0, @s_start + p.at, 0, (i * 7919 + m.key * 104729) % 5000, 0 " +
-                "from n, (select 0 as period, 0 as at union all select 0, 900000000 union all select 1, 2678400000000) p, " +
-                "meter_keys m where m.key > 1 and (p.period = 0 or i <= @Previews)", new { customers, s_start, Previews });
+                "admitted, quantity, unknown) " +
+                "select i, p.period, 0, m.key, 0, 0, @s_start + p.at, 0, (i * 7919 + m.key * 104729) % 5000, 0 " +
+                "from n, (select 4 as period, 0 as at union all select 4, 900000000 union all select 5, 2678400000000) p, " +
+                "meter_keys m where m.key > 1 and (p.period = 4 or i <= @Previews)", new { customers, s_start, Previews });
         });
     }
 

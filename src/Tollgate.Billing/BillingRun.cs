@@ -117,76 +117,104 @@ public sealed partial class BillingRun
         await _catchUp();
         await GrantStore.RecurAsync(_database, now);
         await _invoices.LookAgainAsync(now);
-        var versions = new Dictionary<(string, int), PlanVersion>();
         var done = new Tally();
         // billed in part, so they are due further on in the walk once more
         var held = new HashSet<long>();
-        for (var cursor = DueCursor.Start; ;)
+        var versions = new Dictionary<(string, int), PlanVersion>();
+        var ahead = NextAsync(DueCursor.Start, now, versions, cancel);
+        try
         {
-            var page = await _invoices.DueAsync(cursor, now, _window, _pageSize);
-            if (page.Count == 0) break;
-            cursor = DueCursor.After(page[^1]);
-            cancel.ThrowIfCancellationRequested();
-            var looked = await LookAsync([.. page.Where(b => !held.Contains(b.Subscription.Key))], now, versions);
-            foreach (var several in await IssueAsync(looked, now, done))
+            while (await ahead is { Count: > 0 } looked)
             {
-                cancel.ThrowIfCancellationRequested();
-                var result = await TryBillAsync(several, now, versions);
-                done.Issued += result.Issued;
-                if (result.Empty is { } advance) await AdvanceAsync([advance]);
-                if (result.Problem is null) continue;
-                if (result.Issued > 0 || result.Empty is not null) held.Add(several.Subscription.Key);
-                done.Park(result.Problem);
+                // the next page is read and drafted while this one is issued
+                ahead = NextAsync(DueCursor.After(looked[^1].Billed), now, versions, cancel);
+                await IssueAsync([.. looked.Where(l => !held.Contains(l.Billed.Subscription.Key))], now, done, held, cancel);
             }
+        }
+        finally
+        {
+            await Task.WhenAny(ahead);
         }
 
         return Last = done.Report with { Late = await _database.ReadAsync(ToldUsageStore.CountLateAsync, cancel) };
     }
 
-    /// <summary>Looks at a page of subscriptions in one state of the store: most have one bill due, or none.</summary>
-    private Task<List<Looked>> LookAsync(
+    /// <summary>A page of what is due, in its order, and what there is to be done; empty at the end.</summary>
+    private async Task<List<Looked>> NextAsync(
+        DueCursor cursor, long now, Dictionary<(string, int), PlanVersion> versions, CancellationToken cancel)
+    {
+        var page = await _invoices.DueAsync(cursor, now, _window, _pageSize);
+        cancel.ThrowIfCancellationRequested();
+        if (page.Count == 0) return [];
+        // halves side by side, each with versions of its own
+        var parts = page.Chunk((page.Count + 1) / 2)
+            .Select(half => (Half: half, Versions: new Dictionary<(string, int), PlanVersion>(versions))).ToArray();
+        var looked = await Task.WhenAll(parts.Select(p => LookTogetherAsync(p.Half, now, p.Versions)));
+        foreach (var (key, version) in parts.SelectMany(p => p.Versions)) versions[key] = version;
+        var of = looked.SelectMany(l => l).ToDictionary(l => l.Billed.Subscription.Key);
+        return [.. page.Select(b => of[b.Subscription.Key])];
+    }
+
+    /// <summary>In one state of the store.</summary>
+    private Task<List<Looked>> LookTogetherAsync(
         IReadOnlyList<BilledSubscription> page, long now, Dictionary<(string, int), PlanVersion> versions) =>
-        _database.ReadAsync(async shared =>
+        Task.Run(() => _database.ReadAsync(async shared =>
         {
             await using var db = new RepeatingConnection(shared);
+            var reads = await PageReads.ReadAsync(db, [.. page.Select(b => b.Subscription)]);
             var looked = new List<Looked>();
+            var due = new List<(BilledSubscription Billed, SubscriptionTerms Terms, Bill Bill, Bill? Next)>();
             foreach (var billed in page)
+                await TryAsync(billed, async () =>
+                {
+                    var terms = await _reader.TermsAsync(db, billed.Subscription, versions, reads);
+                    if (Quick(terms, billed, now) is { } quick) return quick;
+                    var (bills, next) = DueOf(terms, billed, now);
+                    due.Add((billed, terms, bills[0], next));
+                    return null;
+                });
+            await reads.ReadUsageAsync(db, [.. due.SelectMany(d => _reader.Stamps(d.Terms, d.Bill)).Distinct()]);
+            foreach (var (billed, terms, bill, next) in due)
+                await TryAsync(billed, async () =>
+                {
+                    var draft = await _reader.DraftAsync(db, terms, bill, now, reads);
+                    return !draft.Ok ? new Looked(billed) { Problem = draft.Problems[0] }
+                        : draft.Value.Draft.Lines.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) }
+                        : await GrownAsync(db, draft.Value) is { } grown ? new Looked(billed) { Problem = grown }
+                        : new Looked(billed) { Proposal = new Proposal(draft.Value, next) };
+                });
+            return looked;
+
+            async Task TryAsync(BilledSubscription billed, Func<Task<Looked?>> look)
             {
                 try
                 {
-                    looked.Add(await LookAsync(db, billed, now, versions));
+                    if (await look() is { } seen) looked.Add(seen);
                 }
                 catch (Exception e) when (IsItsOwn(e))
                 {
                     looked.Add(new Looked(billed) { Problem = Failed(billed, e) });
                 }
             }
+        }));
 
-            return looked;
-        });
-
-    private async Task<Looked> LookAsync(
-        DbConnection db, BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
+    /// <summary>What needs no draft: nothing is due, or it costs nothing, or several bills are due.</summary>
+    private Looked? Quick(SubscriptionTerms terms, BilledSubscription billed, long now)
     {
-        var terms = await _reader.TermsAsync(db, billed.Subscription, versions);
         if (terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0))
             return new Looked(billed)
             {
                 Empty = Reached(billed, ToCome(terms, billed).FirstOrDefault(b => b.DueAt(_window) > now)),
             };
         var (due, next) = DueOf(terms, billed, now);
-        if (due.Count > 1) return new Looked(billed) { IsSeveral = true };
-        if (due.Count == 0) return new Looked(billed) { Empty = Reached(billed, next) };
-        var draft = await _reader.DraftAsync(db, terms, due[0], now);
-        return !draft.Ok ? new Looked(billed) { Problem = draft.Problems[0] }
-            : draft.Value.Draft.Lines.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) }
-            : await GrownAsync(db, draft.Value) is { } grown ? new Looked(billed) { Problem = grown }
-            : new Looked(billed) { Proposal = new Proposal(draft.Value, next) };
+        return due.Count > 1 ? new Looked(billed) { IsSeveral = true }
+            : due.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) } : null;
     }
 
-    /// <summary>Issues the invoices of a page in a few transactions, and notes those that owe nothing.</summary>
-    /// <returns>Subscriptions with several bills due: each of them is made from the one before.</returns>
-    private async Task<IEnumerable<BilledSubscription>> IssueAsync(List<Looked> looked, long now, Tally done)
+    /// <summary>Issues the invoices of a page in a few transactions, notes those that owe nothing, and bills those of which
+    /// several bills are due, each made from the one before.</summary>
+    private async Task IssueAsync(
+        IReadOnlyList<Looked> looked, long now, Tally done, HashSet<long> held, CancellationToken cancel)
     {
         foreach (var problem in looked.Select(l => l.Problem).OfType<Problem>()) done.Park(problem);
         foreach (var some in looked.Where(l => l.Proposal is not null).Chunk(IssuedTogether))
@@ -200,7 +228,17 @@ public sealed partial class BillingRun
             });
         var empty = looked.Select(l => l.Empty).OfType<Advance>().ToList();
         if (empty.Count > 0) await AdvanceAsync(empty);
-        return looked.Where(l => l.IsSeveral).Select(l => l.Billed);
+        var versions = new Dictionary<(string, int), PlanVersion>();
+        foreach (var several in looked.Where(l => l.IsSeveral).Select(l => l.Billed))
+        {
+            cancel.ThrowIfCancellationRequested();
+            var result = await TryBillAsync(several, now, versions);
+            done.Issued += result.Issued;
+            if (result.Empty is { } advance) await AdvanceAsync([advance]);
+            if (result.Problem is null) continue;
+            if (result.Issued > 0 || result.Empty is not null) held.Add(several.Subscription.Key);
+            done.Park(result.Problem);
+        }
     }
 
     /// <summary>Issues what is due of one subscription at once, as when its terms have just changed.</summary>

@@ -32,6 +32,9 @@ public sealed class CustomerStore(Database database, TimeProvider clock)
     public static Task<CustomerRow?> FindAsync(DbConnection db, long key) =>
         db.QueryFirstOrDefaultAsync<CustomerRow?>($"select {Columns} from customers where key = @key", new { key });
 
+    internal static Task<IEnumerable<CustomerRow>> OfKeysAsync(DbConnection db, IReadOnlyCollection<long> keys) =>
+        db.QueryAsync<CustomerRow>($"select {Columns} from customers where key in @keys", new { keys });
+
     public Task<CustomerRow?> OfKeyAsync(long key) => database.ReadAsync(db => FindAsync(db, key));
 
     public Task<IReadOnlyList<CustomerRow>> ListAsync(long after, int limit) => database.ReadAsync(

@@ -21,14 +21,17 @@ public sealed record ReadDraft(
 internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion, int lookBack)
 {
     public async Task<SubscriptionTerms> TermsAsync(
-        DbConnection db, SubscriptionRow subscription, Dictionary<(string, int), PlanVersion> versions)
+        DbConnection db, SubscriptionRow subscription, Dictionary<(string, int), PlanVersion> versions, PageReads? page = null)
     {
-        var customer = await CustomerStore.FindAsync(db, subscription.CustomerKey)
+        var customer = (page is null
+            ? await CustomerStore.FindAsync(db, subscription.CustomerKey)
+            : page.Customers.GetValueOrDefault(subscription.CustomerKey))
             ?? throw new InvalidOperationException($"{subscription.Id} has no customer.");
         var currency = Currency.Of(customer.Currency);
-        var own = await StretchStore.OfSubscriptionAsync(db, subscription.Id);
+        var own = page?.Own ?? await StretchStore.OfSubscriptionAsync(db, subscription.Id);
         var stretches = new List<Stretch>();
-        foreach (var terms in await EntitlementStore.OfSubscriptionAsync(db, subscription.Id))
+        foreach (var terms in page?.Entitlements[subscription.Id]
+            ?? await EntitlementStore.OfSubscriptionAsync(db, subscription.Id))
             stretches.Add(await StretchAsync(
                 db, terms, own.GetValueOrDefault(terms.Key, StretchTerms.Plain), currency, versions));
         return new SubscriptionTerms(subscription, currency, stretches) { Customer = customer };
@@ -56,14 +59,17 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     }
 
     /// <summary>Drafts a bill, or says why it cannot be.</summary>
-    public async Task<Result<ReadDraft>> DraftAsync(DbConnection db, SubscriptionTerms terms, Bill bill, long now)
+    /// <param name="page">What was read for many of them together; null for none.</param>
+    public async Task<Result<ReadDraft>> DraftAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill, long now, PageReads? page = null)
     {
-        var usage = await UsageAsync(db, terms, bill);
-        var (late, tooLate) = await LateAsync(db, terms, bill);
+        var usage = await UsageAsync(db, terms, bill, page: page);
+        var (late, tooLate) = await LateAsync(db, terms, bill, page);
         var billed = Fees.Compares(terms, bill)
             ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt)
             : [];
-        var commitments = await CommitmentStore.OfAsync(db, terms.Subscription.Key);
+        var commitments = page?.HaveCommitments.Contains(terms.Subscription.Key) == false ? []
+            : await CommitmentStore.OfAsync(db, terms.Subscription.Key);
         var inputs = new DraftInputs
         {
             Billed = billed,
@@ -72,15 +78,17 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             Late = late,
             Agreed = InvoiceTerms.Plain with { Commitments = commitments },
         };
-        var agreed = await AgreedAsync(db, terms, bill, (usage, inputs));
+        var agreed = await AgreedAsync(db, terms, bill, (usage, inputs), page);
         var draft = Drafting.Draft(terms, bill, usage, inputs with { Agreed = agreed });
         if (!draft.Ok) return Result<ReadDraft>.Refused(draft.Problems);
-        var plan = await ConfigStore.FindAsync(db, ConfigKind.Plan, draft.Value.PlanId);
+        var plan = page is null ? (await ConfigStore.FindAsync(db, ConfigKind.Plan, draft.Value.PlanId))?.Name
+            : await page.PlanNameAsync(db, draft.Value.PlanId);
         var customer = terms.Customer!;
         var document = InvoiceDocument.Of(
-            draft.Value, new InvoiceCustomer(customer.Id, customer.Name), plan?.Name ?? draft.Value.PlanId, now);
+            draft.Value, new InvoiceCustomer(customer.Id, customer.Name), plan ?? draft.Value.PlanId, now);
         var told = late.SelectMany(l => Compact.Told(terms, l.Bill, l.Used)).Concat(Compact.Told(terms, bill, usage)).ToArray();
-        var credit = bill.Settles is null ? null : await CreditAtGate.FindAsync(db, customer.Key);
+        var credit = bill.Settles is null || page?.HaveBalance.Contains(customer.Key) == false ? null
+            : await CreditAtGate.FindAsync(db, customer.Key);
         return new ReadDraft(draft.Value, document, told, tooLate)
         {
             UsedSince = credit is null ? 0 : await UsedAsync(db, terms, bill, (credit.Since, null)),
@@ -110,14 +118,15 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     }
 
     private static async Task<Dictionary<int, IReadOnlyList<OperationUsage>>> UsageAsync(
-        DbConnection db, SubscriptionTerms terms, Bill bill, long? before = null)
+        DbConnection db, SubscriptionTerms terms, Bill bill, long? before = null, PageReads? page = null)
     {
         var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();
         // all stretches: the stamp of a call decides, not whether its stretch touches the period
         (Stretch Stretch, int Period)[] settled = [.. Bills.Settled(terms, bill)];
         var byTime = settled.Any(s => s.Stretch.Metered.Prices.Any(p => p.LooksAtTime));
         foreach (var (stretch, period) in settled)
-            usage[stretch.Terms.Key] = await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before, byTime);
+            usage[stretch.Terms.Key] = (before is null && !byTime ? page?.UsageOf(stretch.Terms.Key, period) : null)
+                ?? await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before, byTime);
         if (settled.Length > 1) await AddTogetherAsync(db, settled, usage);
         return usage;
     }
@@ -143,22 +152,14 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     /// <summary>The periods before this bill of which usage came late, those that can be adjusted and the one that just
     /// cannot any more.</summary>
     private async Task<(IReadOnlyList<LatePeriod> Late, IReadOnlyList<ToldUsage> TooLate)> LateAsync(
-        DbConnection db, SubscriptionTerms terms, Bill bill)
+        DbConnection db, SubscriptionTerms terms, Bill bill, PageReads? page)
     {
         var late = new List<LatePeriod>();
         var tooLate = new List<ToldUsage>();
-        if (bill.Settles is not { } index) return (late, tooLate);
-        var at = Micros.ToInstant(bill.BillAt);
-        var era = Era.Of(terms).FirstOrDefault(e => !e.Whole.IsEmpty && e.Whole.Start < at && at <= e.Whole.End);
-        if (era is null) return (late, tooLate);
-        var first = era.Calendar.IndexAt(era.Whole.Start);
-        for (var back = lookBack + 1; back >= 1; back--)
+        foreach (var (back, settled) in Before(terms, bill))
         {
-            if (index - back < first) continue;
-            var full = era.Calendar.PeriodOf(index - back);
-            var settled = new Bill(Micros.Of(full.End), full.Intersect(era.Whole), index - back, null);
-            var used = await UsageAsync(db, terms, settled);
-            var told = await ToldAsync(db, terms, settled);
+            var used = await UsageAsync(db, terms, settled, page: page);
+            var told = await ToldAsync(db, terms, settled, (used, page));
             if (told is null) continue;
             var (before, after) = (Compact.Compared(terms, settled, told), Compact.Compared(terms, settled, used));
             if (before.SequenceEqual(after)) continue;
@@ -169,32 +170,61 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         return (late, tooLate);
     }
 
+    /// <summary>The usage that a draft reads, those of the periods before included.</summary>
+    public IEnumerable<(int Entitlement, int Period)> Stamps(SubscriptionTerms terms, Bill bill) =>
+        Before(terms, bill).Select(b => b.Bill).Append(bill).SelectMany(b => Bills.Settled(terms, b))
+            .Select(s => (s.Stretch.Terms.Key, s.Period));
+
+    /// <summary>The periods before a bill that are looked at again, as they were settled.</summary>
+    private IEnumerable<(int Back, Bill Bill)> Before(SubscriptionTerms terms, Bill bill)
+    {
+        if (bill.Settles is not { } index) yield break;
+        var at = Micros.ToInstant(bill.BillAt);
+        var era = Era.Of(terms).FirstOrDefault(e => !e.Whole.IsEmpty && e.Whole.Start < at && at <= e.Whole.End);
+        if (era is null) yield break;
+        var first = era.Calendar.IndexAt(era.Whole.Start);
+        for (var back = lookBack + 1; back >= 1; back--)
+        {
+            if (index - back < first) continue;
+            var full = era.Calendar.PeriodOf(index - back);
+            yield return (back, new Bill(Micros.Of(full.End), full.Intersect(era.Whole), index - back, null));
+        }
+    }
+
     /// <returns>Null when an invoice settled it before it was noted what invoices tell.</returns>
     private static async Task<IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>>?> ToldAsync(
-        DbConnection db, SubscriptionTerms terms, Bill settled)
+        DbConnection db, SubscriptionTerms terms, Bill settled,
+        (IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Used, PageReads? Page) so)
     {
         var told = new Dictionary<int, IReadOnlyList<OperationUsage>>();
         var known = false;
         foreach (var (stretch, period) in Bills.Settled(terms, settled))
         {
-            var usage = await ToldUsageStore.FindAsync(db, stretch.Terms.Key, period);
+            var usage = so.Page?.Knows(stretch.Terms.Key, period) == true
+                ? so.Page.ToldOf(stretch.Terms.Key, period)
+                : await ToldUsageStore.FindAsync(db, stretch.Terms.Key, period);
             told[stretch.Terms.Key] = usage?.Read() ?? [];
             known |= usage is not null;
         }
 
-        return known || !await InvoiceStore.ExistsAsync(db, terms.Subscription.Key, settled.BillAt) ? told : null;
+        // nothing told and nothing used: nothing came late
+        return known || so.Used.Values.All(u => u.Count == 0)
+            || !await InvoiceStore.ExistsAsync(db, terms.Subscription.Key, settled.BillAt) ? told : null;
     }
 
     private static async Task<InvoiceTerms> AgreedAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill,
-        (IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Usage, DraftInputs Inputs) so)
+        (IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Usage, DraftInputs Inputs) so, PageReads? page)
     {
         var customer = terms.Customer!;
-        var agreed = new InvoiceTerms(await CustomerTerms.OfAsync(db, customer.Key))
+        var agreed = new InvoiceTerms(page?.HaveTerms.Contains(customer.Key) == false ? CustomerTerms.Plain
+            : await CustomerTerms.OfAsync(db, customer.Key))
         {
-            Coupons = await CouponStore.OfAsync(db, customer.Key, terms.Subscription.Key),
+            Coupons = page?.HaveCoupons.Contains(customer.Key) == false ? []
+                : await CouponStore.OfAsync(db, customer.Key, terms.Subscription.Key),
             Commitments = so.Inputs.Agreed.Commitments,
         };
+        if (page?.HaveGrants.Contains(customer.Key) == false) return agreed;
         var time = (bill.Settles is null ? bill.BillAt : Micros.Of(bill.Period.Start), bill.BillAt);
         var grants = await GrantStore.ValidAsync(db, customer.Key, customer.Currency, time);
         if (grants.Count == 0) return agreed;

@@ -91,6 +91,17 @@ internal static class ToldUsageStore
             "select usage from settled_usage where entitlement_key = @entitlement and period = @period",
             new { entitlement, period }) is { } usage ? new ToldUsage(entitlement, period, usage) : null;
 
+    /// <summary>Of several; nothing of those of which no invoice has told.</summary>
+    public static async Task<IReadOnlyList<ToldUsage>> OfManyAsync(
+        DbConnection db, IReadOnlyCollection<(int Entitlement, int Period)> stamps)
+    {
+        var found = new List<ToldUsage>();
+        // on a connection that keeps its statements: see UsageOfMany
+        foreach (var (entitlement, period) in stamps)
+            if (await FindAsync(db, entitlement, period) is { } told) found.Add(told);
+        return found;
+    }
+
     public static async Task SetAsync(DbConnection db, IReadOnlyList<ToldUsage> told)
     {
         foreach (var t in told)

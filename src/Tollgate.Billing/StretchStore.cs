@@ -133,12 +133,16 @@ internal static class StretchStore
         new { subscriptionId, endAt });
 
     /// <summary>By key of the entitlement; those that are <see cref="StretchTerms.Plain"/> are absent.</summary>
-    public static async Task<IReadOnlyDictionary<int, StretchTerms>> OfSubscriptionAsync(
-        DbConnection db, string subscriptionId) =>
+    public static Task<IReadOnlyDictionary<int, StretchTerms>> OfSubscriptionAsync(DbConnection db, string subscriptionId) =>
+        ReadAsync(db, "e.subscription_id = @subscriptionId", new { subscriptionId });
+
+    public static Task<IReadOnlyDictionary<int, StretchTerms>> OfSubscriptionsAsync(
+        DbConnection db, IReadOnlyCollection<string> ids) => ReadAsync(db, "e.subscription_id in @ids", new { ids });
+
+    private static async Task<IReadOnlyDictionary<int, StretchTerms>> ReadAsync(DbConnection db, string where, object parameters) =>
         (await db.QueryAsync<(long Key, string Phase, long Quantity, string AddOns, long? PhasesFrom, long? TrialEnd)>(
             "select t.entitlement_key, t.phase, t.quantity, t.add_ons, t.phases_from, t.trial_end from stretch_terms t " +
-            "join entitlements e on e.key = t.entitlement_key where e.subscription_id = @subscriptionId",
-            new { subscriptionId }))
+            $"join entitlements e on e.key = t.entitlement_key where {where}", parameters))
         .ToDictionary(r => (int)r.Key, r => new StretchTerms(
             Enum.Parse<Phase>(r.Phase, ignoreCase: true), (int)r.Quantity,
             JsonSerializer.Deserialize<AddOnTerms[]>(r.AddOns, s_json)!)

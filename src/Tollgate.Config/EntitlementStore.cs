@@ -31,6 +31,11 @@ public static class EntitlementStore
             $"select {Columns} from entitlements where subscription_id = @subscriptionId order by start_at, key",
             new { subscriptionId })).Select(Read).ToArray();
 
+    /// <summary>The stretches of several, each in order of time.</summary>
+    public static async Task<IEnumerable<Entitlement>> OfSubscriptionsAsync(DbConnection db, IReadOnlyCollection<string> ids) =>
+        (await db.QueryAsync<Row>(
+            $"select {Columns} from entitlements where subscription_id in @ids order by start_at, key", new { ids })).Select(Read);
+
     /// <summary>How many subscriptions run on each plan, now or from a later instant on; plans without are absent.
     /// </summary>
     public static async Task<IReadOnlyDictionary<string, int>> RunningPlansAsync(DbConnection db, long now) =>

@@ -1,0 +1,171 @@
+using System.Text.Json.Serialization;
+using NodaTime;
+using NodaTime.Text;
+using Tollgate.Catalog;
+using Tollgate.Metering;
+using Period = Tollgate.Catalog.Period;
+
+namespace Tollgate.Billing;
+
+/// <summary>Days used of days in the period, or seconds of seconds.</summary>
+public sealed record InvoiceProration
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Days { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? OfDays { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Seconds { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? OfSeconds { get; init; }
+
+    /// <summary>The one by the other, to twelve digits; never above 1.</summary>
+    public required string Factor { get; init; }
+
+    [JsonIgnore]
+    public int Of => OfDays ?? OfSeconds ?? 0;
+
+    public static InvoiceProration? From(Proration part, bool bySecond)
+    {
+        if (part.IsWhole) return null;
+        // for the eye: the amount is computed from the whole numbers
+        var factor = DecimalText.Of(decimal.Round((decimal)part.Days / part.OfDays, 12, MidpointRounding.AwayFromZero));
+        return bySecond
+            ? new InvoiceProration { Seconds = part.Days, OfSeconds = part.OfDays, Factor = factor }
+            : new InvoiceProration { Days = part.Days, OfDays = part.OfDays, Factor = factor };
+    }
+}
+
+/// <summary>What one price asks for one operation, or for a period.</summary>
+public sealed record InvoiceLine
+{
+    public const string Usage = "usage", Fee = "fee", Credit = "credit", Maximum = "maximum", Minimum = "minimum",
+        Adjustment = "adjustment";
+
+    /// <summary>For people: <c>/api/v1/data, 1,234 calls</c>.</summary>
+    public required string Description { get; init; }
+
+    /// <summary><see cref="Usage"/>, <see cref="Fee"/>, <see cref="Credit"/> of what was not used of a fee, or what keeps
+    /// the usage of a price between its <see cref="Maximum"/> and <see cref="Minimum"/>.</summary>
+    public string Kind { get; init; } = Usage;
+
+    /// <summary>A fee that is charged before its period, or a credit of one.</summary>
+    public bool InAdvance { get; init; }
+
+    /// <summary>Name of the price in the plan.</summary>
+    public required string Price { get; init; }
+
+    public required int PlanVersion { get; init; }
+
+    /// <summary>None for a flat price; so are the next two.</summary>
+    public required string? Meter { get; init; }
+
+    public required string? Operation { get; init; }
+
+    public required string? Endpoint { get; init; }
+
+    public required string Quantity { get; init; }
+
+    /// <summary>None when the parts of the line have several.</summary>
+    public required string? UnitAmount { get; init; }
+
+    /// <summary>Before rounding.</summary>
+    public required string PreciseAmount { get; init; }
+
+    /// <summary>Rounded once, half away from zero, to the minor unit of the currency.</summary>
+    public required string Amount { get; init; }
+
+    /// <summary>Its share of coupons and promotional credit; none when nothing is taken off.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Discount { get; init; }
+
+    /// <summary>Of what is left then; rounded once. The tax of the invoice is the sum. None without a rate.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Tax { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public InvoiceTaxRate? TaxRate { get; init; }
+
+    /// <summary>Of an adjustment: what an invoice before told.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? OldQuantity { get; init; }
+
+    /// <summary>Of an adjustment: what there is now.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? NewQuantity { get; init; }
+
+    /// <summary>None when the terms cover the whole period, and for usage, which is never prorated.</summary>
+    public required InvoiceProration? Proration { get; init; }
+
+    public required string PeriodStart { get; init; }
+
+    public required string PeriodEnd { get; init; }
+
+    public static InvoiceLine Of(DraftLine line, DateTimeZone zone, bool bySecond, SummedLine summed)
+    {
+        var rated = line.Rated;
+        var off = summed.Coupon + summed.Promotional;
+        return new InvoiceLine
+        {
+            Description = Describe(line, zone, bySecond),
+            Kind = line.Adjusts is not null ? Adjustment : line.IsCredit ? Credit : rated.Kind.ToString().ToLowerInvariant(),
+            InAdvance = line.InAdvance,
+            Price = rated.PriceName,
+            PlanVersion = line.PlanVersion,
+            Meter = line.Meter,
+            Operation = rated.Operation,
+            Endpoint = rated.Endpoint,
+            Quantity = DecimalText.Of(rated.Quantity),
+            UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
+            PreciseAmount = DecimalText.Of(rated.PreciseAmount),
+            Amount = line.Amount.ToString(),
+            Discount = off.MinorUnits == 0 ? null : off.ToString(),
+            Tax = summed.Tax == Catalog.Tax.None ? null : summed.TaxAmount.ToString(),
+            TaxRate = InvoiceTaxRate.Of(summed.Tax),
+            OldQuantity = line.Adjusts is { } a ? DecimalText.Of(a.Old) : null,
+            NewQuantity = line.Adjusts is { } b ? DecimalText.Of(b.New) : null,
+            Proration = InvoiceProration.From(rated.Factor, bySecond),
+            PeriodStart = Micros.ToText(Micros.Of(line.Period.Start)),
+            PeriodEnd = Micros.ToText(Micros.Of(line.Period.End)),
+        };
+    }
+
+    private static string Named(RatedLine rated) => string.IsNullOrEmpty(rated.Endpoint) ? rated.PriceName : rated.Endpoint;
+
+    private static string Describe(DraftLine line, DateTimeZone zone, bool bySecond)
+    {
+        var rated = line.Rated;
+        if (line.Adjusts is var (old, now))
+            return $"{Named(rated)}, adjustment for {LocalDays.Of(line.Period, zone)}: " +
+                $"{DecimalText.Of(old)} → {DecimalText.Counted(now, rated.Meter ?? "")}".TrimEnd();
+        if (rated.Kind is LineKind.Maximum or LineKind.Minimum)
+            return $"{rated.PriceName}, {(rated.Kind == LineKind.Maximum ? "down to the maximum" : "up to the minimum")}";
+        if (rated.Meter is { } meter)
+        {
+            var included = rated.Included == 0 ? "" : $", {DecimalText.Of(rated.Included)} of them included";
+            return $"{Named(rated)}, {DecimalText.Counted(rated.Quantity, meter)}{included}";
+        }
+
+        var count = rated.Quantity == 1 ? "" : $" × {DecimalText.Of(rated.Quantity)}";
+        var advance = line.IsCredit ? $", not used from {LocalDays.Of(line.Period, zone)}"
+            : line.InAdvance ? $", in advance for {LocalDays.Of(line.Period, zone)}" : "";
+        var part = rated.Factor.IsWhole ? ""
+            : $", {rated.Factor.Days} of {rated.Factor.OfDays} {(bySecond ? "seconds" : "days")}";
+        return rated.PriceName + count + advance + part;
+    }
+}
+
+/// <summary>Periods as people write them: the first and the last local day, both included.</summary>
+internal static class LocalDays
+{
+    public static string Of(Period period, DateTimeZone zone)
+    {
+        var last = period.IsEmpty ? period.Start : period.End - Duration.Epsilon;
+        return $"{Day(period.Start, zone)} to {Day(last, zone)}";
+    }
+
+    private static string Day(Instant at, DateTimeZone zone) => LocalDatePattern.Iso.Format(at.InZone(zone).Date);
+}
