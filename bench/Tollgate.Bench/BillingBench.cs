@@ -79,9 +79,9 @@ internal static class BillingBench
             {machine.System}, {machine.Dotnet}, revision {machine.Revision}. Other work ran on the machine at the same time.
 
             Each customer has one subscription, in its fifth month, to a plan of {Meters} prices, each of a meter of its own
-            (per unit, graduated in three tiers, packages), and usage of all of them in two quarters of an hour of January. The store is SQLite on the disk as it is
-            shipped (WAL, `synchronous = full`). The run issues everything that is due; the same run once more finds nothing. A
-            draft is the running month of one customer, read, rated and written as JSON.
+            (per unit, graduated in three tiers, packages), and usage of all of them in two quarters of an hour of January. The store
+            is SQLite on the disk as it is shipped (WAL, `synchronous = full`). The run issues everything that is due; the same
+            run once more finds nothing. A draft is the running month of one customer, read, rated and written as JSON.
 
             | customers | invoices | lines | run, s | the same run, s | draft, median ms | the worst of {Previews:N0}, ms | memory, MB |
             |---:|---:|---:|---:|---:|---:|---:|---:|

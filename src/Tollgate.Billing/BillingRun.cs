@@ -148,8 +148,8 @@ public sealed partial class BillingRun
         if (page.Count == 0) return [];
         // halves side by side, each with versions of its own
         var parts = page.Chunk((page.Count + 1) / 2)
-            .Select(half => (Half: half, Versions: new Dictionary<(string, int), PlanVersion>(versions))).ToArray();
-        var looked = await Task.WhenAll(parts.Select(p => LookTogetherAsync(p.Half, now, p.Versions)));
+            .Select(part => (Page: part, Versions: new Dictionary<(string, int), PlanVersion>(versions))).ToArray();
+        var looked = await Task.WhenAll(parts.Select(p => LookTogetherAsync(p.Page, now, p.Versions)));
         foreach (var (key, version) in parts.SelectMany(p => p.Versions)) versions[key] = version;
         var of = looked.SelectMany(l => l).ToDictionary(l => l.Billed.Subscription.Key);
         return [.. page.Select(b => of[b.Subscription.Key])];

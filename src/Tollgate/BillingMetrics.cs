@@ -15,7 +15,8 @@ internal sealed class BillingMetrics(CollectorRegistry registry)
     private readonly Gauge _late = Metrics.WithCustomRegistry(registry).CreateGauge(
         "tollgate_late_usage", "Stretches and periods with usage too late for any invoice: GET /v1/late_usage.");
 
-    private long _told;
+    // what was there at the start was told by whoever ran then
+    private long? _told;
 
     /// <returns>How much usage came too late since the last time.</returns>
     public long Note(BillingReport report)
@@ -23,7 +24,7 @@ internal sealed class BillingMetrics(CollectorRegistry registry)
         _issued.Inc(report.Issued);
         _parked.Set(report.ParkedCount);
         _late.Set(report.Late);
-        var more = report.Late - _told;
+        var more = report.Late - (_told ?? report.Late);
         _told = report.Late;
         return more;
     }

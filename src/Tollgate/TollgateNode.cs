@@ -189,6 +189,12 @@ public sealed partial class TollgateNode : IAsyncDisposable
             await Billing.ToldAsync(customer);
         }
 
+        foreach (var customer in await SpendCaps.RenewAsync(Database, Micros.Now(Clocks.Business)))
+        {
+            await Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
+            await SpendCaps.ToldAsync(Database, customer);
+        }
+
         var before = Interlocked.Exchange(ref _parked, report.Parked.ToHashSet());
         foreach (var problem in report.Parked.Where(p => !before.Contains(p)))
             _log.LogError("Billing: not invoiced until it is mended: {Problem}", problem);

@@ -28,14 +28,18 @@ internal static class BalancesApi
         routes.MapDelete("/v1/customers/{customer}/balances/{kind}", DeleteAsync);
     }
 
-    private static async Task<IResult> ListAsync(string customer, Database database, GateTable table) =>
-        await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found
-            ? Answers.NotFound("customer", customer)
-            : Answers.Ok(new
-            {
-                data = (table.FindCustomer((int)found.Key)?.Spending() ?? []).Select(s => View(s.Balance, s.Used)),
-                next_cursor = (string?)null,
-            });
+    private static async Task<IResult> ListAsync(string customer, Database database, GateTable table)
+    {
+        if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
+            return Answers.NotFound("customer", customer);
+        var every = await database.ReadAsync(db => SpendCaps.OfAsync(db, found.Key));
+        return Answers.Ok(new
+        {
+            data = (table.FindCustomer((int)found.Key)?.Spending() ?? []).Select(s => View(
+                s.Balance, s.Used, s.Balance.Kind == BalanceKind.SpendCap ? every : null)),
+            next_cursor = (string?)null,
+        });
+    }
 
     private static async Task<IResult> SetAsync(
         string customer, string kind, HttpRequest request, Database database, PlanPublishing publishing, GateTable table)
@@ -50,14 +54,21 @@ internal static class BalancesApi
         if (Balance.Find(kind) is not { } known) return Answers.NotFound("kind of balance", kind);
         if (known == BalanceKind.SpendCap && tax > 0)
             fields.Add("bad_value", "is for prepaid credit; a spend cap is held against amounts before tax", "tax_rate");
+        var every = IntervalField.Read(fields, "every");
+        if (every is not null && known == BalanceKind.Prepaid)
+            fields.Add("bad_value", "is of a spend cap: POST /v1/credits takes it for credit", "every");
+        if (every is not null && since is not null) fields.Add("bad_value", "stands beside every: give one of them", "since");
         if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
             return Answers.NotFound("customer", customer);
         if (fields.Faults() is { } faults) return faults;
         if (known == BalanceKind.Prepaid && await database.ReadAsync(db => CreditAtGate.IsKeptAsync(db, found.Key)))
             return Answers.Conflict("made_of_credit", "The customer's prepaid balance is what is left of their credit: " +
                 "POST /v1/credits tops it up.");
+        var period = every is { } e ? SpendCaps.PeriodAt(now, found.Timezone, e) : default((long Since, long Next)?);
         await database.WriteAsync(async db =>
         {
+            if (known == BalanceKind.SpendCap)
+                await SpendCaps.SetAsync(db, found.Key, period is { } p ? (every!.Value, p.Next) : null);
             // a top-up goes on counting from where it began
             var before = (await BalanceStore.OfCustomerAsync(db, found.Key)).FirstOrDefault(b => b.Kind == known);
             await BalanceStore.SetAsync(db, new Balance
@@ -67,12 +78,12 @@ internal static class BalancesApi
                 Amount = amount!.Value,
                 Currency = Currency.Of(found.Currency),
                 TaxRate = tax,
-                Since = since ?? before?.Since ?? now - (now % UsageStore.Bucket),
+                Since = period?.Since ?? since ?? before?.Since ?? now - (now % UsageStore.Bucket),
             }, now);
         });
         await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)found.Key));
         var set = table.FindCustomer((int)found.Key)!.Spending().First(s => s.Balance.Kind == known);
-        return Answers.Ok(View(set.Balance, set.Used));
+        return Answers.Ok(View(set.Balance, set.Used, every));
     }
 
     private static async Task<IResult> DeleteAsync(
@@ -84,7 +95,11 @@ internal static class BalancesApi
         if (known == BalanceKind.Prepaid && await database.ReadAsync(db => CreditAtGate.IsKeptAsync(db, found.Key)))
             return Answers.Conflict("made_of_credit", "The customer's prepaid balance is what is left of their credit: " +
                 "void it, or let PUT …/terms say credit_overage: bill.");
-        if (!await database.WriteAsync(db => BalanceStore.DeleteAsync(db, found.Key, known)))
+        if (!await database.WriteAsync(async db =>
+        {
+            if (known == BalanceKind.SpendCap) await SpendCaps.SetAsync(db, found.Key, null);
+            return await BalanceStore.DeleteAsync(db, found.Key, known);
+        }))
             return Answers.NotFound("balance", kind);
         await feed.AnnounceAsync(new Change.OfCustomer((int)found.Key));
         return Results.NoContent();
@@ -100,7 +115,7 @@ internal static class BalancesApi
         return null;
     }
 
-    private static object View(Balance balance, decimal used) => new
+    private static object View(Balance balance, decimal used, Interval? every) => new
     {
         kind = Balance.NameOf(balance.Kind),
         amount = PriceWriter.Text(balance.Amount),
@@ -109,5 +124,6 @@ internal static class BalancesApi
         currency = balance.Currency.Code,
         tax_rate = PriceWriter.Text(balance.TaxRate),
         since = Micros.ToText(balance.Since),
+        every = every?.ToText(),
     };
 }

@@ -156,11 +156,11 @@ internal static class SubscriptionsApi
 /// <summary>The field <c>interval</c>.</summary>
 internal static class IntervalField
 {
-    public static Catalog.Interval? Read(Fields fields)
+    public static Catalog.Interval? Read(Fields fields, string name = "interval")
     {
-        if (fields.Text("interval") is not { } text) return null;
+        if (fields.Text(name) is not { } text) return null;
         if (Intervals.Find(text) is { } interval) return interval;
-        fields.Add("bad_value", $"must be {Intervals.Names}", "interval");
+        fields.Add("bad_value", $"must be {Intervals.Names}", name);
         return null;
     }
 }
