@@ -225,7 +225,7 @@ public sealed partial class BillingRun
                 foreach (var l in some)
                     if (await InvoiceStore.TryIssueAsync(db, l.Billed, l.Proposal!, now)) issued++;
                 return issued;
-            });
+            }, cancel);
         var empty = looked.Select(l => l.Empty).OfType<Advance>().ToList();
         if (empty.Count > 0) await AdvanceAsync(empty);
         var versions = new Dictionary<(string, int), PlanVersion>();

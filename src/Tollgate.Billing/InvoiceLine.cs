@@ -2,7 +2,6 @@ using System.Text.Json.Serialization;
 using NodaTime;
 using NodaTime.Text;
 using Tollgate.Catalog;
-using Tollgate.Metering;
 using Period = Tollgate.Catalog.Period;
 
 namespace Tollgate.Billing;
