@@ -51,7 +51,7 @@ public sealed class SpendCapTests
         await PutAsync(server, new { amount = "3.00", every = "fortnight" }, HttpStatusCode.BadRequest);
         await PutAsync(server, new { amount = "3.00", every = "month", since = "2026-01-01T00:00:00Z" }, HttpStatusCode.BadRequest);
         using var prepaid = await server.Admin.PutAsJsonAsync(
-            "/v1/customers/ann/balances/prepaid", new { amount = "3.00", every = "month" });
+            "/v1/customers/ann/balances/prepaid", new { amount = "3.00", every = "month" }, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.BadRequest, prepaid.StatusCode);
         Assert.Empty((await server.GetAsync("/v1/customers/ann/balances")).GetProperty("data").EnumerateArray());
     }
