@@ -94,6 +94,8 @@ public sealed class UsageDrain : IDisposable
                 throw new InvalidDataException(
                     $"The journal holds {journal.Recovery.Records} records that {_database.Path} knows nothing of. " +
                     "Restore the database that belongs to it, or move the folder 'journal' away as well.");
+            // with an archive it is written down there
+            if (archive is null) await ArchiveStore.BootAsync(db, _id, journal.Boot, journal.BootFirst);
             if (position is not null) return;
             await db.ExecuteAsync("insert into journals (id, position, drained_at) values (@id, @first, @now)", new
             {

@@ -27,7 +27,9 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
-if (parsed.Errors.Count == 0) return await parsed.InvokeAsync();
+// a stop takes as long as --leave-delay and the calls under way do; left to itself the library ends the process after 2 s
+var patient = new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(10) };
+if (parsed.Errors.Count == 0) return await parsed.InvokeAsync(patient);
 foreach (var error in parsed.Errors) Console.Error.WriteLine(error.Message);
 Console.Error.WriteLine("'--help' after a command lists what it takes.");
 return ExitCode.Usage;

@@ -61,7 +61,8 @@ internal sealed class RedisServer : IDisposable
     private static Process Begin(int port, string[] more)
     {
         var process = Process.Start(new ProcessStartInfo(
-            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", .. more.Select(m => m.Replace("PORT", $"{port}", StringComparison.Ordinal))])
+            Program, ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                .. more.Select(m => m.Replace("PORT", $"{port}", StringComparison.Ordinal))])
         { RedirectStandardOutput = true, WorkingDirectory = Path.GetTempPath() })!;
         while (process.StandardOutput.ReadLine() is { } line)
             if (line.Contains("Ready to accept", StringComparison.Ordinal)) break;
