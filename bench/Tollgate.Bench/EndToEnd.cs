@@ -9,17 +9,30 @@ internal sealed record EndToEndOptions
     public required string Output { get; init; }
     public required IReadOnlyList<Target> Targets { get; init; }
 
+    /// <summary>How many operations Tollgate has; one of them is called.</summary>
+    public int Operations { get; init; } = 1;
+
+    /// <summary>Keys of Tollgate that come or go each second while it is under load.</summary>
+    public int Changes { get; init; }
+
     /// <summary>The command that repeats this run, from the repository's root.</summary>
     public string Command =>
         $"dotnet run -c Release --project bench/Tollgate.Bench -- e2e --seconds {Load.Seconds} --rounds {Rounds} "
-        + $"--connections {Load.Connections} --keys {Load.Keys} --targets {string.Join(',', Targets.Select(t => t.Name))}";
+        + $"--connections {Load.Connections} --keys {Load.Keys} --operations {Operations} --changes {Changes} "
+        + $"--targets {string.Join(',', Targets.Select(t => t.Name))}";
 }
 
 /// <summary>One turn of one target.</summary>
-internal sealed record Turn(Target Target, int Round, WrkResult Seen, TimeSpan Cpu)
+/// <param name="Cpu">User and system time of the target's own processes.</param>
+/// <param name="BehindCalls">Of that, what threads for work behind the calls have used; see <see cref="ProcessTree"/>.</param>
+/// <param name="Changes">Keys that came or went meanwhile.</param>
+internal sealed record Turn(Target Target, int Round, WrkResult Seen, TimeSpan Cpu, TimeSpan BehindCalls, long Changes)
 {
-    /// <summary>User and system time of the target's own processes, over the answers given.</summary>
+    /// <summary>All of it, over the answers given.</summary>
     public double CpuMicrosecondsPerRequest => Cpu.TotalMicroseconds / Math.Max(1, Seen.Requests);
+
+    /// <inheritdoc cref="BehindCalls"/>
+    public double BehindMicrosecondsPerRequest => BehindCalls.TotalMicroseconds / Math.Max(1, Seen.Requests);
 }
 
 /// <summary>
@@ -73,17 +86,25 @@ internal static class EndToEnd
             {
                 // Each round begins with another target: none always follows the same neighbour's garbage.
                 var peer = stand.Measured[(i + round - 1) % stand.Measured.Count];
-                var turn = await TakeTurnAsync(peer, round, options.Load, stop);
+                var turn = await TakeTurnAsync(stand, peer, round, options, stop);
                 turns.Add(turn);
                 allRuns.Add((peer.Target, turn.Seen));
                 Console.WriteLine(
                     $"round {round}  {peer.Target.Name,-9} {turn.Seen.RequestsPerSecond,9:F0} req/s  "
                     + $"p50 {turn.Seen.P50Ms,6:F2} ms  p99 {turn.Seen.P99Ms,6:F2} ms  "
-                    + $"{turn.CpuMicrosecondsPerRequest,6:F1} us CPU/req");
+                    + $"{turn.CpuMicrosecondsPerRequest,6:F1} us CPU/req, {turn.BehindMicrosecondsPerRequest,5:F1} of them behind calls");
             }
 
         var resident = stand.Measured
             .ToDictionary(peer => peer.Target, peer => ProcessTree.ResidentBytes(peer.ProcessId));
+        var allocated = new Dictionary<Target, double>();
+        foreach (var peer in stand.Measured.Where(p => p.Target == Target.Yarp || p.Target == Target.Tollgate))
+        {
+            var (bytes, seen) = await Allocations.PerRequestAsync(peer, options.Load with { Seconds = 3 }, stop);
+            allocated[peer.Target] = bytes;
+            allRuns.Add((peer.Target, seen));
+        }
+
         var count = stand.Tollgate is { } tollgate
             ? await CountCheck.TakeAsync(tollgate, options.Load, [.. TollgateRuns(allRuns)], stop)
             : null;
@@ -91,6 +112,8 @@ internal static class EndToEnd
         {
             Turns = turns,
             ResidentBytes = resident,
+            AllocatedBytes = allocated,
+            ColdStart = stand.Tollgate?.ColdStart,
             Count = count,
         };
         report.Print();
@@ -98,11 +121,15 @@ internal static class EndToEnd
         return report.IsClean;
     }
 
-    private static async Task<Turn> TakeTurnAsync(Peer peer, int round, Load load, CancellationToken stop)
+    private static async Task<Turn> TakeTurnAsync(
+        Stand stand, Peer peer, int round, EndToEndOptions options, CancellationToken stop)
     {
-        var before = ProcessTree.Cpu(peer.ProcessId);
-        var seen = await Wrk.RunAsync(load, peer.Address, stop);
-        return new Turn(peer.Target, round, seen, ProcessTree.Cpu(peer.ProcessId) - before);
+        await using var changes = options.Changes > 0 && peer.Target == Target.Tollgate
+            ? await KeyChanges.BeginAsync(stand.Client, stand.Tollgate!.Admin, options.Changes, stop) : null;
+        var (before, behind) = (ProcessTree.Cpu(peer.ProcessId), ProcessTree.CpuBehindCalls(peer.ProcessId));
+        var seen = await Wrk.RunAsync(options.Load, peer.Address, stop);
+        return new Turn(peer.Target, round, seen, ProcessTree.Cpu(peer.ProcessId) - before,
+            ProcessTree.CpuBehindCalls(peer.ProcessId) - behind, changes?.Done ?? 0);
     }
 
     private static IEnumerable<WrkResult> TollgateRuns(IEnumerable<(Target Target, WrkResult Seen)> runs) =>

@@ -11,6 +11,16 @@ internal static class EndToEndCommand
         var rounds = Positive("--rounds", 3, "How often each target has its turn; medians are reported");
         var connections = Positive("--connections", 64, "Open connections of wrk");
         var keys = Positive("--keys", 1, "How many keys exist and are used at random");
+        var operations = Positive("--operations", 1, "How many operations Tollgate has");
+        var changes = new Option<int>("--changes")
+        {
+            Description = "Keys of Tollgate that come or go each second while it is under load",
+            DefaultValueFactory = _ => 0,
+        };
+        changes.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 0 or > 1_000) result.AddError("--changes must be from 0 to 1000");
+        });
         var output = new Option<string>("--out")
         {
             Description = "Folder of the report, from the repository's root",
@@ -29,12 +39,14 @@ internal static class EndToEndCommand
 
         var command = new Command("e2e", "Requests per second, latency and CPU per request, each peer on this machine")
         {
-            seconds, rounds, connections, keys, output, targets,
+            seconds, rounds, connections, keys, operations, changes, output, targets,
         };
         command.SetAction((parsed, stop) => EndToEnd.RunAsync(new EndToEndOptions
         {
             Load = new Load(parsed.GetValue(connections), parsed.GetValue(seconds), parsed.GetValue(keys)),
             Rounds = parsed.GetValue(rounds),
+            Operations = parsed.GetValue(operations),
+            Changes = parsed.GetValue(changes),
             Output = parsed.GetValue(output)!,
             Targets = [.. Names(parsed.GetValue(targets)).Select(name => Target.Find(name)!).Distinct()],
         }, stop));

@@ -35,7 +35,9 @@ internal static class KeysBench
             await using var database = Database.Open(Path.Combine(folder, "tollgate.db"));
             using var publisher = new Publisher(database, new ChangeFeed());
             var hashing = ApiKeys.Open(Path.Combine(folder, "install.key"));
-            await WriteAsync(database, hashing, keys, Math.Max(1, keys / perConsumer), clock);
+            var plan = await database.WriteAsync(async db => (await new ConfigStore(database, clock).AddAsync(
+                db, ConfigKind.Plan, "pro", ManagedBy.Api, new PlanDocument(null, ["*"], ["100/minute"]).Write()))!);
+            await ManyKeys.WriteAsync(database, hashing, keys, perConsumer, Publication.PlanIdOf(plan), clock);
             await publisher.RepublishAsync();
             var before = GC.GetTotalMemory(forceFullCollection: true);
 
@@ -47,7 +49,7 @@ internal static class KeysBench
             busy = Process.GetCurrentProcess().TotalProcessorTime - busy;
             var peak = Process.GetCurrentProcess().PeakWorkingSet64;
             var held = GC.GetTotalMemory(forceFullCollection: true) - before;
-            var hash = hashing.Hash("key-7")!;
+            var hash = hashing.Hash(ManyKeys.NameOf(7))!;
             if (table.Find(hash)?.Consumer.Entitlements.Length != 1) throw new BenchException("The key is not in the table.");
             Say($"{keys} keys, {keys / perConsumer} consumers: loaded in {loaded.TotalSeconds:F2} s ({busy.TotalSeconds:F2} s of CPU), " +
                 $"{held / 1e6:F0} MB held ({(double)held / keys:F0} bytes a key), peak resident {peak / 1e6:F0} MB");
@@ -84,47 +86,6 @@ internal static class KeysBench
 
         return (all.Order().ElementAt(Changes / 2), entry.Order().ElementAt(Changes / 2));
     }
-
-    private static Task WriteAsync(Database database, ApiKeys hashing, int keys, int consumers, TimeProvider clock) =>
-        database.WriteAsync(async db =>
-        {
-            await Sql.WidenAsync(db);
-            var config = new ConfigStore(database, clock);
-            var plan = (await config.AddAsync(db, ConfigKind.Plan, "pro", ManagedBy.Api,
-                new PlanDocument(null, ["*"], ["100/minute"]).Write()))!;
-            for (var i = 1; i <= consumers; i++)
-            {
-                await db.ExecuteAsync(
-                    "insert into customers (key, id, name, currency, timezone, managed_by, created_at) " +
-                    "values (@i, @customer, @name, 'USD', 'UTC', 'api', 0)",
-                    new { i, customer = Id<Customer>.New(clock).ToString(), name = $"customer-{i}" });
-                await db.ExecuteAsync(
-                    "insert into consumers (key, id, username, custom_id, customer_key, managed_by, created_at) " +
-                    "values (@i, @id, @name, null, @i, 'api', 0)",
-                    new { i, id = Id<Consumer>.New(clock).ToString(), name = $"consumer-{i}" });
-                await EntitlementStore.AddAsync(db, new Entitlement
-                {
-                    Key = 0,
-                    SubscriptionId = "sub_" + i.ToString("x16", CultureInfo.InvariantCulture),
-                    CustomerKey = i,
-                    PlanId = Publication.PlanIdOf(plan),
-                    PlanVersion = 1,
-                    Priority = 0,
-                    Anchor = new NodaTime.LocalDate(2026, 1, 1),
-                    Timezone = "UTC",
-                    StartAt = 0,
-                    EndAt = null,
-                });
-            }
-
-            for (var i = 1; i <= keys; i++)
-            {
-                await db.ExecuteAsync(
-                    "insert into credentials (id, consumer_key, hash, hint, managed_by, created_at) " +
-                    "values (@id, @consumer, @hash, '…', 'api', 0)",
-                    new { id = Id<Credential>.New(clock).ToString(), consumer = 1 + i % consumers, hash = hashing.Hash($"key-{i}")! });
-            }
-        });
 
     private static void Say(string text) => Console.WriteLine(text);
 }

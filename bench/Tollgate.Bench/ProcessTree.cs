@@ -8,10 +8,23 @@ internal static class ProcessTree
     // USER_HZ is 100 on every Linux that .NET runs on: one tick is 10 ms, 0.1 % of a ten-second run.
     private const int TicksPerSecond = 100;
 
+    /// <summary>Threads of Tollgate for work that is no call: what drains, archives and bills, what the admin port is asked,
+    /// and what prepares the journal's files. No other target has threads of these names.</summary>
+    private static readonly string[] BehindCalls = ["background", "admin", "usage journal"];
+
     /// <summary>User and system time of the living processes of the tree.</summary>
     public static TimeSpan Cpu(int root)
     {
         var ticks = Members(root).Sum(member => member.CpuTicks);
+        return TimeSpan.FromSeconds(ticks / (double)TicksPerSecond);
+    }
+
+    /// <summary>Of one process: what its living threads of <see cref="BehindCalls"/> have used.</summary>
+    public static TimeSpan CpuBehindCalls(int id)
+    {
+        var ticks = Directory.EnumerateDirectories($"/proc/{id}/task")
+            .Select(thread => Stat.ReadFile(Path.Combine(thread, "stat")))
+            .OfType<Stat>().Where(thread => BehindCalls.Contains(thread.Name)).Sum(thread => thread.CpuTicks);
         return TimeSpan.FromSeconds(ticks / (double)TicksPerSecond);
     }
 
@@ -47,17 +60,20 @@ internal static class ProcessTree
 
     private static long Whole(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
-    private sealed record Stat(int Id, int ParentId, long CpuTicks)
+    private sealed record Stat(int Id, string Name, int ParentId, long CpuTicks)
     {
-        public static Stat? Read(int id)
+        public static Stat? Read(int id) => ReadFile($"/proc/{id}/stat");
+
+        public static Stat? ReadFile(string file)
         {
             try
             {
                 // "pid (name) state ppid …": the name may hold blanks and parentheses, so count from its end.
-                var text = File.ReadAllText($"/proc/{id}/stat");
-                var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
+                var text = File.ReadAllText(file);
+                var (nameAt, end) = (text.IndexOf('(') + 1, text.LastIndexOf(')'));
+                var fields = text[(end + 2)..].Split(' ');
                 var (parent, user, system) = (fields[1], fields[11], fields[12]);
-                return new Stat(id, (int)Whole(parent), Whole(user) + Whole(system));
+                return new Stat((int)Whole(text[..(nameAt - 2)]), text[nameAt..end], (int)Whole(parent), Whole(user) + Whole(system));
             }
             catch (IOException)
             {

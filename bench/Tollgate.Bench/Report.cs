@@ -12,6 +12,7 @@ internal sealed record Summary
     public required double P50Ms { get; init; }
     public required double P99Ms { get; init; }
     public required double CpuMicrosecondsPerRequest { get; init; }
+    public required double BehindMicrosecondsPerRequest { get; init; }
     /// <summary>In all rounds together.</summary>
     public required long Non2xx { get; init; }
     /// <inheritdoc cref="Non2xx"/>
@@ -30,6 +31,10 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
 
     public required IReadOnlyList<Turn> Turns { get; init; }
     public required IReadOnlyDictionary<Target, long> ResidentBytes { get; init; }
+    /// <summary>For each request, of those that tell.</summary>
+    public required IReadOnlyDictionary<Target, double> AllocatedBytes { get; init; }
+    /// <summary>Of Tollgate, over all its keys.</summary>
+    public required TimeSpan? ColdStart { get; init; }
     public required CountCheck? Count { get; init; }
 
     /// <summary>Every call was answered well, and counted.</summary>
@@ -51,7 +56,8 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
         Directory.CreateDirectory(folder);
         var date = clock.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
         var keys = options.Load.Keys == 1 ? "" : $"-{options.Load.Keys}-keys";
-        var file = Path.Combine(folder, $"{date}-e2e{keys}");
+        var operations = options.Operations == 1 ? "" : $"-{options.Operations}-operations";
+        var file = Path.Combine(folder, $"{date}-e2e{keys}{operations}");
         File.WriteAllText(file + ".md", Page(date));
         File.WriteAllText(file + ".json", Json(date));
         Console.WriteLine($"written: {Path.GetRelativePath(Repository.Root, file)}.md and .json");
@@ -74,6 +80,7 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
             P50Ms = Median(turns.Select(turn => turn.Seen.P50Ms)),
             P99Ms = Median(turns.Select(turn => turn.Seen.P99Ms)),
             CpuMicrosecondsPerRequest = Median(turns.Select(turn => turn.CpuMicrosecondsPerRequest)),
+            BehindMicrosecondsPerRequest = Median(turns.Select(turn => turn.BehindMicrosecondsPerRequest)),
             Non2xx = turns.Sum(turn => turn.Seen.Non2xx),
             SocketErrors = turns.Sum(turn => turn.Seen.SocketErrors),
             ResidentBytes = ResidentBytes[target],
@@ -85,14 +92,16 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
         var summaries = Summaries;
         var yarp = summaries.Find(summary => summary.Target == Target.Yarp);
         var text = new StringBuilder()
-            .Append("| target | req/s | to YARP | p50 ms | p99 ms | CPU µs/req | to YARP ")
-            .AppendLine("| RSS MB | non-2xx | socket errors |")
-            .AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+            .Append("| target | req/s | to YARP | p50 ms | p99 ms | CPU µs/req | to YARP | of it behind calls ")
+            .AppendLine("| bytes/req | RSS MB | non-2xx | socket errors |")
+            .AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
         foreach (var one in summaries)
             text.AppendLine(
                 $"| {one.Target.Name} | {one.RequestsPerSecond:F0} | {Ratio(one, yarp, s => s.RequestsPerSecond)} "
                 + $"| {one.P50Ms:F2} | {one.P99Ms:F2} "
                 + $"| {one.CpuMicrosecondsPerRequest:F1} | {Ratio(one, yarp, s => s.CpuMicrosecondsPerRequest)} "
+                + $"| {one.BehindMicrosecondsPerRequest:F1} "
+                + $"| {(AllocatedBytes.TryGetValue(one.Target, out var bytes) ? bytes.ToString("F0", CultureInfo.InvariantCulture) : "")} "
                 + $"| {one.ResidentBytes / 1e6:F0} | {one.Non2xx} | {one.SocketErrors} |");
         return text.ToString();
     }
@@ -110,7 +119,7 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
 
             - {machine.Cpu}, {machine.Cores} cores, {machine.MemoryGib:F1} GiB memory, {machine.FileSystem}
             - {machine.System}, Linux {machine.Kernel}, {machine.Dotnet}, {machine.Nginx}, {machine.Wrk}
-            - Tollgate at {machine.Revision}
+            - Tollgate at {machine.Revision}{Shape()}
 
             Load: `wrk {WrkCommand()}`,
             all on this one machine: generator, gateway and upstream share its cores. Medians of {options.Rounds} rounds.
@@ -122,15 +131,26 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
             What is measured:
 
             {string.Join('\n', options.Targets.Select(one => $"- `{one.Name}`: {one.What}; {one.WarmUpSeconds} s of warm-up"))}
-            - CPU: user and system time of the target's processes during a round, over the answers
+            - CPU: user and system time of the target's processes during a round, over the answers; "behind calls" is what Tollgate's
+              threads for other work have used of it: draining and archiving the journal, billing, and the admin port with its key
+              changes (`/proc/PID/task/*/stat`, by thread name)
+            - bytes: what the runtime has allocated under 3 s of load in a turn of their own, over the answers
             - RSS: resident memory of the target's processes after the last round, still running
 
             {TableOfRounds()}
             """;
     }
 
+    private string Shape()
+    {
+        var start = ColdStart is { } cold ? $", ready after {cold.TotalSeconds:F2} s" : "";
+        return $": {options.Load.Keys:N0} keys, {options.Operations:N0} operations{start}";
+    }
+
     private IEnumerable<string> Verdicts()
     {
+        if (Turns.Sum(turn => turn.Changes) is > 0 and var changes)
+            yield return $"{changes} keys came or went while Tollgate was under load, {options.Changes} a second were asked for.";
         if (Count is not null) yield return Count.Sentence;
         yield return IsClean
             ? "Every call was answered with 2xx, without socket errors."
@@ -140,13 +160,13 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
     private string TableOfRounds()
     {
         var text = new StringBuilder()
-            .AppendLine("| round | target | requests | req/s | p50 ms | p99 ms | CPU µs/req | non-2xx | errors |")
-            .AppendLine("|--:|---|--:|--:|--:|--:|--:|--:|--:|");
+            .AppendLine("| round | target | requests | req/s | p50 ms | p99 ms | CPU µs/req | behind calls | non-2xx | errors |")
+            .AppendLine("|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|");
         foreach (var turn in Turns)
             text.AppendLine(
                 $"| {turn.Round} | {turn.Target.Name} | {turn.Seen.Requests} | {turn.Seen.RequestsPerSecond:F0} "
                 + $"| {turn.Seen.P50Ms:F2} | {turn.Seen.P99Ms:F2} | {turn.CpuMicrosecondsPerRequest:F1} "
-                + $"| {turn.Seen.Non2xx} | {turn.Seen.SocketErrors} |");
+                + $"| {turn.BehindMicrosecondsPerRequest:F1} | {turn.Seen.Non2xx} | {turn.Seen.SocketErrors} |");
         return text.ToString();
     }
 
@@ -171,6 +191,8 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
             one.P50Ms,
             one.P99Ms,
             one.CpuMicrosecondsPerRequest,
+            one.BehindMicrosecondsPerRequest,
+            AllocatedBytesPerRequest = AllocatedBytes.TryGetValue(one.Target, out var bytes) ? bytes : (double?)null,
             one.ResidentBytes,
         }),
         Rounds = Turns.Select(turn => new
@@ -185,6 +207,8 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
             turn.Seen.SocketErrors,
             CpuMicroseconds = turn.Cpu.TotalMicroseconds,
             turn.CpuMicrosecondsPerRequest,
+            BehindCallsMicroseconds = turn.BehindCalls.TotalMicroseconds,
+            turn.Changes,
         }),
         Count,
     }, JsonStyle);

@@ -17,6 +17,9 @@ internal sealed class Stand : IAsyncDisposable
     /// <summary>Null when Tollgate is not among the targets.</summary>
     public TollgatePeer? Tollgate { get; private set; }
 
+    /// <summary>For whatever is asked beside the load.</summary>
+    public HttpClient Client => client;
+
     /// <summary>The file system that Tollgate's journal is written to.</summary>
     public string FileSystem => new DriveInfo(folder.FullName).DriveFormat;
 
@@ -57,7 +60,7 @@ internal sealed class Stand : IAsyncDisposable
                 : target == Target.Proxy ? Add(Peer.StartNginx(target, FolderOf(target), Marks(ports[1])))
                 : target == Target.Lua ? Add(Peer.StartNginx(target, FolderOf(target), Marks(ports[2])))
                 : target == Target.Yarp ? Add(Peer.StartYarp(FolderOf(target), ports[3], upstream.Address))
-                : await StartTollgateAsync(upstream.Address, options.Load.Keys, stop);
+                : await StartTollgateAsync(upstream.Address, options, stop);
             await peer.AwaitFirstCallAsync(client, stop);
             measured.Add(peer);
         }
@@ -71,12 +74,11 @@ internal sealed class Stand : IAsyncDisposable
         };
     }
 
-    private async Task<Peer> StartTollgateAsync(Uri upstream, int keys, CancellationToken stop)
+    private async Task<Peer> StartTollgateAsync(Uri upstream, EndToEndOptions options, CancellationToken stop)
     {
-        Tollgate = await TollgatePeer.StartAsync(FolderOf(Target.Tollgate), client, stop);
-        Add(Tollgate.Peer);
-        await Tollgate.SetUpAsync(upstream, keys, stop);
-        return Tollgate.Peer;
+        Tollgate = await TollgatePeer.StartAsync(
+            FolderOf(Target.Tollgate), upstream, options.Load.Keys, options.Operations, client, stop);
+        return Add(Tollgate.Peer);
     }
 
     private Peer Add(Peer peer)

@@ -1,68 +1,92 @@
 using System.Globalization;
 using System.Net;
+using System.Text;
 using System.Text.Json;
+using Tollgate.Config;
+using Tollgate.Storage;
 
 namespace Tollgate.Bench;
 
 /// <summary>
-/// Tollgate as it ships: the Release build of the server, a data folder of its own on the disk, set up through the
-/// Kong-shaped admin API with the same plan, gate and limits that the other peers have.
+/// Tollgate as it ships: the Release build of the server, a data folder of its own on the disk, and a plan with two limits and
+/// a monthly quota, so high that no call is refused.
 /// </summary>
-internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client)
+internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client, TimeSpan start)
 {
     private const string Server = "src/Tollgate.Server/bin/Release/net10.0/Tollgate.Server.dll";
-    private const int CallsAtOnce = 8;
+    private const int KeysOfConsumer = 10;
     private static readonly TimeSpan PatienceForUsage = TimeSpan.FromSeconds(10);
 
     public Peer Peer { get; } = peer;
 
-    public static async Task<TollgatePeer> StartAsync(string folder, HttpClient client, CancellationToken stop)
+    public Uri Admin { get; } = admin;
+
+    /// <summary>From the start of the process over all its keys until it says that it is ready.</summary>
+    public TimeSpan ColdStart { get; } = start;
+
+    /// <summary>Starts it once for the plan, puts the keys into its store, and starts it over them.</summary>
+    public static async Task<TollgatePeer> StartAsync(
+        string folder, Uri upstream, int keys, int operations, HttpClient client, CancellationToken stop)
     {
         await BuildIfMissingAsync(stop);
         Directory.CreateDirectory(folder);
+        await File.WriteAllTextAsync(Path.Combine(folder, "tollgate.yaml"), ConfigOf(upstream, operations), stop);
+        var first = Spawn(folder);
+        await using (first.Peer) await AwaitAsync(first, client, stop);
+        var data = Path.Combine(folder, "data");
+        await using (var database = Database.Open(Path.Combine(data, DataFolder.Store)))
+        {
+            var plan = await new ConfigStore(database, TimeProvider.System).FindAsync(ConfigKind.Plan, "pro");
+            await ManyKeys.WriteAsync(database, ApiKeys.Open(Path.Combine(data, DataFolder.InstallKey)), keys,
+                Math.Min(keys, KeysOfConsumer), Publication.PlanIdOf(plan!), TimeProvider.System);
+        }
+
+        var began = TimeProvider.System.GetTimestamp();
+        var second = Spawn(folder);
+        await AwaitAsync(second, client, stop);
+        return new TollgatePeer(second.Peer, second.Admin, client, TimeProvider.System.GetElapsedTime(began));
+    }
+
+    private static Task AwaitAsync((Peer Peer, Uri Admin) server, HttpClient client, CancellationToken stop)
+    {
+        var ready = new Uri(server.Admin, "/readyz");
+        return server.Peer.AwaitOkAsync(client, () => new HttpRequestMessage(HttpMethod.Get, ready), stop);
+    }
+
+    private static (Peer Peer, Uri Admin) Spawn(string folder)
+    {
         var ports = LocalPorts.Free(2);
         var (proxy, admin) = (LocalPorts.At(ports[0]), LocalPorts.At(ports[1]));
         string[] arguments =
         [
             Repository.Path(Server), "run",
-            "--config", Repository.Path("bench/peers/tollgate.yaml"),
+            "--config", Path.Combine(folder, "tollgate.yaml"),
             "--data", Path.Combine(folder, "data"),
             "--proxy", Text(proxy),
             "--admin", Text(admin),
         ];
-        var process = ChildProcess.Start("dotnet", arguments, folder);
-        return new TollgatePeer(new Peer(Target.Tollgate, proxy, process), admin, client);
+        return (new Peer(Target.Tollgate, proxy, ChildProcess.Start("dotnet", arguments, folder)), admin);
     }
 
-    /// <summary>Waits until the server is ready, then makes the service, the plan and a consumer for each key.</summary>
-    public async Task SetUpAsync(Uri upstream, int keys, CancellationToken stop)
+    private static string ConfigOf(Uri upstream, int operations)
     {
-        var ready = new Uri(admin, "/readyz");
-        await Peer.AwaitOkAsync(client, () => new HttpRequestMessage(HttpMethod.Get, ready), stop);
+        var text = new StringBuilder($$"""
+            version: 1
+            currency: USD
+            plans:
+              pro:
+                operations: ["*"]
+                limits: [100_000_000/minute, 1_000_000_000/hour]
+                quotas: [{ meter: calls, allowance: 10_000_000_000, per: month }]
+            apis:
+              bench:
+                upstream: {{Text(upstream)}}
+                operations:
+                  analytics: GET {{Load.Path}}
 
-        await PostAsync("/services", [("name", "bench"), ("url", Text(upstream))], stop);
-        await PostAsync("/services/bench/routes", [("name", "v1"), ("paths[]", "/v1"), ("strip_path", "false")], stop);
-        await PostAsync("/services/bench/plugins", [("name", "key-auth")], stop);
-        await PostAsync("/consumer_groups", [("name", "pro")], stop);
-        await PostAsync("/consumer_groups/pro/plugins",
-        [
-            ("name", "rate-limiting"), ("config.policy", "local"),
-            ("config.minute", "100000000"), ("config.hour", "1000000000"),
-        ], stop);
-        await PostAsync("/services/bench/plugins",
-        [
-            ("name", "endpoint_gating"),
-            ("config.endpoint_map.pro[]", "/v1/public/data"), ("config.endpoint_map.pro[]", Load.Path),
-        ], stop);
-
-        var limits = new ParallelOptions { MaxDegreeOfParallelism = CallsAtOnce, CancellationToken = stop };
-        await Parallel.ForEachAsync(Enumerable.Range(1, keys), limits, async (i, token) =>
-        {
-            var consumer = $"consumer_{2 * i}";
-            await PostAsync("/consumers", [("username", consumer)], token);
-            await PostAsync($"/consumers/{consumer}/consumer_groups", [("group", "pro")], token);
-            await PostAsync($"/consumers/{consumer}/key-auth", [("key", $"key_{2 * i}")], token);
-        });
+            """);
+        for (var i = 1; i < operations; i++) text.Append($"      o{i}: GET /v1/other/{i}/{{id}}\n");
+        return text.ToString();
     }
 
     /// <summary>
@@ -71,7 +95,7 @@ internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client)
     /// </summary>
     public async Task<(decimal? Calls, string Reason)> CountedCallsAsync(long atLeast, CancellationToken stop)
     {
-        var question = new Uri(admin, "/v1/usage?meter=calls&group_by=consumer");
+        var question = new Uri(Admin, "/v1/usage?meter=calls&group_by=consumer");
         var began = TimeProvider.System.GetTimestamp();
         while (true)
         {
@@ -125,16 +149,6 @@ internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client)
         string[] arguments = ["build", Repository.Path("src/Tollgate.Server"), "-c", "Release"];
         var (exitCode, output) = await ChildProcess.RunAsync("dotnet", arguments, stop);
         if (exitCode != 0) throw new BenchException($"the server does not build:\n{output}");
-    }
-
-    private async Task PostAsync(string path, (string Name, string Value)[] fields, CancellationToken stop)
-    {
-        var pairs = fields.Select(field => KeyValuePair.Create(field.Name, field.Value));
-        using var form = new FormUrlEncodedContent(pairs);
-        using var answer = await client.PostAsync(new Uri(admin, path), form, stop);
-        if (!answer.IsSuccessStatusCode)
-            throw new BenchException(
-                $"tollgate: POST {path} answered {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(stop)}");
     }
 
     private static string Text(Uri address) => address.GetLeftPart(UriPartial.Authority);

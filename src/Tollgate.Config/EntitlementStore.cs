@@ -15,9 +15,19 @@ public static class EntitlementStore
     /// <summary>All of them, customer by customer, row by row: there may be a million.</summary>
     public static async IAsyncEnumerable<Entitlement> ByCustomerAsync(DbConnection db)
     {
-        await foreach (var row in db.QueryUnbufferedAsync<Row>(
-            $"select {Columns} from entitlements order by customer_key, key"))
-            yield return Read(row);
+        await using var command = db.CreateCommand();
+        command.CommandText = $"select {Columns} from entitlements order by customer_key, key";
+        await using var row = await command.ExecuteReaderAsync();
+        while (await row.ReadAsync())
+        {
+            yield return Read(new Row(
+                row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4), row.GetInt64(5),
+                row.GetString(6), row.GetString(7), row.GetString(8), row.GetInt64(9), Number(row, 10), Text(row, 11),
+                row.GetString(12), row.GetString(13), Text(row, 14), row.GetString(15)));
+        }
+
+        static long? Number(DbDataReader row, int at) => row.IsDBNull(at) ? null : row.GetInt64(at);
+        static string? Text(DbDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
     }
 
     public static async Task<IReadOnlyList<Entitlement>> OfCustomerAsync(DbConnection db, long customerKey) =>

@@ -15,6 +15,7 @@ public sealed record CredentialEntry(int Key, string Id, ConsumerEntry Consumer,
 public sealed class ConsumerEntry(int key, string id, string username, string? customId)
 {
     private volatile CustomerEntry? _customer;
+    private int _hashes;
 
     /// <summary>Whoever calls an API that asks for no key.</summary>
     public static ConsumerEntry Anonymous { get; } = new(0, "", "anonymous", null);
@@ -34,6 +35,25 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
 
     /// <summary>Under which the table holds its credentials; written only by the table, one change at a time.</summary>
     internal KeyHash[] Hashes { get; set; } = [];
+
+    /// <summary>Adds one; <see cref="Trim"/> comes after the last.</summary>
+    internal void Add(KeyHash hash)
+    {
+        if (Hashes.Length == 0) _hashes = 0;
+        if (_hashes == Hashes.Length)
+        {
+            var more = new KeyHash[Math.Max(1, 2 * _hashes)];
+            Hashes.CopyTo(more, 0);
+            Hashes = more;
+        }
+
+        Hashes[_hashes++] = hash;
+    }
+
+    internal void Trim()
+    {
+        if (_hashes < Hashes.Length) Hashes = Hashes[.._hashes];
+    }
 
     /// <summary>Stands for whatever says that it is this consumer without being a credential of ours: a token of an
     /// issuer, or nothing at an API that lets anonymous callers in. Limits by key count it apart from the keys.</summary>

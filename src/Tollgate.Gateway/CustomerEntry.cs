@@ -31,8 +31,11 @@ public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leas
     }
 
     /// <summary>The entries of these terms, which <see cref="Entitle"/> then puts in force.</summary>
-    internal EntitlementEntry[] Compile(IEnumerable<Entitlement> terms)
+    internal EntitlementEntry[] Compile(IReadOnlyList<Entitlement> terms)
     {
+        // at a start, nearly everybody
+        if (terms is [{ } only] && _entitlements.Length == 0)
+            return [new EntitlementEntry(only, new PoolHolder(addresses, only.SubscriptionId, leases))];
         var pools = _entitlements.GroupBy(e => e.SubscriptionId)
             .ToDictionary(e => e.Key, e => e.First().Holder, StringComparer.Ordinal);
         return

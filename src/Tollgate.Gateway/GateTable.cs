@@ -23,10 +23,10 @@ public sealed partial class GateTable(
     public const int MostAddresses = 200_000;
 
     private readonly AddressBudget _addresses = new(MostAddresses);
-    private readonly ConcurrentDictionary<int, CustomerEntry> _customers = new();
+    private ConcurrentDictionary<int, CustomerEntry> _customers = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly ConcurrentDictionary<KeyHash, CredentialEntry> _credentials = new();
-    private readonly ConcurrentDictionary<int, ConsumerEntry> _consumers = new();
+    private ConcurrentDictionary<KeyHash, CredentialEntry> _credentials = new();
+    private ConcurrentDictionary<int, ConsumerEntry> _consumers = new();
     private volatile GateSnapshot _snapshot = GateSnapshot.Empty;
 
     /// <summary>Of limits that nodes share; set before <see cref="LoadAsync"/>. Null where each counts for itself.</summary>
@@ -43,58 +43,6 @@ public sealed partial class GateTable(
     public CustomerEntry? FindCustomer(int key) => _customers.GetValueOrDefault(key);
 
     public ConsumerEntry? FindConsumer(int key) => _consumers.GetValueOrDefault(key);
-
-    /// <summary>Reads every consumer, credential and entitlement, and compiles what is published.</summary>
-    /// <param name="copy">Read in place of the store, which is away.</param>
-    public async Task LoadAsync(Database? copy = null)
-    {
-        await CompileAsync();
-        await (copy ?? database).ReadAsync(async db =>
-        {
-            await LoadTermsAsync(db);
-            // row by row: a million of them are not held twice
-            await foreach (var row in db.QueryUnbufferedAsync<ConsumerRow>(
-                "select key, id, username, custom_id, customer_key, managed_by, created_at from consumers"))
-                Put(row);
-            await foreach (var row in db.QueryUnbufferedAsync<CredentialRow>(
-                $"select {ConsumerStore.CredentialColumns} from credentials"))
-                Put(row);
-            return 0;
-        });
-    }
-
-    /// <summary>Takes over whatever is different in the store, which was away when this table was loaded.</summary>
-    public async Task RenewAsync()
-    {
-        var (customers, consumers) = await database.ReadAsync(async db =>
-            ((await db.QueryAsync<long>("select distinct customer_key from entitlements")).ToHashSet(),
-            (await db.QueryAsync<long>("select key from consumers")).ToHashSet()));
-        customers.UnionWith(_customers.Keys.Select(k => (long)k));
-        consumers.UnionWith(_consumers.Keys.Select(k => (long)k));
-        foreach (var key in customers) await OnChangeAsync(new Change.OfCustomer((int)key));
-        // the others came with their customers
-        foreach (var key in consumers.Where(k => FindConsumer((int)k)?.Customer is not { } of || !customers.Contains(of.Key)))
-            await OnChangeAsync(new Change.OfConsumer((int)key));
-    }
-
-    private async Task LoadTermsAsync(DbConnection db)
-    {
-        var of = new List<Entitlement>();
-        await foreach (var terms in EntitlementStore.ByCustomerAsync(db))
-        {
-            if (of.Count > 0 && of[0].CustomerKey != terms.CustomerKey) Entitle();
-            of.Add(terms);
-        }
-
-        if (of.Count > 0) Entitle();
-
-        void Entitle()
-        {
-            var customer = CustomerOf(of[0].CustomerKey);
-            customer.Entitle(customer.Compile(of));
-            of.Clear();
-        }
-    }
 
     /// <summary>Counts what was admitted and billed before this process, so that a restart gives nobody a second window.
     /// Call it once, after <see cref="LoadAsync"/> and before the first call.</summary>
@@ -203,6 +151,7 @@ public sealed partial class GateTable(
         var gone = consumer.Hashes;
         consumer.Hashes = [];
         foreach (var credential in credentials) Put(credential);
+        consumer.Trim();
         foreach (var hash in gone.Except(consumer.Hashes))
         {
             // a key that moved to another consumer is that one's now
@@ -211,22 +160,30 @@ public sealed partial class GateTable(
         }
     }
 
-    private void Put(ConsumerRow row)
+    private void Put(ConsumerRow row) => Put((int)row.Key, row.Id, row.Username, row.CustomId, row.CustomerKey);
+
+    private void Put(int key, string id, string username, string? customId, long? customer)
     {
-        var entry = _consumers.GetOrAdd((int)row.Key, _ => new ConsumerEntry((int)row.Key, row.Id, row.Username, row.CustomId));
+        if (!_consumers.TryGetValue(key, out var entry))
+            _consumers[key] = entry = new ConsumerEntry(key, id, username, customId);
         _names?.Put(entry);
-        entry.Customer = row.CustomerKey is { } customer ? CustomerOf((int)customer) : null;
+        entry.Customer = customer is { } payer ? CustomerOf((int)payer) : null;
     }
 
     private void Put(CredentialRow row)
     {
-        if (!_consumers.TryGetValue((int)row.ConsumerKey, out var consumer)) return;
-        var hash = MemoryMarshal.Read<KeyHash>(row.Hash);
-        consumer.Hashes = [.. consumer.Hashes, hash];
-        _credentials[hash] = new CredentialEntry(
-            (int)row.Key, row.Id, consumer, row.RevokedAt is not null, row.ExpiresAt ?? long.MaxValue)
+        if (_consumers.TryGetValue((int)row.ConsumerKey, out var consumer))
+            Put(consumer, row.Hash, (int)row.Key, row.Id, row.RevokedAt is not null, row.ExpiresAt, row.SubscriptionId);
+    }
+
+    private void Put(
+        ConsumerEntry consumer, byte[] hash, int key, string id, bool revoked, long? expiresAt, string? subscription)
+    {
+        var place = MemoryMarshal.Read<KeyHash>(hash);
+        consumer.Add(place);
+        _credentials[place] = new CredentialEntry(key, id, consumer, revoked, expiresAt ?? long.MaxValue)
         {
-            Subscription = row.SubscriptionId,
+            Subscription = subscription,
         };
     }
 }
