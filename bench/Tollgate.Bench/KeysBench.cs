@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using Dapper;
-using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway;
 using Tollgate.Storage;
