@@ -16,7 +16,7 @@ internal static class Compact
     {
         var byTime = usage.Values.Any(rows => rows.Any(u => u.At != 0));
         long[] cuts = !byTime ? [] : [.. Drafting.Used(terms, bill, usage)
-            .Select(l => l.Rated.IncludedUntil).OfType<long>().Distinct().Order()];
+            .SelectMany(l => l.Rated.FreeUntil).Distinct().Order()];
         return Of(terms, bill, usage, cuts);
     }
 
@@ -40,13 +40,15 @@ internal static class Compact
         [
             .. usage.Where(u => u.At == 0),
             .. usage.Where(u => u.At != 0)
-                .GroupBy(u => (u.Meter, u.Operation, u.Api, u.Endpoint, DimensionText.Of(u.Dimensions), PlaceOf(u.At)))
+                .GroupBy(u => (u.Meter, u.Operation, u.Api, u.Endpoint, DimensionText.Of(u.Dimensions), PlaceOf(u.At),
+                    Each: u.Events == 0 ? (decimal?)null : u.Quantity / u.Events))
                 .Select(g => g.First() with
                 {
                     At = g.Min(u => u.At),
                     Admitted = g.Sum(u => u.Admitted),
                     Quantity = g.Sum(u => u.Quantity),
                     Unknown = g.Sum(u => u.Unknown),
+                    Events = g.Sum(u => u.Events),
                 }),
         ];
 

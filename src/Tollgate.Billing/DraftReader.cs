@@ -63,6 +63,19 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     public async Task<Result<ReadDraft>> DraftAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, long now, PageReads? page = null)
     {
+        try
+        {
+            return await ReadAsync(db, terms, bill, now, page);
+        }
+        catch (TooManyValuesException e)
+        {
+            return new Problem("too_many_values", $"{terms.Subscription.Id}: {e.Message}");
+        }
+    }
+
+    private async Task<Result<ReadDraft>> ReadAsync(
+        DbConnection db, SubscriptionTerms terms, Bill bill, long now, PageReads? page)
+    {
         var usage = await UsageAsync(db, terms, bill, page: page);
         var (late, tooLate) = await LateAsync(db, terms, bill, page);
         var billed = Fees.Compares(terms, bill)
@@ -123,10 +136,13 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();
         // all stretches: the stamp of a call decides, not whether its stretch touches the period
         (Stretch Stretch, int Period)[] settled = [.. Bills.Settled(terms, bill)];
-        var byTime = settled.Any(s => s.Stretch.Metered.Prices.Any(p => p.LooksAtTime));
+        PriceComponent[] prices = [.. settled.SelectMany(s => s.Stretch.Metered.Prices)];
+        var detail = new UsageDetail(prices.Any(p => p.LooksAtTime),
+            prices.Where(p => p.LooksAtEvents).Select(p => p.Meter!).ToHashSet(StringComparer.Ordinal));
         foreach (var (stretch, period) in settled)
-            usage[stretch.Terms.Key] = (before is null && !byTime ? page?.UsageOf(stretch.Terms.Key, period) : null)
-                ?? await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before, byTime);
+            usage[stretch.Terms.Key] = (before is null && !detail.ByTime && detail.Singly.Count == 0
+                    ? page?.UsageOf(stretch.Terms.Key, period) : null)
+                ?? await UsageStore.OfEntitlementAsync(db, stretch.Terms.Key, period, before, detail);
         if (settled.Length > 1) await AddTogetherAsync(db, settled, usage);
         return usage;
     }

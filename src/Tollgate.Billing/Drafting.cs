@@ -185,10 +185,11 @@ public static class Drafting
     }
 
     private static Usage UsageOf(OperationUsage used, Dictionary<int, int> places, int key) =>
-        new(used.Meter, used.Operation, used.Quantity)
+        new(used.Meter, used.Operation, used.Events > 1 ? used.Quantity / used.Events : used.Quantity)
         {
             Endpoint = used.Endpoint,
             At = used.At,
+            Events = used.Events,
             Dimensions = used.Dimensions,
             Over = used.Adds ? null : [.. (used.Over ?? [key]).Select(k => places.GetValueOrDefault(k, -1))],
         };

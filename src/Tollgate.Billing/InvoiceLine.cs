@@ -66,6 +66,10 @@ public sealed record InvoiceLine
 
     public required string? Endpoint { get; init; }
 
+    /// <summary>What tells it from other lines of its price, as <c>region eu</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Label { get; init; }
+
     public required string Quantity { get; init; }
 
     /// <summary>None when the parts of the line have several.</summary>
@@ -117,6 +121,7 @@ public sealed record InvoiceLine
             Meter = line.Meter,
             Operation = rated.Operation,
             Endpoint = rated.Endpoint,
+            Label = rated.Label,
             Quantity = DecimalText.Of(rated.Quantity),
             UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
@@ -132,7 +137,9 @@ public sealed record InvoiceLine
         };
     }
 
-    private static string Named(RatedLine rated) => string.IsNullOrEmpty(rated.Endpoint) ? rated.PriceName : rated.Endpoint;
+    private static string Named(RatedLine rated) =>
+        (string.IsNullOrEmpty(rated.Endpoint) ? rated.PriceName : rated.Endpoint)
+        + (rated.Label is null ? "" : $", {rated.Label}");
 
     private static string Describe(DraftLine line, DateTimeZone zone, bool bySecond)
     {

@@ -17,6 +17,9 @@ public static class InvoiceLineCalls
     {
         if (line.Meter is null)
             return new Problem("line_without_calls", $"'{line.Description}' is a fee: no calls stand behind it.", "line");
+        if (line.Label is not null)
+            return new Problem("line_is_a_part", $"'{line.Description}' is a part of the usage of its price, told apart by " +
+                "dimensions or times. GET /v1/usage tells it by dimensions and by hours.", "line");
         if (!Micros.TryParse(line.PeriodStart, out var start) || !Micros.TryParse(line.PeriodEnd, out var end))
             return new Problem("line_unreadable", "The line says no time.", "line");
         var (stretches, price) = await StretchesAsync(db, invoice.Subscription, line, (start, end));

@@ -11,6 +11,10 @@ public enum Aggregation : byte { Count, Sum, Max, Min, Average, UniqueCount, Lat
 /// <param name="Scale">Digits after the point, 0 to 9: quantities are stored as whole numbers × 10^scale.</param>
 public sealed record Meter(int Key, string Name, Aggregation Aggregation, int Scale)
 {
+    /// <summary>Whether each measurement is kept with its time beside the sums, so that prices may look at single ones.
+    /// </summary>
+    public bool KeepsValues { get; init; }
+
     /// <summary>The meter that always exists: every billable call.</summary>
     public const string CallsName = "calls";
 

@@ -8,6 +8,10 @@ namespace Tollgate.Catalog;
 /// </summary>
 public sealed record PriceCliff(decimal At, decimal Total, decimal TotalAbove)
 {
+    /// <summary>The cliffs of a price and of the cells of its matrix.</summary>
+    public static IEnumerable<PriceCliff> Of(PriceComponent price) =>
+        price.Matrix.Select(c => c.Price).Prepend(price.Price).SelectMany(Of);
+
     /// <summary>The cliffs of a price, from the lowest up.</summary>
     public static IEnumerable<PriceCliff> Of(Price price)
     {

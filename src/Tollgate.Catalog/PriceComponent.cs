@@ -70,8 +70,10 @@ public sealed record PriceComponent(string Name, string? Meter, IReadOnlyList<st
     public bool IsSplit => By.Count > 0 || Matrix.Count > 0;
 
     /// <summary>Whether the hour of usage within its period matters: what is included goes to what was used first.</summary>
-    public bool LooksAtTime => Scope.When is not null || Price.Included > 0 || Price.IncludedFromQuota
-        || Matrix.Any(c => c.Scope.When is not null);
+    public bool LooksAtTime => LooksAtHours || Price.Included > 0 || Price.IncludedFromQuota;
+
+    /// <summary>Whether it asks differently at different times of the week.</summary>
+    public bool LooksAtHours => Scope.When is not null || Matrix.Any(c => c.Scope.When is not null);
 
     /// <summary>Whether sums of usage do not tell its amount.</summary>
     public bool LooksAtEvents => Price is Price.Percentage { LooksAtEvents: true }

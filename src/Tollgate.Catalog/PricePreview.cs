@@ -38,7 +38,7 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         if (asked is { Events: { } events, Price: Price.Percentage { LooksAtEvents: true } percentage })
         {
             var included = percentage.IncludedFromQuota ? asked.Quota ?? 0 : percentage.Included;
-            Pricing.Events(percentage, Pricing.BillableEvents(percentage, events, ref included), ref now);
+            Pricing.Events(percentage, Pricing.BillableEvents(percentage, events, ref included, out _), ref now);
         }
         else
         {
@@ -62,6 +62,25 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
             lines.Aggregate(Money.Zero(asked.Currency), (sum, line) => sum + line.Amount),
             PreciseOf(asked, before, now.Sum),
             lines);
+    }
+
+    /// <summary>What usage with its times and dimensions costs in one whole period: the lines of its invoice, each rounded.
+    /// </summary>
+    /// <param name="price">As in a plan.</param>
+    /// <param name="currency">Of its amounts.</param>
+    /// <param name="usage">All of the price's meter.</param>
+    /// <param name="zone">Whose local time tells bands of the week.</param>
+    /// <param name="quota">What the plan's quota allows, for a price that includes it.</param>
+    public static IReadOnlyList<(RatedLine Line, Money Amount)> OfUsage(
+        PriceComponent price, Currency currency, IReadOnlyCollection<Usage> usage, NodaTime.DateTimeZone zone, decimal? quota)
+    {
+        var plan = new PlanVersion("preview", 1, currency, [price])
+        {
+            Quotas = quota is { } allowance
+                ? [new Quota(price.Name, price.Meter!, allowance) { Operations = price.Operations }] : [],
+        };
+        return [.. PeriodRating.Rate([new UsedStretch(plan, Proration.Whole, usage) { Zone = zone }])
+            .Select(line => (line.Rated, line.Rated.Amount(currency)))];
     }
 
     private static decimal QuantityOf(PreviewQuestion asked) =>

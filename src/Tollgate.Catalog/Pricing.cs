@@ -114,17 +114,23 @@ internal static class Pricing
     }
 
     /// <summary>Each event converted, and the first of their value taken as included.</summary>
+    /// <param name="price">What is asked.</param>
+    /// <param name="events">In order of time.</param>
     /// <param name="included">Then what is left of it.</param>
-    public static List<decimal> BillableEvents(Price.Percentage price, IReadOnlyList<decimal> events, ref decimal included)
+    /// <param name="taken">How many of the events there are up to the last that it was taken from.</param>
+    public static List<decimal> BillableEvents(
+        Price.Percentage price, IReadOnlyList<decimal> events, ref decimal included, out int taken)
     {
         var billable = new List<decimal>(events.Count);
-        foreach (var value in events)
+        taken = 0;
+        for (var i = 0; i < events.Count; i++)
         {
-            var converted = Converted(price.Convert, value);
+            var converted = Converted(price.Convert, events[i]);
             // an event in thirds is as fine as the finest meter
             var whole = converted.Divisor == 1 ? converted.Numerator : decimal.Round(converted.Quantity, 9);
             var free = Math.Min(whole, included);
             included -= free;
+            if (free > 0) taken = i + 1;
             if (free < whole || free == 0) billable.Add(whole - free);
         }
 
@@ -277,17 +283,20 @@ internal static class Pricing
     /// comes first; the event in which the free value ends is charged for what is above it. An event that is free as
     /// a whole costs nothing, any other is held between the bounds after its fixed part is added.
     /// </summary>
-    public static void Events(Price.Percentage price, IEnumerable<decimal> values, ref PartSum parts)
+    /// <returns>How many events took from what is free.</returns>
+    public static int Events(Price.Percentage price, IEnumerable<decimal> values, ref PartSum parts)
     {
         var share = Exact.Multiply(price.Rate, 0.01m);
         var (freeEvents, freeAmount) = (price.FreeEvents, price.FreeAmount);
         var anyFree = freeEvents > 0 || freeAmount > 0;
         decimal count = 0, charged = 0, moved = 0;
+        var taken = 0;
         foreach (var value in values)
         {
             var free = !anyFree ? 0 : price.FreeAmount > 0 ? Math.Min(value, freeAmount) : value;
             if (anyFree)
             {
+                taken++;
                 freeAmount -= free;
                 freeEvents--;
                 // an event that fits exactly uses the value up, and the next one is charged
@@ -308,5 +317,6 @@ internal static class Pricing
         if (count > 0 && price.Fixed > 0)
             parts.Add(new LinePart(PartKind.Events, count, price.Fixed, Exact.Multiply(count, price.Fixed)));
         if (moved != 0) parts.Add(new LinePart(PartKind.EventBounds, 1, moved, moved));
+        return taken;
     }
 }

@@ -34,7 +34,7 @@ public sealed record Quota(string Name, string Meter, decimal Allowance)
 
     /// <summary>Whether it counts the usage that a price bills, so that the price can include its allowance. The usual
     /// <c>per: month</c> is the billing period of a subscription that is billed by the month.</summary>
-    public bool IsOn(PriceComponent price) => Meter == price.Meter && !Per.Calendar
+    public bool IsOn(PriceComponent price) => Meter == price.Meter && !Per.Calendar && price.Scope.IsAll
         && (Operations ?? []).SequenceEqual(price.Operations ?? []) && Operations is null == price.Operations is null;
 
     public bool Equals(Quota? other) => other is not null && Name == other.Name && Allowance == other.Allowance

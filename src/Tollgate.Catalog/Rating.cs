@@ -56,8 +56,9 @@ public sealed record RatedLine
     /// <summary>Of the units, converted if the price converts, how many the plan includes.</summary>
     public decimal Included { get; init; }
 
-    /// <summary>When the included units were used up; null when some are left, or there were none.</summary>
-    public long? IncludedUntil { get; init; }
+    /// <summary>When something that costs nothing was used up, microseconds UTC: until then, and after it, the order of
+    /// its usage does not matter.</summary>
+    public IReadOnlyList<long> FreeUntil { get; init; } = [];
 
     /// <summary>None when its parts have several.</summary>
     public decimal? UnitAmount { get; init; }
@@ -167,7 +168,7 @@ public static class Rating
         Label = group.Label,
         Quantity = group.Quantity,
         Included = group.Included,
-        IncludedUntil = group.IncludedUntil,
+        FreeUntil = group.FreeUntil,
         UnitAmount = price.UnitAmount,
         PreciseAmount = Exact.Multiply(group.Quantity - group.Included, price.UnitAmount),
     };
@@ -177,17 +178,21 @@ public static class Rating
         var price = group.Price;
         var kept = new List<LinePart>();
         var parts = new PartSum(kept);
-        decimal includedUnits;
+        decimal included;
+        IReadOnlyList<long> freeUntil = group.FreeUntil;
         if (price is Price.Percentage { LooksAtEvents: true } share)
         {
-            includedUnits = group.Included;
-            Pricing.Events(share, Pricing.BillableEvents(share, group.Events, ref includedUnits), ref parts);
-            includedUnits = group.Included - includedUnits;
+            var left = group.Included;
+            var billable = Pricing.BillableEvents(share, [.. group.Events.Select(e => e.Value)], ref left, out var taken);
+            var free = Pricing.Events(share, billable, ref parts);
+            included = group.Included - left;
+            freeUntil = [.. freeUntil, .. group.TimesOf(
+                left == 0 ? taken : 0, free == 0 ? 0 : group.Events.Count - billable.Count + free)];
         }
         else
         {
             Pricing.Rate(price, Pricing.Billable(price, group.Quantity, group.Included), null, ref parts);
-            includedUnits = Math.Min(group.Included, Pricing.Converted(price.Convert, group.Quantity).Quantity);
+            included = Math.Min(group.Included, Pricing.Converted(price.Convert, group.Quantity).Quantity);
         }
 
         return new RatedLine
@@ -199,8 +204,8 @@ public static class Rating
             Endpoint = group.Single?.Endpoint,
             Label = group.Label,
             Quantity = group.Quantity,
-            Included = includedUnits,
-            IncludedUntil = group.IncludedUntil,
+            Included = included,
+            FreeUntil = freeUntil,
             UnitAmount = kept.Count == 1 ? kept[0].UnitAmount : null,
             PreciseAmount = parts.Sum,
             Parts = kept,

@@ -18,16 +18,20 @@ internal sealed record Group(Price Price, string? Label)
     /// <summary>In priced units: of its quantity, or what there is of it when it is not told yet what is consumed.</summary>
     public decimal Included { get; set; }
 
-    public long? IncludedUntil { get; set; }
+    public List<long> FreeUntil { get; } = [];
 
     /// <summary>One by one, in order of time.</summary>
-    public List<decimal> Events { get; } = [];
+    public List<(decimal Value, long At)> Events { get; } = [];
+
+    /// <summary>When the so-manieth events were; none for 0.</summary>
+    public IEnumerable<long> TimesOf(params int[] counts) =>
+        counts.Where(c => c > 0 && Events.Count > 0).Select(c => Events[Math.Min(c, Events.Count) - 1].At);
 
     public void Add(in Usage used)
     {
         Quantity = Exact.Add(Quantity, used.Total);
         if (Price is Price.Percentage { LooksAtEvents: true })
-            for (var i = 0L; i < Math.Max(1, used.Events); i++) Events.Add(used.Quantity);
+            for (var i = 0L; i < Math.Max(1, used.Events); i++) Events.Add((used.Quantity, used.At));
         if (_mixed) return;
         _first ??= used;
         _mixed = (_first.Value.Operation, _first.Value.Endpoint) != (used.Operation, used.Endpoint);
@@ -44,7 +48,7 @@ internal static class UsageGroups
     public static IEnumerable<Group> Of(
         PriceComponent price, IEnumerable<Usage> usage, decimal included, DateTimeZone zone)
     {
-        Usage[] used = [.. usage.Where(u => u.Quantity != 0 && u.Meter == price.Meter && price.Covers(u, zone))
+        Usage[] used = [.. usage.Where(u => (u.Quantity != 0 || u.Events > 0) && u.Meter == price.Meter && price.Covers(u, zone))
             .OrderBy(u => u.At).ThenBy(u => u.Operation, StringComparer.Ordinal)
             .ThenBy(u => u.Endpoint, StringComparer.Ordinal)
             .ThenBy(u => DimensionText.Of(u.Dimensions), StringComparer.Ordinal)];
@@ -67,7 +71,7 @@ internal static class UsageGroups
             // what a correction takes back is included again
             var free = u.Total < 0 ? Math.Max(u.Total, -group.Included) : Math.Min(u.Total, left);
             (left, group.Included) = (left - free, group.Included + free);
-            if (left == 0) group.IncludedUntil = u.At;
+            if (left == 0) group.FreeUntil.Add(u.At);
         }
 
         return groups.Values;

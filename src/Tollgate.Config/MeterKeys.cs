@@ -13,10 +13,12 @@ public static class MeterKeys
 
     /// <summary>Every meter that ever was published, by name.</summary>
     public static async Task<Dictionary<string, Meter>> AllAsync(DbConnection db) =>
-        (await db.QueryAsync<(long Key, string Name, string Aggregation, long Scale)>(
-            "select key, name, aggregation, scale from meter_keys"))
-        .ToDictionary(m => m.Name, m => new Meter((int)m.Key, m.Name, Meter.FindAggregation(m.Aggregation)!.Value, (int)m.Scale),
-            StringComparer.Ordinal);
+        (await db.QueryAsync<(long Key, string Name, string Aggregation, long Scale, long KeepsValues)>(
+            "select key, name, aggregation, scale, keeps_values from meter_keys"))
+        .ToDictionary(m => m.Name, m => new Meter((int)m.Key, m.Name, Meter.FindAggregation(m.Aggregation)!.Value, (int)m.Scale)
+        {
+            KeepsValues = m.KeepsValues != 0,
+        }, StringComparer.Ordinal);
 
     /// <summary>The meters with their keys; those that have none yet get one.</summary>
     public static async Task<IReadOnlyDictionary<string, Meter>> GiveAsync(DbConnection db, IEnumerable<Meter> meters)
@@ -26,8 +28,15 @@ public static class MeterKeys
         {
             if (all.ContainsKey(meter.Name)) continue;
             var key = await db.ExecuteScalarAsync<int>(
-                "insert into meter_keys (name, aggregation, scale) values (@Name, @aggregation, @Scale) returning key",
-                new { meter.Name, aggregation = Meter.NameOf(meter.Aggregation), meter.Scale });
+                "insert into meter_keys (name, aggregation, scale, keeps_values) values " +
+                "(@Name, @aggregation, @Scale, @keeps) returning key",
+                new
+                {
+                    meter.Name,
+                    aggregation = Meter.NameOf(meter.Aggregation),
+                    meter.Scale,
+                    keeps = meter.KeepsValues ? 1 : 0,
+                });
             all[meter.Name] = meter with { Key = key };
         }
 
@@ -44,9 +53,11 @@ public static class MeterKeys
         {
             if (!all.TryGetValue(name, out var stored)) continue;
             var was = Meter.NameOf(stored.Aggregation);
-            if (was == document.Aggregation && stored.Scale == document.Scale) continue;
-            problems.Add(new Problem(Code.MeterChanged, $"The meter '{name}' is a {was} of scale {stored.Scale}, and usage " +
-                "may be stored under it: its aggregation and scale never change. Give the new one another name.",
+            if (was == document.Aggregation && stored.Scale == document.Scale && stored.KeepsValues == document.KeepValues)
+                continue;
+            problems.Add(new Problem(Code.MeterChanged, $"The meter '{name}' is a {was} of scale {stored.Scale}" +
+                $"{(stored.KeepsValues ? " that keeps its values" : "")}, and usage may be stored under it: its aggregation, " +
+                "its scale and whether it keeps values never change. Give the new one another name.",
                 $"meters.{name}"));
         }
 

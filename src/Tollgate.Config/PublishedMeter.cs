@@ -73,7 +73,10 @@ public sealed record PublishedMeter
         var isEvent = document.Event is not null && row.Name != Meter.CallsName;
         return new PublishedMeter
         {
-            Meter = new Meter(0, row.Name, Meter.FindAggregation(document.Aggregation)!.Value, document.Scale),
+            Meter = new Meter(0, row.Name, Meter.FindAggregation(document.Aggregation)!.Value, document.Scale)
+            {
+                KeepsValues = document.KeepValues,
+            },
             ManagedBy = row.Manager,
             Source = isEvent ? UnitSource.Event : MeterDocument.SourceOf(document.Value),
             EventType = document.Event,
@@ -111,6 +114,10 @@ public sealed record MeterDocument(string Aggregation, int Scale, string? Value,
     public IReadOnlyDictionary<string, string>? Dimensions { get; init; }
 
     public IReadOnlyDictionary<string, IReadOnlyList<string>>? Where { get; init; }
+
+    /// <summary>Whether each measurement is kept, for prices that look at single ones.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool KeepValues { get; init; }
 
     /// <summary>The path in the value, wherever it leads into.</summary>
     [JsonIgnore]

@@ -70,8 +70,11 @@ internal readonly record struct RollupSum(long Admitted, long Quantity, long Unk
 internal readonly record struct UniqueValue(RollupKey Row, long Hash);
 
 /// <summary>The records of one transaction, added up. Pure: what it makes of records is decided by them alone.</summary>
-internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters)
+internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters, IReadOnlySet<int> keeping, uint journal)
 {
+    /// <summary>Of meters that keep each of their values.</summary>
+    public Dictionary<SingleKey, long> Singles { get; } = [];
+
     public Dictionary<RollupKey, RollupSum> Sums { get; } = [];
 
     public HashSet<UniqueValue> Uniques { get; } = [];
@@ -99,11 +102,13 @@ internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters)
             case RecordKind.Measured:
                 AddUnits(RollupKey.Of(record.Admission, record.Meter, record.Dimensions), record.Quantity,
                     record.Admission.AdmittedAt);
+                AddSingle(record);
                 break;
             case RecordKind.Corrected:
                 // what is taken back was counted as a measurement before: it is not one more
                 Add(RollupKey.Of(record.Admission, record.Meter, record.Dimensions),
                     new RollupSum(0, record.Quantity, 0, 0, record.Admission.AdmittedAt));
+                AddSingle(record);
                 break;
         }
     }
@@ -121,12 +126,29 @@ internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters)
         Add(row, new RollupSum(0, 0, 0, 1, at));
     }
 
+    /// <summary>Keeps one measurement of an event.</summary>
+    public void AddSingle(in RollupKey row, UnattributedRow of)
+    {
+        if (keeping.Contains(row.Meter))
+            AddSingle(SingleKey.Of(row, of.OccurredAt, (uint)of.Journal, (ulong)of.Sequence), of.Quantity);
+    }
+
     /// <summary>A call whose process died before it could say how it ended.</summary>
     public void AddUnknown(in Admission admission) =>
         Add(RollupKey.Of(admission, Meter.CallsKey, 0), new RollupSum(0, 0, 1, 0, 0));
 
     public Aggregation AggregationOf(int meter) =>
         meter == Meter.CallsKey ? Aggregation.Sum : meters.GetValueOrDefault(meter, Aggregation.Sum);
+
+    private void AddSingle(in JournalRecord record)
+    {
+        if (!keeping.Contains(record.Meter)) return;
+        var row = RollupKey.Of(record.Admission, record.Meter, record.Dimensions);
+        AddSingle(SingleKey.Of(row, record.Admission.AdmittedAt, journal, record.AdmissionSequence), record.Quantity);
+    }
+
+    private void AddSingle(in SingleKey key, long quantity) =>
+        CollectionsMarshal.GetValueRefOrAddDefault(Singles, key, out _) += quantity;
 
     private void Add(in RollupKey key, in RollupSum sum)
     {

@@ -39,10 +39,16 @@ internal static class RollupStore
         $"when excluded.quantity < 0 and rollups.quantity < -{Most} - excluded.quantity then -{Most} " +
         "else rollups.quantity + excluded.quantity end";
 
-    /// <summary>How the meters that exist put their measurements together.</summary>
-    public static async Task<Dictionary<int, Aggregation>> AggregationsAsync(DbConnection db) =>
-        (await db.QueryAsync<(long Key, string Aggregation)>("select key, aggregation from meter_keys"))
-        .ToDictionary(m => (int)m.Key, m => Meter.FindAggregation(m.Aggregation) ?? Aggregation.Sum);
+    /// <summary>An empty batch that knows how the meters that exist put their measurements together.</summary>
+    /// <param name="journal">Whose calls are added.</param>
+    public static async Task<RollupBatch> BatchAsync(DbConnection db, uint journal)
+    {
+        var meters = (await db.QueryAsync<(long Key, string Aggregation, long Keeps)>(
+            "select key, aggregation, keeps_values from meter_keys")).AsList();
+        return new RollupBatch(
+            meters.ToDictionary(m => (int)m.Key, m => Meter.FindAggregation(m.Aggregation) ?? Aggregation.Sum),
+            meters.Where(m => m.Keeps != 0).Select(m => (int)m.Key).ToHashSet(), journal);
+    }
 
     public static async Task AddAsync(DbConnection db, RollupBatch batch)
     {
@@ -52,6 +58,7 @@ internal static class RollupStore
             .OrderBy(g => g.Key, StringComparer.Ordinal))
             await UpsertAsync(db, sums.Key, sums.ToArray());
         if (batch.Uniques.Count > 0) await AddAsync(db, batch.Uniques);
+        if (batch.Singles.Count > 0) await SingleValues.AddAsync(db, batch.Singles);
     }
 
     private static string QuantityOf(Aggregation aggregation) => aggregation switch

@@ -201,7 +201,7 @@ public sealed class UsageDrain : IDisposable
             (position, more) = (_position, true);
             dropped.Clear();
             outside.Clear();
-            var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
+            var sums = await RollupStore.BatchAsync(db, _id);
             for (var records = 0; more && records < MostRecords && sums.Sums.Count < MostRows;)
             {
                 var count = ReadWhole(read, ref position, ref more);
@@ -302,6 +302,7 @@ public sealed class UsageDrain : IDisposable
             }
 
             into.Sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+            into.Sums.AddSingle(row.RowOf(whose), row);
             into.Outside.Add(whose, row);
         }
 
@@ -342,12 +343,13 @@ public sealed class UsageDrain : IDisposable
         outside.Clear();
         await _attribution.LearnAsync(db, [subject]);
         var rows = await UnattributedStore.OfSubjectAsync(db, subject, after, BatchSize);
-        var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
+        var sums = await RollupStore.BatchAsync(db, _id);
         var moved = new List<UnattributedRow>();
         foreach (var row in rows)
         {
             if (_attribution.Of(subject, row.OccurredAt) is not { } whose) continue;
             sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
+            sums.AddSingle(row.RowOf(whose), row);
             outside.Add(whose, row);
             moved.Add(row);
         }
@@ -373,7 +375,7 @@ public sealed class UsageDrain : IDisposable
         if (dead.Length == 0) return;
         await WriteAsync(async db =>
         {
-            var sums = new RollupBatch(await RollupStore.AggregationsAsync(db));
+            var sums = await RollupStore.BatchAsync(db, _id);
             foreach (var (_, admission) in dead) sums.AddUnknown(admission);
             await RollupStore.AddAsync(db, sums);
             await OpenAdmissions.CloseAsync(db, _id, dead.Select(o => o.Key));

@@ -26,10 +26,19 @@ public sealed record OperationUsage(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long At { get; init; }
 
+    /// <summary>How many single measurements of equal size it is; 0 when it is a sum of unknown ones.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long Events { get; init; }
+
     /// <summary>Of what does not add up: the entitlements that it is one number over, when there are several.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? Over { get; init; }
 }
+
+/// <summary>In what detail usage is read beyond its sums.</summary>
+/// <param name="ByTime">What adds up by quarters of an hour, each for itself.</param>
+/// <param name="Singly">Names of meters whose measurements are told one by one, if they are kept.</param>
+public sealed record UsageDetail(bool ByTime, IReadOnlySet<string> Singly);
 
 /// <summary>A question about usage. All conditions hold at once; null asks for everything.</summary>
 public sealed record UsageQuery

@@ -25,10 +25,13 @@ public static class UsageStore
 
     /// <summary>The meters that usage may be stored under, by name.</summary>
     public static async Task<IReadOnlyDictionary<string, Meter>> MetersAsync(DbConnection db) =>
-        (await db.QueryAsync<(long Key, string Name, string Aggregation, long Scale)>(
-            "select key, name, aggregation, scale from meter_keys order by key"))
+        (await db.QueryAsync<(long Key, string Name, string Aggregation, long Scale, long KeepsValues)>(
+            "select key, name, aggregation, scale, keeps_values from meter_keys order by key"))
         .ToDictionary(m => m.Name, m => new Meter((int)m.Key, m.Name,
-            Meter.FindAggregation(m.Aggregation) ?? Aggregation.Sum, (int)m.Scale), StringComparer.Ordinal);
+            Meter.FindAggregation(m.Aggregation) ?? Aggregation.Sum, (int)m.Scale)
+        {
+            KeepsValues = m.KeepsValues != 0,
+        }, StringComparer.Ordinal);
 
     /// <summary>
     /// The usage stamped with this entitlement and period, of every meter: per operation and set of dimensions where
@@ -36,10 +39,11 @@ public static class UsageStore
     /// </summary>
     /// <param name="period">Index in the subscription's calendar.</param>
     /// <param name="before">Microseconds: only what adds up, of quarters of an hour that began before; null for all.</param>
-    /// <param name="byTime">What adds up by quarters of an hour, each for itself.</param>
+    /// <param name="detail">What more than sums is asked for; null for nothing.</param>
     public static async Task<IReadOnlyList<OperationUsage>> OfEntitlementAsync(
-        DbConnection db, int entitlement, int period, long? before = null, bool byTime = false)
+        DbConnection db, int entitlement, int period, long? before = null, UsageDetail? detail = null)
     {
+        var byTime = detail?.ByTime == true;
         var meters = (await MetersAsync(db)).Values.ToDictionary(m => m.Key);
         const string additive = "(select key from meter_keys where aggregation in ('count', 'sum'))";
         const string whole = "(select key from meter_keys where aggregation not in ('count', 'sum'))";
@@ -53,7 +57,10 @@ public static class UsageStore
             (byTime ? ", r.bucket" : "") + " order by 1, 4, 3, 2" + (byTime ? ", 6" : ""),
             new { entitlement, period, before });
         var usage = new List<OperationUsage>();
-        foreach (var of in sums.GroupBy(r => meters[(int)r.Meter])) usage.AddRange(await NamedAsync(db, of.Key, of));
+        foreach (var of in sums.GroupBy(r => meters[(int)r.Meter]))
+            usage.AddRange(of.Key.KeepsValues && detail?.Singly.Contains(of.Key.Name) == true
+                ? await SingleValues.ReadAsync(db, of.Key, (entitlement, period, before))
+                : await NamedAsync(db, of.Key, of));
         var rows = await db.QueryAsync<UsageSum>(
             "select r.meter, r.quantity, r.items, r.latest_at from rollups r " +
             $"where r.entitlement = @entitlement and r.period = @period and r.meter in {whole} order by r.meter",

@@ -31,11 +31,7 @@ public sealed class ConfigFileReader
     /// <param name="plan">As below <c>plans</c> in the file; it extends nothing.</param>
     public static Result<FilePlan> ReadPlan(string name, Node plan, Currency currency, Published published)
     {
-        var findings = new Findings
-        {
-            Meters = [.. published.Meters.Select(m => m.Name)],
-            WholeMeters = published.Meters.Where(m => !m.Meter.IsAdditive).Select(m => m.Name).ToHashSet(StringComparer.Ordinal),
-        };
+        var findings = Findings.Of(published.Meters);
         string[] operations = [.. published.Apis.SelectMany(a => a.Operations).Select(o => o.Name).Distinct()];
         var draft = new PlanReader(findings, operations).Read(new Field(name, null, plan));
         var drafts = new Dictionary<string, PlanDraft>(StringComparer.Ordinal);

@@ -27,7 +27,18 @@ internal sealed class Findings
     /// <summary>What is known of the meters; null where they are not.</summary>
     public IReadOnlyDictionary<string, MeterShape>? Shapes { get; set; }
 
+    /// <summary>For a document of a request.</summary>
+    /// <param name="meters">Those that are published; null where that does not matter.</param>
+    public static Findings Of(IReadOnlyCollection<PublishedMeter>? meters) => meters is null ? new Findings() : new Findings
+    {
+        Meters = [.. meters.Select(m => m.Name)],
+        WholeMeters = meters.Where(m => !m.Meter.IsAdditive).Select(m => m.Name).ToHashSet(StringComparer.Ordinal),
+        Shapes = meters.ToDictionary(m => m.Name, MeterShape.Of, StringComparer.Ordinal),
+    };
+
     public bool Any => _problems.Count > 0;
+
+    public int Count => _problems.Count + _leftOut;
 
     /// <summary>Nothing that is added now will be shown, so a costly detail is not worth making.</summary>
     public bool Full => _problems.Count >= Max;

@@ -9,8 +9,17 @@ public sealed record FileMeter(string Name, MeterDocument Document);
 /// <param name="FromEvents">No call counts on it.</param>
 internal sealed record MeterShape(bool IsAdditive, int Scale, bool FromEvents)
 {
+    /// <summary>What its usage is told apart by, beside the operation.</summary>
+    public IReadOnlyList<string> Dimensions { get; init; } = [];
+
+    public bool KeepsValues { get; init; }
+
     public static MeterShape Of(PublishedMeter meter) =>
-        new(meter.Meter.IsAdditive, meter.Meter.Scale, meter.Source == UnitSource.Event);
+        new(meter.Meter.IsAdditive, meter.Meter.Scale, meter.Source == UnitSource.Event)
+        {
+            Dimensions = [.. meter.Dimensions.Select(d => d.Name)],
+            KeepsValues = meter.Meter.KeepsValues,
+        };
 }
 
 /// <summary>Reads the meters of a file. <c>calls</c> always exists; naming it is allowed.</summary>
@@ -42,7 +51,11 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
 
     private static MeterShape ShapeOf(FileMeter meter) => new(
         meter.Document.Aggregation is "count" or "sum", meter.Document.Scale,
-        meter.Document.Event is not null && meter.Name != Meter.CallsName);
+        meter.Document.Event is not null && meter.Name != Meter.CallsName)
+    {
+        Dimensions = [.. (meter.Document.Dimensions ?? new Dictionary<string, string>()).Keys],
+        KeepsValues = meter.Document.KeepValues,
+    };
 
     public void Read(Node? node)
     {
@@ -87,7 +100,11 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
             findings.Add(Code.BadValue, valueNode, "A count counts each one, whatever its value: leave 'value' out, or " +
                 "use the aggregation 'sum'.");
         var dimensions = ReadDimensions(fields.Take("dimensions"), isEvent);
-        var document = new MeterDocument(aggregation ?? "sum", scale, value, eventType) { Dimensions = dimensions };
+        var document = new MeterDocument(aggregation ?? "sum", scale, value, eventType)
+        {
+            Dimensions = dimensions,
+            KeepValues = ReadKeepValues(fields.Take("keep_values"), aggregation, value),
+        };
         var where = fields.Take("where");
         return where is null ? document : isEvent ? ReadEventWhere(document, where) : ReadCallWhere(document, where);
     }
@@ -100,6 +117,15 @@ internal sealed class MeterReader(Findings findings, IReadOnlyCollection<string>
             ? $"{Quote.Of(text)}: a count is whole, its scale is 0. Leave 'scale' out."
             : $"{Quote.Of(text)} is not a scale: the digits after the point that are kept, 0 to {Meter.MaxScale}.");
         return 0;
+    }
+
+    private bool ReadKeepValues(Node? node, string? aggregation, string? value)
+    {
+        if (findings.Flag(node) is not true) return false;
+        if (aggregation is not (null or "sum") || value == MeterDocument.FromSource)
+            findings.Add(Code.BadValue, node!, "Values are kept of a meter that sums up measurements of calls or events: " +
+                "leave 'keep_values' out here.");
+        return true;
     }
 
     private string? ReadEvent(Node? node)

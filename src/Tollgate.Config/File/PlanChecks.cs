@@ -41,7 +41,7 @@ public static class PlanChecks
             .Prepend(("prices", prices));
         return from list in lists
                from price in list.Item2
-               from cliff in PriceCliff.Of(price.Price)
+               from cliff in PriceCliff.Of(price)
                select new Problem(Code.PriceCliff, cliff.ToString(), $"{list.Item1}.{price.Name}");
     }
 

@@ -36,9 +36,11 @@ public sealed class PlanTermsReader
     private const string PhaseExample = "{ name: ramp, for: 3 months, prices: { base: … } }";
 
     /// <summary>The terms as <see cref="PlanTermsWriter"/> writes them, or as a request has them.</summary>
-    public static Result<PlanTerms> Read(Node node)
+    /// <param name="node">The map.</param>
+    /// <param name="meters">Those that prices may name; null where they are not known.</param>
+    public static Result<PlanTerms> Read(Node node, IReadOnlyCollection<PublishedMeter>? meters = null)
     {
-        var findings = new Findings();
+        var findings = Findings.Of(meters);
         var prices = new PriceReader(findings);
         var reader = new PlanTermsReader(findings, prices.ReadAll);
         var terms = PlanTerms.None;

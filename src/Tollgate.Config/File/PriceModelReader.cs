@@ -35,6 +35,14 @@ internal sealed class PriceModelReader
         if (model is null) return null;
         var price = _models[model](fields, standsAlone);
         var terms = ReadTerms(fields, counts: standsAlone || model != "flat");
+        if (terms is { Convert: not null } && (terms.Included > 0 || terms.IncludedFromQuota)
+            && (fields.Node.Find("matrix") ?? fields.Node.Find("by")) is { } split)
+        {
+            _findings.Add(Code.BadValue, split, "With lines of their own for parts of the usage, what is included is counted as " +
+                "the meter counts: leave 'convert' or 'included' out.");
+            return null;
+        }
+
         return price is null || terms is null ? null : price with
         {
             Included = terms.Included,
@@ -45,6 +53,15 @@ internal sealed class PriceModelReader
             Convert = terms.Convert,
             BillsZeroUsage = terms.BillsZeroUsage,
         };
+    }
+
+    /// <summary>What a cell of a matrix costs: a model and its amounts, without the terms that hold for the whole price.
+    /// Without a model it is that of the price.</summary>
+    public Price? ReadAmounts(MapReader fields, MapReader price)
+    {
+        var node = fields.Take("model");
+        var model = node is null ? ModelOf(price) : _findings.Choice(node, [.. _models.Keys.Where(m => m != "flat")]);
+        return model is not null && _models.TryGetValue(model, out var read) ? read(fields, false) : null;
     }
 
     /// <summary>Whether the model is one; if not, the other fields are not judged.</summary>

@@ -22,16 +22,18 @@ public sealed class PriceReader
 
     private readonly Findings _findings;
     private readonly PriceModelReader _models;
-    private readonly WhereReader _where;
+    private readonly ScopeReader _scopes;
 
-    internal PriceReader(Findings findings) => (_findings, _models, _where) =
-        (findings, new PriceModelReader(findings), new WhereReader(findings, "A price", "bills"));
+    internal PriceReader(Findings findings) => (_findings, _models, _scopes) =
+        (findings, new PriceModelReader(findings), new ScopeReader(findings));
 
     /// <summary>Reads a map of price documents by their names, as <see cref="PriceWriter"/> writes it. Whether the
     /// operations exist is for the caller to know.</summary>
-    public static Result<IReadOnlyList<PriceComponent>> Read(Node prices)
+    /// <param name="meters">Those that may be named; null where they are not known, as of a version that was published.
+    /// </param>
+    public static Result<IReadOnlyList<PriceComponent>> Read(Node prices, IReadOnlyCollection<PublishedMeter>? meters = null)
     {
-        var findings = new Findings();
+        var findings = Findings.Of(meters);
         var components = new PriceReader(findings).ReadAll(prices).ConvertAll(p => p.Component);
         return findings.Any ? Result<IReadOnlyList<PriceComponent>>.Refused(findings.InOrder()) : components;
     }
@@ -47,21 +49,24 @@ public sealed class PriceReader
 
     /// <summary>Reads one price document that stands for itself, as in a preview: it needs no meter, and a flat fee no
     /// period.</summary>
-    public static Result<Price> ReadOne(Node node)
+    public static Result<PriceComponent> ReadOne(Node node)
     {
         var findings = new Findings();
         var reader = new PriceReader(findings);
-        Price? price = null;
+        PriceComponent? component = null;
         if (MapReader.Open(node, findings, Example) is { } fields)
         {
-            price = reader._models.Read(fields, standsAlone: true);
-            findings.Meter(fields.Take("meter"));
-            reader._where.Read(fields.Take("where"), out _);
+            var price = reader._models.Read(fields, standsAlone: true);
+            var meter = findings.Meter(fields.Take("meter"));
+            component = reader.ReadScopes("price", meter ?? Unnamed, fields, price)?.Component;
             if (reader._models.IsKnown(fields)) fields.Close();
         }
 
-        return findings.Any ? Result<Price>.Refused(findings.InOrder()) : price!;
+        return findings.Any ? Result<PriceComponent>.Refused(findings.InOrder()) : component!;
     }
+
+    /// <summary>What is counted by a price that stands for itself and names no meter.</summary>
+    public const string Unnamed = "units";
 
     /// <summary>Its other fields depend on the model, so without one they are not judged.</summary>
     private PriceDraft? Read(Field field)
@@ -70,33 +75,78 @@ public sealed class PriceReader
         if (MapReader.Open(field.Value, _findings, Example) is not { } fields) return null;
         var price = _models.Read(fields, standsAlone: false);
         if (!_models.IsKnown(fields)) return null;
-        var draft = PriceModelReader.IsFlat(fields)
-            ? price is null ? null : new PriceDraft(new PriceComponent(field.Name, null, null, price), fields.Node, [])
-            : ReadMetered(field.Name, fields, price);
+        PriceDraft? draft;
+        if (PriceModelReader.IsFlat(fields))
+            draft = price is null ? null : new PriceDraft(new PriceComponent(field.Name, null, null, price), fields.Node, []);
+        else
+        {
+            var meter = _findings.Meter(fields.Need("meter", Calls));
+            draft = ReadScopes(field.Name, meter, fields, price);
+            if (meter is null || draft is null || !Fits(draft)) draft = null;
+        }
+
         fields.Close();
         return named ? draft : null;
     }
 
-    private PriceDraft? ReadMetered(string name, MapReader fields, Price? price)
+    /// <summary>The usage that it is for, and what tells its lines apart.</summary>
+    private PriceDraft? ReadScopes(string name, string? meter, MapReader fields, Price? price)
     {
-        var meter = _findings.Meter(fields.Need("meter", Calls));
-        var operations = _where.Read(fields.Take("where"), out var whereIsRight);
-        if (meter is not null && operations is not null && _findings.WholeMeters.Contains(meter))
+        var shape = meter is null ? null : _findings.Shapes?.GetValueOrDefault(meter);
+        var scope = _scopes.Read(fields.Take("where"), fields.Take("when"), shape);
+        var by = _scopes.ReadBy(fields.Take("by"), shape);
+        var cells = ReadMatrix(fields.Take("matrix"), fields, shape);
+        if (price is null || scope is not var (own, operations) || by is null || cells is null) return null;
+        return new PriceDraft(new PriceComponent(name, meter, own.Operations, price)
         {
-            _findings.Add(Code.BadValue, fields.Node, $"The meter {Quote.Of(meter)} comes to one number over all " +
-                "operations. Leave 'where' out, or put it into the meter.");
-        }
+            Scope = own with { Operations = null },
+            By = by,
+            Matrix = [.. cells.Select(c => c.Cell)],
+        }, fields.Node, [.. operations, .. cells.SelectMany(c => c.Operations)]);
+    }
 
-        if (price is null || meter is null || !whereIsRight) return null;
-        if (price is Price.Percentage { LooksAtEvents: true })
+    private List<(PriceCell Cell, IReadOnlyList<(string, Node)> Operations)>? ReadMatrix(
+        Node? node, MapReader price, MeterShape? shape)
+    {
+        const string example = "[{ where: { region: eu }, unit_amount: \"0.03\" }]";
+        if (node is null) return [];
+        if (_findings.Items(node, example) is not { } items) return null;
+        if (items.Count is 0 or > ScopeReader.MostCells)
         {
-            _findings.Add(Code.BadValue, fields.Node, "The usage of a meter is kept as sums, and 'fixed', " +
-                "'free_events', 'minimum_per_event' and 'maximum_per_event' look at single events. Leave them out.");
+            _findings.Add(Code.BadValue, node, $"A matrix has 1 to {ScopeReader.MostCells} cells, as '{example}'.");
             return null;
         }
 
-        // in one order, so that equal prices are equal text
-        var names = operations?.Select(o => o.Operation).Order(StringComparer.Ordinal).ToArray();
-        return new PriceDraft(new PriceComponent(name, meter, names, price), fields.Node, operations ?? []);
+        var cells = new List<(PriceCell, IReadOnlyList<(string, Node)>)>();
+        foreach (var item in items)
+        {
+            if (MapReader.Open(item, _findings, example) is not { } fields) continue;
+            var found = _scopes.Read(fields.Take("where"), fields.Take("when"), shape);
+            var amounts = _models.ReadAmounts(fields, price);
+            fields.Close();
+            if (found is not var (scope, operations) || amounts is null) continue;
+            if (scope.IsAll)
+                _findings.Add(Code.BadValue, item, "A cell of a matrix is for some of the usage: give it a 'where' or a 'when'. " +
+                    "What no cell holds costs the price's own amounts.");
+            else
+                cells.Add((new PriceCell(scope, amounts), operations));
+        }
+
+        return cells.Count == items.Count ? cells : null;
+    }
+
+    /// <summary>Whether the meter's usage is kept in the way that the price looks at it.</summary>
+    private bool Fits(PriceDraft draft)
+    {
+        var (price, node) = (draft.Component, draft.Node);
+        var (shape, before) = (_findings.Shapes?.GetValueOrDefault(price.Meter!), _findings.Count);
+        var isWhole = shape is { IsAdditive: false } || _findings.WholeMeters.Contains(price.Meter!);
+        if (isWhole && (price.Operations is not null || !price.Scope.IsAll || price.IsSplit))
+            _findings.Add(Code.BadValue, node, $"The meter {Quote.Of(price.Meter!)} comes to one number over all operations, " +
+                "dimensions and times. Leave 'where', 'when', 'by' and 'matrix' out, or put them into the meter.");
+        if (price.LooksAtEvents && (shape is { KeepsValues: false } || price.Meter == Calls))
+            _findings.Add(Code.BadValue, node, "'fixed', 'free_events', 'minimum_per_event' and 'maximum_per_event' look at single " +
+                $"events, and the meter {Quote.Of(price.Meter!)} keeps sums. Give the meter 'keep_values: true', or leave them out.");
+        return _findings.Count == before;
     }
 }

@@ -29,7 +29,9 @@ public static class PriceWriter
             WriteModel(json, price.Price);
             WriteTerms(json, price.Price);
             if (price.Meter is not null) json.WriteString("meter", price.Meter);
-            if (price.Operations is not null) WriteWhere(json, price.Operations);
+            WriteScope(json, price.Scope with { Operations = price.Operations });
+            if (price.By.Count > 0) WriteList(json, "by", price.By);
+            if (price.Matrix.Count > 0) WriteMatrix(json, price.Matrix);
             json.WriteEndObject();
         }
 
@@ -136,12 +138,37 @@ public static class PriceWriter
         if (number is { } any) json.WriteString(name, Text(any));
     }
 
-    private static void WriteWhere(Utf8JsonWriter json, IReadOnlyList<string> operations)
+    private static void WriteMatrix(Utf8JsonWriter json, IReadOnlyList<PriceCell> matrix)
     {
-        json.WriteStartObject("where");
-        json.WriteStartArray("operation");
-        foreach (var operation in operations.Order(StringComparer.Ordinal)) json.WriteStringValue(operation);
+        json.WriteStartArray("matrix");
+        foreach (var cell in matrix)
+        {
+            json.WriteStartObject();
+            WriteScope(json, cell.Scope);
+            WriteModel(json, cell.Price);
+            json.WriteEndObject();
+        }
+
         json.WriteEndArray();
-        json.WriteEndObject();
+    }
+
+    private static void WriteScope(Utf8JsonWriter json, UsageScope scope)
+    {
+        if (scope.Operations is not null || scope.Dimensions.Count > 0)
+        {
+            json.WriteStartObject("where");
+            if (scope.Operations is not null) WriteList(json, "operation", scope.Operations.Order(StringComparer.Ordinal));
+            foreach (var (name, values) in scope.Dimensions) WriteList(json, name, values);
+            json.WriteEndObject();
+        }
+
+        if (scope.When is not null) WriteList(json, "when", scope.When.Spans());
+    }
+
+    private static void WriteList(Utf8JsonWriter json, string name, IEnumerable<string> texts)
+    {
+        json.WriteStartArray(name);
+        foreach (var text in texts) json.WriteStringValue(text);
+        json.WriteEndArray();
     }
 }

@@ -15,7 +15,13 @@ internal sealed class WhereReader(Findings findings, string who, string does)
         if (where is null || MapReader.Open(where, findings, "{ operation: quote }") is not { } fields) return null;
         var node = fields.Need("operation", "quote");
         fields.Close();
-        if (node is null) return null;
+        return node is null ? null : ReadOperations(node, out right);
+    }
+
+    /// <summary>One name or a list of them; null when something is wrong with the whole of it.</summary>
+    public List<(string Operation, Node Node)>? ReadOperations(Node node, out bool right)
+    {
+        right = false;
         var items = node is ListNode list ? list.Items : [node];
         if (items.Count is 0 or > MostOperations)
         {

@@ -27,12 +27,10 @@ internal static class AddOnsApi
         var name = fields.Text("name", required: true);
         if (name is not null && name.Contains('/', StringComparison.Ordinal))
             fields.Add("bad_value", "must not contain a slash", "name");
-        var prices = PlanVersionsApi.ReadPrices(fields);
+        var prices = PlanVersionsApi.ReadPrices(fields, publishing.Publisher.Current);
         var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
         if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
         if (prices is { Count: 0 }) fields.Add("bad_value", "must have a price at least", "prices");
-        if (prices is not null)
-            fields.AddAll(PlanVersionsApi.UnknownOperations(prices, publishing.Publisher.Current));
         if (fields.Faults() is { } faults) return faults;
         var added = await addOns.AddAsync(name!, Currency.Of(code), Config.File.PriceWriter.Write(prices!));
         return added is null

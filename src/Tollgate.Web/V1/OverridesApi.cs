@@ -47,8 +47,7 @@ internal static class OverridesApi
     {
         var limits = ReadLimits(fields);
         var allowances = ReadAllowances(fields);
-        var prices = fields.Has("prices") ? PlanVersionsApi.ReadPrices(fields) ?? [] : Unsaid(fields);
-        fields.AddAll(PlanVersionsApi.UnknownOperations(prices, published));
+        var prices = fields.Has("prices") ? PlanVersionsApi.ReadPrices(fields, published) ?? [] : Unsaid(fields);
         var quotas = published.VersionOf(of.PlanId, of.Version).Quotas;
         foreach (var name in allowances.Keys.Except(quotas.Select(q => q.Name)))
         {

@@ -19,29 +19,27 @@ internal static class PlanVersionsApi
         string plan, HttpRequest request, Database database, ConfigStore config, PlanPublishing publishing)
     {
         var fields = await Fields.ReadAsync(request);
-        var prices = ReadPrices(fields);
+        var prices = ReadPrices(fields, publishing.Publisher.Current);
         var quotas = ReadQuotas(fields, publishing.Publisher.Current);
-        var terms = ReadTerms(fields);
+        var terms = ReadTerms(fields, publishing.Publisher.Current);
         var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
         var migrate = fields.Text("migrate");
         if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
         if (migrate is not (null or "now" or "never")) fields.Add("bad_value", "must be now or never", "migrate");
         if (publishing.Publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
-        if (prices is not null) fields.AddAll(UnknownOperations(prices, publishing.Publisher.Current));
         if (quotas is not null) fields.AddAll(UnknownOperations(quotas, publishing.Publisher.Current));
-        fields.AddAll(UnknownMeters(prices, publishing.Publisher.Current));
         if (fields.Faults() is { } faults) return faults;
         if (found.ManagedBy == ManagedBy.File)
             return Answers.Conflict("managed_elsewhere",
                 $"The plan {found.Name} is managed by the configuration file: change its prices there.");
-        var (version, moved, problem) = await database.WriteAsync<(PlanVersionRow?, IReadOnlyList<long>, Problem?)>(
+        var (version, moved, problems) = await database.WriteAsync<(PlanVersionRow?, IReadOnlyList<long>, Problem[])>(
             async db =>
             {
                 var others = await publishing.Subscriptions.CurrenciesOfPlanAsync(db, found.Id);
                 if (migrate is null && others.Count > 0)
-                    return (null, [], new Problem("missing_field",
+                    return (null, [], [new Problem("missing_field",
                         "is required while subscriptions run on an older version: now moves them at once, " +
-                        "never leaves them on it", "migrate"));
+                        "never leaves them on it", "migrate")]);
                 var latest = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(found.Id);
                 var before = await ConfigStore.FindVersionAsync(db, found.Id, latest);
                 // allowances that are not named stay as they are
@@ -49,9 +47,10 @@ internal static class PlanVersionsApi
                 // so does what else a version fixes; the version is checked as a whole
                 terms ??= before?.ReadTerms() ?? PlanTerms.None;
                 if (migrate == "now" && others.FirstOrDefault(c => c != code && !terms.Currencies.ContainsKey(c)) is { } other)
-                    return (null, [], new Problem("currency_differs",
-                        $"must be {other}, in which a customer of this plan pays", "currency"));
-                if (PlanChecks.Faults(prices!, allowances, terms, code).FirstOrDefault() is { } fault) return (null, [], fault);
+                    return (null, [], [new Problem("currency_differs",
+                        $"must be {other}, in which a customer of this plan pays", "currency")]);
+                var wrong = PlanChecks.Faults(prices!, allowances, terms, code).ToArray();
+                if (wrong.Length > 0) return (null, [], wrong);
                 var next = await config.AddVersionAsync(
                     db, found.Id, code, PriceWriter.Write(prices!), QuotaWriter.Write(allowances),
                     PlanTermsWriter.Write(terms));
@@ -59,26 +58,28 @@ internal static class PlanVersionsApi
                 var customers = migrate == "now"
                     ? await SubscriptionStore.MigrateAsync(db, found.Id, next, Micros.Now(publishing.Clock))
                     : [];
-                return (row, customers, null);
+                return (row, customers, []);
             });
-        if (problem is not null) return Answers.Invalid(problem);
+        if (problems.Length > 0) return Answers.Invalid(problems);
         await publishing.Publisher.RepublishAsync();
         foreach (var customer in moved.Distinct())
             await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
         return Answers.Created($"/v1/plans/{found.Id}/versions", CatalogueApi.View(version!));
     }
 
-    private static IEnumerable<Problem> UnknownMeters(IReadOnlyList<PriceComponent>? prices, Published published) =>
-        from price in prices ?? []
-        where price.Meter is { } meter && published.FindMeter(meter) is null
-        select new Problem("unknown_meter", $"There is no meter '{price.Meter}'.", $"prices.{price.Name}.meter");
-
-    public static IReadOnlyList<PriceComponent>? ReadPrices(Fields fields)
+    /// <summary>Prices whose meters, dimensions and operations are published.</summary>
+    public static IReadOnlyList<PriceComponent>? ReadPrices(Fields fields, Published published)
     {
         if (fields.Raw("prices", required: true) is not { } raw) return null;
         var tree = JsonTree.Read(raw);
-        var read = tree.Ok ? PriceReader.Read(tree.Value) : Result<IReadOnlyList<PriceComponent>>.Refused(tree.Problems);
-        if (read.Ok) return read.Value;
+        var read = tree.Ok ? PriceReader.Read(tree.Value, published.Meters)
+            : Result<IReadOnlyList<PriceComponent>>.Refused(tree.Problems);
+        if (read.Ok)
+        {
+            fields.AddAll(UnknownOperations(read.Value, published));
+            return read.Value;
+        }
+
         fields.AddAll(read.Problems.Select(p => p with { Field = p.Field is null ? "prices" : "prices." + p.Field }));
         return null;
     }
@@ -93,11 +94,11 @@ internal static class PlanVersionsApi
         return null;
     }
 
-    private static PlanTerms? ReadTerms(Fields fields)
+    private static PlanTerms? ReadTerms(Fields fields, Published published)
     {
         if (fields.Raw("terms") is not { } raw) return null;
         var tree = JsonTree.Read(raw);
-        var read = tree.Ok ? PlanTermsReader.Read(tree.Value) : Result<PlanTerms>.Refused(tree.Problems);
+        var read = tree.Ok ? PlanTermsReader.Read(tree.Value, published.Meters) : Result<PlanTerms>.Refused(tree.Problems);
         if (read.Ok) return read.Value;
         fields.AddAll(read.Problems.Select(p => p with { Field = p.Field is null ? "terms" : "terms." + p.Field }));
         return null;
@@ -119,15 +120,16 @@ internal static class PlanVersionsApi
         $"There is no operation '{operation}'; known are {string.Join(", ", known.Order().Take(20))}.";
 
     /// <summary>A price for an operation that does not exist would never bill anything: a typing error.</summary>
-    public static IEnumerable<Problem> UnknownOperations(
+    private static IEnumerable<Problem> UnknownOperations(
         IReadOnlyList<PriceComponent> prices, Published published)
     {
         var known = KnownTo(published);
         return from price in prices
-               from operation in price.Operations ?? []
+               from named in price.Matrix.Select((c, i) => (c.Scope.Operations, At: $"matrix[{i}].where.operation"))
+                   .Prepend((price.Operations, At: "where.operation"))
+               from operation in named.Operations ?? []
                where !known.Contains(operation)
-               select new Problem("unknown_operation", NoOperation(operation, known),
-                   $"prices.{price.Name}.where.operation");
+               select new Problem("unknown_operation", NoOperation(operation, known), $"prices.{price.Name}.{named.At}");
     }
 }
 

@@ -46,7 +46,8 @@ internal static class PlansApi
             ? ConfigFileReader.ReadPlan(name ?? "unnamed", tree.Value, currency ?? Currency.Usd, published)
             : Result<FilePlan>.Refused(tree.Problems);
         if (read.Ok) return read.Value;
-        fields.AddAll(read.Problems.Select(p => p.Field == "name" ? p with { Field = "display_name" } : p));
+        fields.AddAll(read.Problems.Select(p => p.Field == "name" ? p with { Field = "display_name" }
+            : p is { Field: null, Code: "bad_name" } ? p with { Field = "name" } : p));
         return null;
     }
 }

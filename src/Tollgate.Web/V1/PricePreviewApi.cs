@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using NodaTime;
 using Tollgate.Catalog;
 using Tollgate.Config.File;
 
@@ -23,13 +24,23 @@ internal static class PricePreviewApi
         var price = Read(fields, "price", required: true, PriceReader.ReadOne);
         var quantity = ReadQuantity(fields, "quantity");
         var events = ReadEvents(fields);
+        var usage = PreviewUsage.Read(fields, price);
+        var zone = ReadZone(fields);
         var billed = ReadQuantity(fields, "already_billed");
         var quota = ReadQuantity(fields, "quota");
-        Check(fields, price, quantity, events, (billed, quota));
+        if (usage is not null) PreviewUsage.CheckOthers(fields);
+        else Check(fields, price?.Price, quantity, events, (billed, quota));
+        CheckQuota(fields, price?.Price, quota);
+        if (usage is null && price is { } p && (!p.Scope.IsAll || p.Operations is not null || p.IsSplit) && !fields.Has("usage"))
+            fields.Add("missing_field", "is required in place of a quantity: the price looks at operations, dimensions or times",
+                "usage");
         if (fields.Faults() is { } faults) return faults;
         try
         {
-            return Answers.Ok(View(price!, PricePreview.Of(new PreviewQuestion(price!, currency!)
+            if (usage is not null)
+                return Answers.Ok(PreviewUsage.View(
+                    price!, PricePreview.OfUsage(price!, currency!, usage, zone!, quota), currency!));
+            return Answers.Ok(View(price!, PricePreview.Of(new PreviewQuestion(price!.Price, currency!)
             {
                 Quantity = quantity ?? 1,
                 Events = events,
@@ -41,7 +52,7 @@ internal static class PricePreviewApi
         {
             return Answers.Invalid(new Problem("too_many_digits", "and the amounts of the price need more than 28 " +
                 "digits together, or come to more than 9.2 × 10^18 minor units: nothing would be exact.",
-                events is null ? "quantity" : "events"));
+                usage is not null ? "usage" : events is null ? "quantity" : "events"));
         }
     }
 
@@ -85,10 +96,22 @@ internal static class PricePreviewApi
             fields.Add("missing_field", "is required, or 'events' with single values", "quantity");
         if (rest.Billed > 0 && price is Price.Percentage { LooksAtEvents: true })
             fields.Add("bad_value", "cannot be told for a price that looks at single events", "already_billed");
-        if (price is { IncludedFromQuota: true } && rest.Quota is null && !fields.Has("quota"))
+    }
+
+    private static void CheckQuota(Fields fields, Price? price, decimal? quota)
+    {
+        if (price is { IncludedFromQuota: true } && quota is null && !fields.Has("quota"))
             fields.Add("missing_field", "is required: the price includes what the plan's quota allows", "quota");
-        if (price is { IncludedFromQuota: false } && rest.Quota is not null)
+        if (price is { IncludedFromQuota: false } && quota is not null)
             fields.Add("bad_value", "is for prices with 'included: from quota'", "quota");
+    }
+
+    private static DateTimeZone? ReadZone(Fields fields)
+    {
+        if (fields.Text("timezone") is not { } id) return DateTimeZone.Utc;
+        if (BillingCalendar.FindZone(id) is { } zone) return zone;
+        fields.Add("timezone_unknown", "must be an IANA time zone, as Europe/Berlin", "timezone");
+        return null;
     }
 
     private static T? Read<T>(Fields fields, string name, bool required, Func<Node, Result<T>> reader)
@@ -104,7 +127,7 @@ internal static class PricePreviewApi
     private static string PathOf(string name, string? field) =>
         field is null or "" ? name : field[0] == '[' ? name + field : $"{name}.{field}";
 
-    private static object View(Price price, PricePreview preview)
+    private static object View(PriceComponent price, PricePreview preview)
     {
         var (amount, precise) = (preview.Amount.ToString(), PriceWriter.Text(preview.PreciseAmount));
         var lines = preview.Lines.Select(line => new
