@@ -32,7 +32,7 @@ public sealed class SplitInvoiceTests
         await using var upstream = await TestUpstream.StartAsync();
         await using var server = await TestServer.StartAsync(File, upstream);
         var key = await server.SubscribeAsync("acme", "pro");
-        foreach (var (region, gb) in (ReadOnlySpan<(string, int)>)[("eu", 1), ("us", 4), ("eu", 2)])
+        foreach (var (region, gb) in ((string, int)[])[("eu", 1), ("us", 4), ("eu", 2)])
             await server.PostAsync("/v1/events", Event("stored", new { region, gb }));
         foreach (var amount in (string[])["10", "5", "1000"])
             await server.PostAsync("/v1/events", Event("payment", new { amount }));
