@@ -44,6 +44,7 @@ return args switch
     ["bench", .. var rest] => Bench("e2e", rest),
     ["drain", .. var rest] => Bench("drain", rest),
     ["billing", .. var rest] => Bench("billing", rest),
+    ["prometheus", .. var rest] => Bench("prometheus", rest),
     ["torture", .. var rest] => Bench("torture", rest),
     ["soak", .. var rest] => Bench("soak", rest),
     ["faults", .. var rest] => Bench("faults", rest),
@@ -61,6 +62,7 @@ int Usage()
         dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
         dotnet dev.cs drain    measure how fast a journal is drained and archived
         dotnet dev.cs billing  measure the run that invoices a month, and a draft
+        dotnet dev.cs prometheus  our sums of a Prometheus' counters and those of increase(), against the truth
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs faults   three nodes under load while nodes, engines and links fail, --minutes 30; goes on where it was

@@ -14,6 +14,7 @@ var root = new RootCommand("Measures Tollgate against its peers. `micro` runs th
     EndToEndCommand.Create(),
     DrainBench.Create(),
     BillingBench.Create(),
+    PrometheusComparison.Create(),
     KeysBench.Create(),
     TortureCommand.Create(),
     SoakCommand.Create(),

@@ -153,7 +153,8 @@ public sealed class CounterSourceTests
         Assert.Contains("two processes answer behind one target", server.Output.ToString(), StringComparison.Ordinal);
         await UsageAsync(server.Admin, 0);
         using var client = new HttpClient { BaseAddress = server.Admin };
-        Assert.Contains("tollgate_source_parked_targets{source=\"app\"} 1", await client.GetStringAsync("/metrics"), StringComparison.Ordinal);
+        Assert.Contains("tollgate_source_parked_targets{source=\"app\"} 1", await client.GetStringAsync("/metrics"),
+            StringComparison.Ordinal);
         using var released = await client.PostAsJsonAsync("/v1/sources/app/release", new { });
         Assert.Contains("two processes", await released.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 

@@ -142,7 +142,8 @@ public sealed partial class CounterIntake(
         samples.Sort(CounterReading.InOrder);
         var ahead = samples.RemoveAll(s => s.At > most);
         reader.Tally.Refused += ahead;
-        var unknown = samples.Where(s => !CounterReading.IsStart(s.Labels) && !reader.Series.ContainsKey(s.Labels.Text) && !string.IsNullOrEmpty(s.Labels[source.Subject]))
+        var unknown = samples.Where(s => !CounterReading.IsStart(s.Labels)
+                && !reader.Series.ContainsKey(s.Labels.Text) && !string.IsNullOrEmpty(s.Labels[source.Subject]))
             .Select(s => s.Labels.Text).Distinct(StringComparer.Ordinal)
             .Take(Math.Max(0, source.MostSeries - reader.Series.Count)).ToArray();
         if (unknown.Length > 0)

@@ -172,6 +172,7 @@ internal sealed class CounterReading(CounterSource source)
         var target = TargetOf(name);
         var was = target.Parked;
         target.Saw((long)(sample.Value * Micros.PerSecond), sample.At);
+        if (sample.At > target.From) Saw(target, sample.At);
         if (was is null && target.Parked is { } parked) _parked.Add(parked);
     }
 

@@ -41,7 +41,8 @@ public sealed class RemoteWriteTests
     public void Whatever_bytes_come_are_refused_as_bad_data_or_read()
     {
         var random = new Random(3);
-        var good = new[] { false, true }.Select(v => Request(v, Series("calls_total", "a", (1_000, 5)), Series("x", "b", (1, 2)))).ToArray();
+        var good = new[] { false, true }
+            .Select(v => Request(v, Series("calls_total", "a", (1_000, 5)), Series("x", "b", (1, 2)))).ToArray();
         for (var i = 0; i < 20_000; i++)
         {
             var version2 = i % 2 == 1;
@@ -124,13 +125,15 @@ public sealed class RemoteWriteTests
         return [.. block];
     }
 
-    internal static byte[] Request(bool version2, params ((string Name, string Value)[] Labels, (long At, double Value)[] Samples)[] series)
+    internal static byte[] Request(
+        bool version2, params ((string Name, string Value)[] Labels, (long At, double Value)[] Samples)[] series)
     {
         var (message, symbols) = (new List<byte>(), new List<string> { "" });
         foreach (var (labels, samples) in series)
         {
             var one = new List<byte>();
-            if (version2) Part(one, 1, [.. labels.SelectMany(l => (int[])[Symbol(l.Name), Symbol(l.Value)]).SelectMany(n => Number((ulong)n))]);
+            int[] references = version2 ? [.. labels.SelectMany(l => (int[])[Symbol(l.Name), Symbol(l.Value)])] : [];
+            if (version2) Part(one, 1, [.. references.SelectMany(n => Number((ulong)n))]);
             else
                 foreach (var (name, value) in labels)
                     Part(one, 1, [.. Text(1, name), .. Text(2, value)]);

@@ -98,8 +98,10 @@ public sealed class RemoteWriteApiTests
 
     /// <summary>Nobody's is what the process says of itself.</summary>
     private static ((string, string)[] Labels, (long, double)[] Samples) Series(string consumer, int at, double value) =>
-        ([("__name__", consumer.Length == 0 ? "process_start_time_seconds" : "calls_total"), ("consumer", consumer), ("instance", "app:80"), ("job", "shop")],
-        [(s_noon + at * 1_000L, value)]);
+        ([
+            ("__name__", consumer.Length == 0 ? "process_start_time_seconds" : "calls_total"), ("consumer", consumer),
+            ("instance", "app:80"), ("job", "shop"),
+        ], [(s_noon + at * 1_000L, value)]);
 
     private static async Task<(HttpStatusCode Status, string Code)> PostAsync(
         TestServer server, string source, byte[] body, string type = "application/x-protobuf", string encoding = "snappy")
