@@ -126,9 +126,10 @@ internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters, 
         Add(row, new RollupSum(0, 0, 0, 1, at));
     }
 
-    /// <summary>Keeps one measurement of an event.</summary>
-    public void AddSingle(in RollupKey row, UnattributedRow of)
+    /// <summary>Adds one measurement out of an event.</summary>
+    public void AddOutside(in RollupKey row, UnattributedRow of)
     {
+        AddUnits(row, of.Quantity, of.OccurredAt);
         if (keeping.Contains(row.Meter))
             AddSingle(SingleKey.Of(row, of.OccurredAt, (uint)of.Journal, (ulong)of.Sequence), of.Quantity);
     }

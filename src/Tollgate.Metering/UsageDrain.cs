@@ -301,8 +301,7 @@ public sealed class UsageDrain : IDisposable
                 continue;
             }
 
-            into.Sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
-            into.Sums.AddSingle(row.RowOf(whose), row);
+            into.Sums.AddOutside(row.RowOf(whose), row);
             into.Outside.Add(whose, row);
         }
 
@@ -348,8 +347,7 @@ public sealed class UsageDrain : IDisposable
         foreach (var row in rows)
         {
             if (_attribution.Of(subject, row.OccurredAt) is not { } whose) continue;
-            sums.AddUnits(row.RowOf(whose), row.Quantity, row.OccurredAt);
-            sums.AddSingle(row.RowOf(whose), row);
+            sums.AddOutside(row.RowOf(whose), row);
             outside.Add(whose, row);
             moved.Add(row);
         }
