@@ -2,7 +2,7 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
-// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | faults | cluster | install
+// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | faults | install
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Xml.Linq;
@@ -48,7 +48,6 @@ return args switch
     ["torture", .. var rest] => Bench("torture", rest),
     ["soak", .. var rest] => Bench("soak", rest),
     ["faults", .. var rest] => Bench("faults", rest),
-    ["cluster", .. var rest] => Bench("cluster", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
     _ => Usage(),
 };
@@ -66,7 +65,6 @@ int Usage()
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs faults   three nodes under load while nodes, engines and links fail, --minutes 30; goes on where it was
-        dotnet dev.cs cluster  what sharing limits costs, and how soon a revocation is known
         dotnet dev.cs install  install the Debian packages that tests and bench start
         """);
     return 2;
