@@ -96,6 +96,9 @@ public sealed record FilePlan(
     /// <summary>Whether a node refuses calls while it does not hear what others change.</summary>
     public bool ClosedWhenStale { get; init; }
 
+    /// <summary>What becomes of calls that cannot be written down.</summary>
+    public MeteringUnavailable Metering { get; init; }
+
     public Migration Migrate { get; init; } = Migration.Never;
 
     /// <summary>Statuses of answers that are billed; null for the default.</summary>

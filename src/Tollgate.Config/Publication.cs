@@ -85,6 +85,7 @@ public sealed class Publication
             UpgradeUrl = document.UpgradeUrl,
             LimitsUnavailable = document.LimitsUnavailable ?? LimitsUnavailable.Share,
             ClosedWhenStale = document.ClosedWhenStale,
+            Metering = document.Metering ?? MeteringUnavailable.Closed,
             Version = versions.GetValueOrDefault(id),
             CreatedAt = row.CreatedAt,
         };
@@ -234,6 +235,10 @@ public sealed record PlanDocument(string? Name, IReadOnlyList<string> Operations
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool ClosedWhenStale { get; init; }
+
+    /// <summary>Null for the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MeteringUnavailable? Metering { get; init; }
 
     public static PlanDocument Empty { get; } = new(null, [], []);
 

@@ -173,6 +173,9 @@ public sealed record PublishedPlan
     /// <summary>Whether a node refuses calls while it does not hear what others change: a key may have been revoked.</summary>
     public bool ClosedWhenStale { get; init; }
 
+    /// <summary>What becomes of calls that cannot be written down.</summary>
+    public MeteringUnavailable Metering { get; init; }
+
     /// <summary>The newest version of its prices; subscriptions may run on older ones.</summary>
     public required int Version { get; init; }
 

@@ -30,7 +30,9 @@ internal static class ExplainedSteps
                 $"broke off within the last {(int)Cost.FreeRetries.For.TotalMinutes} minutes, it costs nothing, up to {free} times"));
         if (verdict is Verdict.Admit or Verdict.MeteringUnavailable)
             steps.Add(new("journal", verdict != Verdict.MeteringUnavailable, verdict == Verdict.MeteringUnavailable
-            ? "the call cannot be written down right now" : "there is room to write the call down"));
+            ? "the call cannot be written down right now"
+            : call.Decision.IsUnrecorded ? "the call cannot be written down right now, and the plan lets it pass (metering: open)"
+            : "there is room to write the call down"));
         return steps;
     }
 

@@ -22,6 +22,9 @@ public struct Decision
     /// <summary>How many records its meters may need beside its own two; set by the caller of the gate.</summary>
     public int Measures;
 
+    /// <summary>It passes though it cannot be written down: its plan says so.</summary>
+    public bool IsUnrecorded;
+
     /// <summary>Said of a call that all limits would let in; it then takes nothing. <see cref="Verdict.Admit"/> for none;
     /// set by the caller of the gate.</summary>
     public Verdict Otherwise;
@@ -229,20 +232,26 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Sharing = table.Leases is not { } leases || decision.Plan is null ? Sharing.None
             : leases.IsAway ? decision.Plan.Unavailable : Sharing.Leased;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
-        var reserved = !overdue && decision.Otherwise == Verdict.Admit && journal.TryReserve(decision.Measures);
+        var wanted = !overdue && decision.Otherwise == Verdict.Admit;
+        var reserved = wanted && journal.TryReserve(decision.Measures);
+        decision.IsUnrecorded = wanted && !reserved && decision.Plan is { PassesUnrecorded: true }
+            && table.Unrecorded?.TryBegin() == true;
+        var passes = reserved || decision.IsUnrecorded;
         if (decision.Pool is { } pool)
-            decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, reserved && take, ref decision);
-        if (!take && reserved && decision.Violated < 0) Pool.LookAtBalances(operation.Name, ref decision);
-        var admitted = decision.Violated < 0 && decision.Shortage is null && reserved && !decision.IsHeldUp;
+            decision.Violated = pool.TryTake(decision.Bound!, caller, operation.Name, now, passes && take, ref decision);
+        if (!take && passes && decision.Violated < 0) Pool.LookAtBalances(operation.Name, ref decision);
+        var admitted = decision.Violated < 0 && decision.Shortage is null && passes && !decision.IsHeldUp;
         if (admitted && take) return;
         if (reserved) journal.Release(decision.Measures);
+        if (decision.IsUnrecorded) table.Unrecorded!.GiveBack();
         if (admitted) return;
+        decision.IsUnrecorded = false;
         decision.Verdict = decision.Violated >= 0 ? VerdictOf(ref decision)
             : decision.Shortage is { } shortage ? shortage.Balance.Kind == BalanceKind.Prepaid
                 ? Verdict.CreditExhausted : Verdict.SpendCapReached
             : overdue ? Verdict.PaymentOverdue
             : decision.Otherwise != Verdict.Admit ? decision.Otherwise
-            : reserved ? Verdict.LimitsUnavailable
+            : passes ? Verdict.LimitsUnavailable
             : Verdict.MeteringUnavailable;
     }
 

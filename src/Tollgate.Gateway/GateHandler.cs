@@ -78,7 +78,7 @@ public sealed class GateHandler : IDisposable
         }
 
         // registered first, so it runs last: after what settles the call when its answer begins
-        if (_journal.IsStrict) context.Response.OnStarting(s_commit, _journal);
+        if (_journal.IsStrict && !call.Decision.IsUnrecorded) context.Response.OnStarting(s_commit, _journal);
         try
         {
             _costs.Begin(context, call);
@@ -90,7 +90,7 @@ public sealed class GateHandler : IDisposable
             }
 
             // what had to be read to its end has its last byte left
-            if (_journal.IsStrict && call.Cost?.Body is not null) await _journal.CommitAsync();
+            if (_journal.IsStrict && call.Cost?.Body is not null && !call.Decision.IsUnrecorded) await _journal.CommitAsync();
         }
         finally
         {
@@ -250,6 +250,12 @@ public sealed class GateHandler : IDisposable
             Credential = Math.Max(0, decision.Credential?.Key ?? 0),
             Method = MethodCode.Of(method),
         };
+        if (decision.IsUnrecorded)
+        {
+            call.RequestId = NextRefusalId();
+            return;
+        }
+
         call.Record = _journal.AppendAdmitted(call.Admission);
         call.RequestId = call.Record.ToString();
     }
@@ -264,15 +270,20 @@ public sealed class GateHandler : IDisposable
         var billable = answered && CostSettling.IsBillable(call, status);
         var (units, unused) = _costs.Settle(call, billable);
         var latency = _clocks.Machine.GetElapsedTime(call.StartedAt).TotalMicroseconds;
-        _journal.AppendSettled(new Settlement
+        if (call.Decision.IsUnrecorded) _table.Unrecorded!.End(call, billable ? units : 0);
+        else
         {
-            AdmissionSequence = call.Record.Sequence,
-            Admission = call.Admission,
-            Status = (ushort)status,
-            Billable = billable,
-            Quantity = units,
-            LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
-        }, unused);
+            _journal.AppendSettled(new Settlement
+            {
+                AdmissionSequence = call.Record.Sequence,
+                Admission = call.Admission,
+                Status = (ushort)status,
+                Billable = billable,
+                Quantity = units,
+                LatencyMicros = (uint)Math.Min(latency, uint.MaxValue),
+            }, unused);
+        }
+
         Gate.Settle(ref call.Decision, call.Operation!, billable ? units : 0, call.Cost is { } cost ? cost.Spent : default);
     }
 

@@ -25,6 +25,7 @@ public sealed class GateMetrics
     private readonly Counter _stale;
     private readonly Counter.Child[] _unitFaults;
     private readonly Counter _overrun;
+    private readonly Counter _unrecorded;
     private readonly Counter _freeRetries;
     private readonly Counter _freeRetriesForgotten;
     private volatile int _namedCount;
@@ -46,6 +47,8 @@ public sealed class GateMetrics
             "reason");
         _overrun = metrics.CreateCounter("tollgate_overrun_units_total",
             "Units that calls used beyond what was set aside for them and quotas or balances had room for; not billed.", "meter");
+        _unrecorded = metrics.CreateCounter("tollgate_unrecorded_calls_total",
+            "Calls that passed though they could not be written down, by plan (metering: open). Nobody is billed for them.", "plan");
         _freeRetries = metrics.CreateCounter(
             "tollgate_free_retries_total", "Repetitions of broken calls that were let through for nothing, by Idempotency-Key.");
         _freeRetriesForgotten = metrics.CreateCounter("tollgate_free_retries_forgotten_total",
@@ -60,6 +63,8 @@ public sealed class GateMetrics
     public void UnitFault(UnitFault fault) => _unitFaults[(int)fault].Inc();
 
     internal void Overrun(string meter, double units) => _overrun.WithLabels(meter).Inc(units);
+
+    internal void Unrecorded(string plan) => _unrecorded.WithLabels(plan).Inc();
 
     internal void FreeRetry() => _freeRetries.Inc();
 

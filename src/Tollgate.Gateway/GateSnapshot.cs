@@ -131,6 +131,7 @@ public sealed class CompiledPlan
             _ => Sharing.Share,
         };
         ClosedWhenStale = plan.ClosedWhenStale;
+        PassesUnrecorded = plan.Metering == MeteringUnavailable.Open;
         Families = plan.Headers;
         _operations = new BitArray(plan.Operations.Count == 0 ? 0 : plan.Operations.Max() + 1);
         foreach (var key in plan.Operations) _operations[key] = true;
@@ -151,6 +152,9 @@ public sealed class CompiledPlan
 
     /// <summary>Whether calls are refused while this node does not hear what others change.</summary>
     public bool ClosedWhenStale { get; }
+
+    /// <summary>Whether calls pass that cannot be written down.</summary>
+    internal bool PassesUnrecorded { get; }
 
     public HeaderFamilies Families { get; }
 

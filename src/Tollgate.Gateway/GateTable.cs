@@ -35,6 +35,9 @@ public sealed partial class GateTable(
     /// <summary>Whether what others change has not been heard for too long; each plan says what then happens.</summary>
     public bool IsStale { get; set; }
 
+    /// <summary>Calls that pass though they cannot be written down; null: none does.</summary>
+    public UnrecordedCalls? Unrecorded { get; set; }
+
     public GateSnapshot Snapshot => _snapshot;
 
     public CredentialEntry? Find(ReadOnlySpan<byte> hash) =>

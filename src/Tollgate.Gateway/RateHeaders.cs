@@ -22,6 +22,7 @@ internal static class RateHeaders
         ref var decision = ref call.Decision;
         if (decision.IsStale) headers["Tollgate-Stale"] = decision.Plan is { ClosedWhenStale: true } ? "closed" : "open";
         if (decision.Sharing > Sharing.Leased) headers["Tollgate-Limits"] = Leases.NameOf(decision.Sharing);
+        if (decision.IsUnrecorded) headers["Tollgate-Metering"] = "open";
         if (decision.Terms is not { Count: > 0 } terms) return;
         // what is not billed has returned to its quotas by the time that the caller reads this; what the upstream's
         // headers say is counted

@@ -31,6 +31,8 @@ internal sealed class RunOptions
         "For how many months calls are kept in the archive, 1 to 1200.");
     private readonly Option<string> _keepBytes = Text("--keep-calls-bytes", "TOLLGATE_KEEP_CALLS_BYTES", "",
         "How large the archive may become, in bytes; the oldest calls go first. The disk when absent.");
+    private readonly Option<string> _journalBytes = Text("--journal-bytes", "TOLLGATE_JOURNAL_BYTES", "",
+        "How large the journal may become, in bytes, 65536 or more; beyond, calls cannot be written down. The disk when absent.");
     private readonly Option<string> _maxTarget = Text("--max-target-bytes", "TOLLGATE_MAX_TARGET_BYTES", "8192",
         "How long the first line of a request may be, 256 to 65536; a longer one is 414.");
     private readonly Option<string> _maxHeaders = Text("--max-header-bytes", "TOLLGATE_MAX_HEADER_BYTES", "32768",
@@ -80,6 +82,8 @@ internal sealed class RunOptions
             MaxTargetBytes = (int)Whole("--max-target-bytes", parsed.GetValue(_maxTarget)!, 256, 65_536),
             MaxHeaderBytes = (int)Whole("--max-header-bytes", parsed.GetValue(_maxHeaders)!, 1_024, 1 << 20),
             Durability = DurabilityOf(parsed.GetValue(_durability)!),
+            JournalBytes = parsed.GetValue(_journalBytes) is { Length: > 0 } journal
+                ? Whole("--journal-bytes", journal, 64 * 1024, long.MaxValue / 16) : null,
             Archive = new ArchiveOptions
             {
                 KeepMonths = (int)Whole("--keep-calls", parsed.GetValue(_keepCalls)!, 1, 1_200),

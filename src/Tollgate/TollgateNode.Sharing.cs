@@ -24,7 +24,7 @@ public sealed partial class TollgateNode
     }
 
     /// <summary>Why this node must not get calls for now; null when it may.</summary>
-    public string? Unready => IsLeaving ? "stopping: calls that come are still taken" : Journal.Trouble
+    public string? Unready => IsLeaving ? "stopping: calls that come are still taken" : Refusing
         ?? (Table.Leases is { IsAway: false } leases && leases.Skew.Duration() > s_mostSkew
             ? $"the clock is {leases.Skew.TotalSeconds:F1} s away from that of Redis. Is NTP running?" : null);
 
@@ -35,7 +35,8 @@ public sealed partial class TollgateNode
         : !Database.IsAttached
         ? $"it began with its own table of {_tableOf:u}, since PostgreSQL does not answer."
         : Table.Leases is { IsAway: true }
-            ? "limits are not shared: Redis does not answer. Each plan's limits_unavailable says what happens." : null;
+            ? "limits are not shared: Redis does not answer. Each plan's limits_unavailable says what happens."
+            : PassingUnrecorded;
 
     private static void CheckSharing(TollgateOptions options)
     {

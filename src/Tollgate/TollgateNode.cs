@@ -76,6 +76,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         if (!Database.IsEmbedded) _tableBehind.Set(1);
         _peers = new Peers(this, log);
         GateMetrics = new GateMetrics(Registry);
+        Table.Unrecorded = new UnrecordedCalls(Database, GateMetrics, Journal.Id);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
         LedgerMetrics.Register(Registry, Counters);
         LedgerMetrics.Register(Registry, Intake);
@@ -209,6 +210,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
             await GuardAsync("leaving the store", _peers.LeaveAsync);
         if (_loops.Count > 0 && _joined && _tableChanged) await GuardAsync("keeping the table of the gate", KeepTableAsync);
         _tableFile?.Dispose();
+        if (_loops.Count > 0) await GuardAsync("counting unrecorded calls", NoteUnrecordedAsync);
         Counters.Dispose();
         Journal.Dispose();
         Drain.Dispose();
@@ -269,6 +271,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Loop("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true);
         _loops.Add(_peers.FollowAsync(_stopping.Token));
         Loop("a sign of life", s_beatEvery, _peers.BeatAsync);
+        Loop("counting unrecorded calls", s_beatEvery, NoteUnrecordedAsync);
         Loop("billing", s_billEvery, WorkAsync);
         if (!Database.IsEmbedded) Loop("keeping the table of the gate", s_beatEvery, KeepTableAsync);
         _loops.Add(WatchAsync());
@@ -366,7 +369,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
         {
             var folder = options.Data;
             var journal = UsageJournal.Open(
-                Path.Combine(folder, DataFolder.Journal), s_journal with { Durability = options.Durability }, machine);
+                Path.Combine(folder, DataFolder.Journal),
+                s_journal.Within(options.JournalBytes) with { Durability = options.Durability }, machine);
             Database? database = null;
             try
             {

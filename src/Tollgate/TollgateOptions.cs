@@ -54,6 +54,9 @@ public sealed record TollgateOptions
     /// <summary>When a call is safe from a power cut: within a second, or before its answer begins.</summary>
     public Durability Durability { get; init; }
 
+    /// <summary>How large the journal may become, 64 KiB or more; null: what the disk holds.</summary>
+    public long? JournalBytes { get; init; }
+
     /// <summary>How long calls are kept in the archive, <c>archive/</c> in the data folder.</summary>
     public ArchiveOptions Archive { get; init; } = new();
 

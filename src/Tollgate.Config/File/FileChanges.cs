@@ -60,6 +60,7 @@ internal sealed record FileChanges(
             Billable = plan.Billable,
             Headers = plan.Headers == HeaderFamilies.Kong ? null : plan.Headers,
             UpgradeUrl = plan.UpgradeUrl,
+            Metering = plan.Metering == MeteringUnavailable.Closed ? null : plan.Metering,
             LimitsUnavailable = plan.LimitsUnavailable == LimitsUnavailable.Share ? null : plan.LimitsUnavailable,
             ClosedWhenStale = plan.ClosedWhenStale,
         };

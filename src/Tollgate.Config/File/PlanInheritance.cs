@@ -60,6 +60,7 @@ internal sealed class PlanInheritance(
             Quotas = quotas,
             Terms = terms,
             UpgradeUrl = chain.FirstOfAll(p => p.UpgradeUrl),
+            Metering = chain.Plans.Select(p => p.Metering).FirstOrDefault(c => c is not null) ?? MeteringUnavailable.Closed,
             LimitsUnavailable =
                 chain.Plans.Select(p => p.LimitsUnavailable).FirstOrDefault(c => c is not null) ?? LimitsUnavailable.Share,
             ClosedWhenStale = chain.Plans.Select(p => p.ClosedWhenStale).FirstOrDefault(c => c is not null) ?? false,

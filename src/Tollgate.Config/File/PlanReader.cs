@@ -40,6 +40,8 @@ internal sealed record PlanDraft
 
     public bool? ClosedWhenStale { get; init; }
 
+    public MeteringUnavailable? Metering { get; init; }
+
     public Migration? Migrate { get; init; }
 
     public IReadOnlyList<string>? Billable { get; init; }
@@ -88,6 +90,12 @@ internal sealed class PlanReader(Findings findings, IReadOnlyCollection<string> 
             {
                 "open" => false,
                 "closed" => true,
+                _ => null,
+            },
+            Metering = findings.Choice(fields.Take("metering"), "closed", "open") switch
+            {
+                "closed" => MeteringUnavailable.Closed,
+                "open" => MeteringUnavailable.Open,
                 _ => null,
             },
             Quotas = ReadQuotas(fields.Take("quotas")),

@@ -98,8 +98,11 @@ internal sealed partial class CallCost(OperationCost operation, Action<UnitFault
     }
 
     /// <summary>Writes all that was used and not written yet. Called once, with a place reserved for each meter.</summary>
+    /// <param name="journal">Null for a call that is not written down.</param>
+    /// <param name="admission">Sequence of its admission.</param>
+    /// <param name="call">Its admission.</param>
     /// <returns>How many of the places were not needed.</returns>
-    public int Settle(UsageJournal journal, ulong admission, in Admission call)
+    public int Settle(UsageJournal? journal, ulong admission, in Admission call)
     {
         var unused = 0;
         for (var i = 0; i < _used.Length; i++)
@@ -109,7 +112,7 @@ internal sealed partial class CallCost(OperationCost operation, Action<UnitFault
             units -= _used[i].WrittenOff;
             _spent[i] = new Spent(SetAside(i), (units ?? 0) - _used[i].Settled);
             if (units is null || (meter.IsAdditive && units == _used[i].Settled)) unused++;
-            else journal.AppendMeasured(MeasureOf(meter, units.Value - _used[i].Settled, admission, call));
+            else journal?.AppendMeasured(MeasureOf(meter, units.Value - _used[i].Settled, admission, call));
         }
 
         return unused;

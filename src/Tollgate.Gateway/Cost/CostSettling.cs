@@ -47,7 +47,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
         Task WholeAsync()
         {
             settle(call, call.UpstreamStatus, answered: true);
-            return journal.IsStrict ? journal.CommitAsync() : Task.CompletedTask;
+            return journal.IsStrict && !call.Decision.IsUnrecorded ? journal.CommitAsync() : Task.CompletedTask;
         }
     }
 
@@ -127,7 +127,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
         // an upstream that says no has nothing to measure
         if (call.UpstreamStatus < StatusCodes.Status400BadRequest) cost.Body?.End();
         if (cost.Operation.IsHeld) cost.Hold(call, toTheEnd: true, _overrun);
-        return (cost.Calls, cost.Settle(journal, call.Record.Sequence, call.Admission));
+        return (cost.Calls, cost.Settle(call.Decision.IsUnrecorded ? null : journal, call.Record.Sequence, call.Admission));
     }
 
     /// <summary>Whether an answer of this status costs something.</summary>
@@ -145,7 +145,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
     private void Part(GateCall call)
     {
         var cost = call.Cost!;
-        if (machine.GetElapsedTime(cost.PartAt) < PartEvery || !IsBillable(call, call.UpstreamStatus)) return;
+        if (call.Decision.IsUnrecorded || machine.GetElapsedTime(cost.PartAt) < PartEvery || !IsBillable(call, call.UpstreamStatus)) return;
         cost.PartAt = machine.GetTimestamp();
         cost.SettlePart(journal, call);
     }

@@ -18,6 +18,10 @@ public sealed record JournalOptions
     /// </summary>
     public long SegmentBytes { get; init; } = 64 * 1024 * 1024;
 
+    /// <summary>Bytes that all segment files may have together, at least three segments; null: what the disk holds. Beyond,
+    /// calls cannot be written down until older segments are drained, archived and gone.</summary>
+    public long? MostBytes { get; init; }
+
     /// <summary>How many calls may be between reservation and settlement; 1 to 4,194,304.</summary>
     public int MaxInFlight { get; init; } = 16_384;
 
@@ -33,10 +37,20 @@ public sealed record JournalOptions
     /// <summary>What an answer waits for.</summary>
     public Durability Durability { get; init; } = Durability.Interval;
 
+    /// <summary>With segments that are as large as they usually are, or smaller where few of them would have room.</summary>
+    /// <param name="most">Bytes, at least 64 KiB; null: what the disk holds.</param>
+    public JournalOptions Within(long? most) => most is not { } bytes ? this : this with
+    {
+        MostBytes = bytes,
+        SegmentBytes = Math.Clamp(bytes / 8 / 4096 * 4096, 8 * 1024, SegmentBytes),
+    };
+
     internal void Validate()
     {
         if (SegmentBytes is < 8 * 1024 or > 1L << 30 || SegmentBytes % 4096 != 0)
             throw Bad(nameof(SegmentBytes), SegmentBytes, "a multiple of 4096 from 8192 to 1073741824");
+        if (MostBytes is { } most && most < 3 * SegmentBytes)
+            throw Bad(nameof(MostBytes), most, "at least three segments");
         if (MaxInFlight is < 1 or > 1 << 22)
             throw Bad(nameof(MaxInFlight), MaxInFlight, "from 1 to 4194304");
         if (KeepSealedSegments is < 0 or > 1_000_000)

@@ -120,6 +120,9 @@ public sealed unsafe partial class UsageJournal
         try
         {
             ulong first = counters.Limit;
+            if (options.MostBytes is { } most && (segments.Length + 1) * options.SegmentBytes > most)
+                throw new IOException($"it has {segments.Length * options.SegmentBytes} bytes and may have {most} (--journal-bytes); "
+                    + "calls of the last two minutes, and those that are not drained and archived yet, must stay");
             var header = new SegmentHeader(Id, Boot, first, capacity, SegmentHeader.Open);
             Segment segment = Segment.Create(folder.Path, header, allocate);
             lock (gate)

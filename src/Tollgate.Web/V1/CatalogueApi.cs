@@ -45,6 +45,8 @@ internal static class CatalogueApi
         features = Features(published.VersionOf(plan.Id, plan.Version)),
         phases = published.VersionOf(plan.Id, plan.Version).Terms.Phases.Select(p => new { p.Name, @for = p.For.ToString() }),
         plan.UpgradeUrl,
+        limits_unavailable = plan.LimitsUnavailable.ToString().ToLowerInvariant(),
+        metering = plan.Metering.ToString().ToLowerInvariant(),
         created_at = Micros.ToText(plan.CreatedAt),
     };
 

@@ -14,7 +14,10 @@ namespace Tollgate.Web.V1;
 internal static class PlansApi
 {
     private static readonly string[] s_asInTheFile =
-        ["operations", "limits", "upgrade_url", "billable", "quotas", "prices", "trial", "features", "phases", "currencies"];
+    [
+        "operations", "limits", "upgrade_url", "limits_unavailable", "metering", "billable", "quotas", "prices", "trial",
+        "features", "phases", "currencies",
+    ];
 
     public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/v1/plans", CreateAsync);
 
