@@ -1,5 +1,4 @@
 using Dapper;
-using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Storage;
 
