@@ -155,7 +155,8 @@ internal static class PrometheusComparison
             # Counters of a Prometheus, {today}
 
             `dotnet dev.cs prometheus --consumers {all.Length}`, revision {machine.Revision}, with a real Prometheus. One day,
-            scraped every {CounterHistory.ScrapeSeconds} s; {history.Restarts.Count} restarts; every fiftieth scrape is missed, and ten minutes in a row.
+            scraped every {CounterHistory.ScrapeSeconds} s; {history.Restarts.Count} restarts; every fiftieth scrape is missed,
+            and ten minutes in a row.
             {history.Unseen} calls died with their process before a scrape saw them: nobody who reads counters can know them.
 
             | consumers with | how many | calls | Tollgate | | `{Query}`, hour by hour | | worst consumer: Tollgate | `increase()` |

@@ -23,6 +23,7 @@ public sealed class Leases
     private readonly Gauge _up;
     private readonly Gauge _count;
     private int _nodes = 1, _ofStore = 1;
+    private long _joined = long.MinValue / 2;
 
     public Leases(SharedCounters counters, TimeProvider machine, CollectorRegistry registry)
     {
@@ -53,7 +54,8 @@ public sealed class Leases
         lock (_watched)
         {
             _ofStore = nodes;
-            _nodes = Math.Max(IsAway ? _nodes : 1, nodes);
+            // who has just made itself known is not in the store's list of a moment ago
+            _nodes = Math.Max(IsAway || Now - _joined < 5_000 ? _nodes : 1, nodes);
             if (!IsAway) _nodes = Math.Max(_nodes, _counters.Nodes);
             _count.Set(_nodes);
         }
@@ -82,7 +84,7 @@ public sealed class Leases
         });
         await _counters.JoinAsync(() =>
         {
-            lock (_watched) _nodes++;
+            lock (_watched) (_nodes, _joined) = (_nodes + 1, Now);
         });
     }
 

@@ -192,6 +192,9 @@ public sealed class SmugglingTests
                     || (status is 200 or 0 && seen is [{ Method: "POST", Target: "/v1/orders" } only]
                         && !string.Join('|', only.Headers).Contains("hidden", StringComparison.Ordinal))
                 : status is 0 or (>= 400 and < 500) && seen.Length == 0;
+
+            // a body is forwarded as it comes: its upstream may have seen the head of what is broken off, and nothing else
+            right |= name == "a length beyond the body" && status is not 200 && seen is [{ Method: "POST", Target: "/v1/orders" }];
             if (!right) failures.Add($"{name}: {status}, {string.Join(" | ", seen.Select(s => s.Method + " " + s.Target))}");
         }
 
