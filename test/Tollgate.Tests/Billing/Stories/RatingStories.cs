@@ -125,18 +125,22 @@ public sealed class RatingStories
             2026-04-01        start   base flat 1.00 arrears; {seats}
             2026-04-11        change  base flat 2.00 arrears; {seats}
             """);
-        await MeasureAsync(story.Books, "2026-04-05", 1, 5, [11, 12]);
-        await MeasureAsync(story.Books, "2026-04-15", 2, 4, [12, 13]);
+        await MeasureAsync(story.Books, "2026-04-05", "min", 5, [11, 12]);
+        await MeasureAsync(story.Books, "2026-04-15", "max", 4, [12, 13]);
         await story.TellAsync($"2026-05-01T01:00 invoice 2026-04-01..2026-05-01 base 10/30 0.33, " +
             $"{(expected == 5 ? "seats x5" : "seats x3")} {expected}0.00, base 20/30 1.33 = {expected * 10 + 1.66m:0.00}");
     }
 
-    private static Task MeasureAsync(Books books, string day, int entitlement, int quantity, int[] values) =>
-        books.SqlAsync("insert into rollups (entitlement, period, consumer, meter, operation, method, bucket, admitted, " +
-            $"quantity, unknown, items, latest_at) select {entitlement}, period, 0, 7, 0, 0, {Books.At(day)}, 0, {quantity}, 0, 1, 0 " +
-            "from (select 0 as period) p; " + string.Concat(values.Select(v =>
+    /// <param name="which">Of the two stretches: <c>min</c> or <c>max</c>. Their keys need not follow each other.</param>
+    private static Task MeasureAsync(Books books, string day, string which, int quantity, int[] values)
+    {
+        var stretch = $"(select {which}(key) from entitlements)";
+        return books.SqlAsync("insert into rollups (entitlement, period, consumer, meter, operation, method, bucket, admitted, " +
+            $"quantity, unknown, items, latest_at) values ({stretch}, 0, 0, 7, 0, 0, {Books.At(day)}, 0, {quantity}, 0, 1, 0); " +
+            string.Concat(values.Select(v =>
                 "insert into unique_values (entitlement, period, consumer, meter, operation, method, dimensions, bucket, value_hash) " +
-                $"values ({entitlement}, 0, 0, 7, 0, 0, 0, {Books.At(day)}, {v});")));
+                $"values ({stretch}, 0, 0, 7, 0, 0, 0, {Books.At(day)}, {v});")));
+    }
 
     private static async Task TellAsync(string table, string zone = "UTC", string currency = "USD")
     {
