@@ -17,12 +17,12 @@ public static class InvoiceLineCalls
     {
         if (line.Meter is null)
             return new Problem("line_without_calls", $"'{line.Description}' is a fee: no calls stand behind it.", "line");
-        if (line.Label is not null)
-            return new Problem("line_is_a_part", $"'{line.Description}' is a part of the usage of its price, told apart by " +
-                "dimensions or times. GET /v1/usage tells it by dimensions and by hours.", "line");
+        if (line.Label is not null) return Part(line);
         if (!Micros.TryParse(line.PeriodStart, out var start) || !Micros.TryParse(line.PeriodEnd, out var end))
             return new Problem("line_unreadable", "The line says no time.", "line");
         var (stretches, price) = await StretchesAsync(db, invoice.Subscription, line, (start, end));
+        // the records of calls do not tell apart what the price does: more would be listed than is asked for
+        if (price is not null && !price.Scope.IsAll) return Part(line);
         var meter = line.Meter == UsageStore.Calls
             ? UsageStore.CallsKey
             : await db.ExecuteScalarAsync<int?>("select key from meter_keys where name = @Meter", new { line.Meter });
@@ -39,6 +39,10 @@ public static class InvoiceLineCalls
             BillableOnly = true,
         };
     }
+
+    private static Problem Part(InvoiceLine line) => new("line_is_a_part",
+        $"'{line.Description}' is a part of the usage of its meter, told apart by dimensions or times. " +
+        "GET /v1/usage tells it by dimensions and by hours.", "line");
 
     /// <summary>The terms that a line is over: those of its version at its beginning, and later ones that left its price
     /// as it was.</summary>

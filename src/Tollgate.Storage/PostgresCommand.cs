@@ -1,5 +1,3 @@
-using System.Data;
-using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
 using Npgsql;
@@ -8,79 +6,14 @@ namespace Tollgate.Storage;
 
 /// <summary>A command of <see cref="PostgresConnection"/>: what it passes on is Npgsql's, except for a list without
 /// members.</summary>
-internal sealed partial class PostgresCommand(PostgresConnection connection, NpgsqlCommand inner) : DbCommand
+internal sealed partial class PostgresCommand(PostgresConnection connection, NpgsqlCommand inner)
+    : CommandBefore(connection, inner)
 {
     [AllowNull]
     public override string CommandText
     {
-        get => inner.CommandText;
-        set => inner.CommandText = value is null ? "" : WithoutEmptyLists(value);
-    }
-
-    public override int CommandTimeout
-    {
-        get => inner.CommandTimeout;
-        set => inner.CommandTimeout = value;
-    }
-
-    public override CommandType CommandType
-    {
-        get => inner.CommandType;
-        set => inner.CommandType = value;
-    }
-
-    public override bool DesignTimeVisible { get; set; }
-
-    public override UpdateRowSource UpdatedRowSource
-    {
-        get => inner.UpdatedRowSource;
-        set => inner.UpdatedRowSource = value;
-    }
-
-    protected override DbConnection? DbConnection
-    {
-        get => connection;
-        set
-        {
-            if (!ReferenceEquals(value, connection))
-                throw new NotSupportedException("A command stays on the connection that made it.");
-        }
-    }
-
-    protected override DbParameterCollection DbParameterCollection => inner.Parameters;
-
-    protected override DbTransaction? DbTransaction
-    {
-        get => inner.Transaction;
-        set => inner.Transaction = (NpgsqlTransaction?)value;
-    }
-
-    public override void Cancel() => inner.Cancel();
-
-    public override int ExecuteNonQuery() => inner.ExecuteNonQuery();
-
-    public override object? ExecuteScalar() => inner.ExecuteScalar();
-
-    public override Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken) =>
-        inner.ExecuteNonQueryAsync(cancellationToken);
-
-    public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken) =>
-        inner.ExecuteScalarAsync(cancellationToken);
-
-    public override void Prepare() => inner.Prepare();
-
-    protected override DbParameter CreateDbParameter() => inner.CreateParameter();
-
-    protected override DbDataReader ExecuteDbDataReader(CommandBehavior behavior) => inner.ExecuteReader(behavior);
-
-    protected override async Task<DbDataReader> ExecuteDbDataReaderAsync(
-        CommandBehavior behavior, CancellationToken cancellationToken) =>
-        await inner.ExecuteReaderAsync(behavior, cancellationToken);
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) inner.Dispose();
-        base.Dispose(disposing);
+        get => base.CommandText;
+        set => base.CommandText = value is null ? "" : WithoutEmptyLists(value);
     }
 
     /// <summary>Dapper writes an empty list as a query for one value of no type, which PostgreSQL takes for text.</summary>

@@ -6,7 +6,7 @@ namespace Tollgate.Storage;
 
 /// <summary>
 /// A connection over which the same statements run many times: each is prepared once, and its command kept until the
-/// connection is done. For SQLite, whose driver prepares each new command anew; PostgreSQL's keeps statements by itself. It
+/// connection is done. For SQLite, whose driver prepares each new command anew; on PostgreSQL it saves next to nothing. It
 /// neither opens nor closes what it stands before.
 /// </summary>
 public sealed class RepeatingConnection(DbConnection inner) : DbConnection
@@ -69,90 +69,23 @@ public sealed class RepeatingConnection(DbConnection inner) : DbConnection
     }
 
     /// <summary>A command that becomes the one that ran its text before.</summary>
-    private sealed class Repeated(RepeatingConnection connection, DbCommand inner) : DbCommand
+    private sealed class Repeated(RepeatingConnection connection, DbCommand inner) : CommandBefore(connection, inner)
     {
-        private DbCommand _inner = inner;
+        private readonly RepeatingConnection _connection = connection;
         private bool _taken;
-
-        [AllowNull]
-        public override string CommandText
-        {
-            get => _inner.CommandText;
-            set => _inner.CommandText = value;
-        }
-
-        public override int CommandTimeout
-        {
-            get => _inner.CommandTimeout;
-            set => _inner.CommandTimeout = value;
-        }
-
-        public override CommandType CommandType
-        {
-            get => _inner.CommandType;
-            set => _inner.CommandType = value;
-        }
-
-        public override bool DesignTimeVisible { get; set; }
-
-        public override UpdateRowSource UpdatedRowSource
-        {
-            get => _inner.UpdatedRowSource;
-            set => _inner.UpdatedRowSource = value;
-        }
-
-        protected override DbConnection? DbConnection
-        {
-            get => connection;
-            set
-            {
-                if (!ReferenceEquals(value, connection))
-                    throw new NotSupportedException("A command stays on the connection that made it.");
-            }
-        }
-
-        protected override DbParameterCollection DbParameterCollection => _inner.Parameters;
-
-        protected override DbTransaction? DbTransaction
-        {
-            get => _inner.Transaction;
-            set => _inner.Transaction = value;
-        }
-
-        public override void Cancel() => _inner.Cancel();
-
-        public override void Prepare() => Ready().Prepare();
-
-        public override int ExecuteNonQuery() => Ready().ExecuteNonQuery();
-
-        public override object? ExecuteScalar() => Ready().ExecuteScalar();
-
-        public override Task<int> ExecuteNonQueryAsync(CancellationToken cancellationToken) =>
-            Ready().ExecuteNonQueryAsync(cancellationToken);
-
-        public override Task<object?> ExecuteScalarAsync(CancellationToken cancellationToken) =>
-            Ready().ExecuteScalarAsync(cancellationToken);
-
-        protected override DbParameter CreateDbParameter() => _inner.CreateParameter();
-
-        protected override DbDataReader ExecuteDbDataReader(CommandBehavior behavior) => Ready().ExecuteReader(behavior);
-
-        protected override Task<DbDataReader> ExecuteDbDataReaderAsync(
-            CommandBehavior behavior, CancellationToken cancellationToken) =>
-            Ready().ExecuteReaderAsync(behavior, cancellationToken);
 
         protected override void Dispose(bool disposing)
         {
-            if (disposing && _taken) connection.GiveBack(_inner);
-            else if (disposing) _inner.Dispose();
-            base.Dispose(disposing);
+            // one that is given back is not at its end
+            if (disposing && _taken) _connection.GiveBack(Inner);
+            else base.Dispose(disposing);
         }
 
-        private DbCommand Ready()
+        protected override DbCommand Ready()
         {
-            if (!_taken) _inner = connection.Take(_inner);
+            if (!_taken) Inner = _connection.Take(Inner);
             _taken = true;
-            return _inner;
+            return Inner;
         }
     }
 }

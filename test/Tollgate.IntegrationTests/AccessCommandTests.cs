@@ -46,9 +46,9 @@ public sealed class AccessCommandTests
         Assert.Equal(2, (await Run("diff", file, file)).ExitCode);
 
         // the server's own file wins again when it is asked to look
+        Assert.SkipWhen(ServerProcess.IgnoresHangups, "SIGHUP is ignored by what was started under nohup.");
         await server.HangUpAsync();
-        for (var i = 1; i < 100 && (await Run("diff", file)).ExitCode != 0; i++)
-            if (i % 10 == 0) await server.HangUpAsync();
+        for (var i = 0; i < 100 && (await Run("diff", file)).ExitCode != 0; i++) ;
         var after = await Run("diff", file);
         Assert.True(after.ExitCode == 0, $"{after.Output}\n{server.Output}");
         Assert.Equal(0, await server.StopAsync());

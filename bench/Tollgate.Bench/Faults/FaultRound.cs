@@ -43,6 +43,8 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length)
                 Plans, links: true, ofRedis: ["--appendonly", "yes", "--dir", folder], more: ["--stale-for", "5"]);
             _cluster.Upstream.Answer = AnswerAsync;
             foreach (var plan in FaultChecks.Plans) _keys[plan] = await _cluster.SubscribeAsync(plan, plan);
+            // a node that starts without PostgreSQL knows the keys of its own table only
+            await _cluster.EverywhereAsync(async n => await n.MetricAsync("tollgate_table_behind") == 0);
             var faults = new FaultPlay(_cluster, seed);
             var load = Enumerable.Range(0, Callers).Select(i => Task.Run(() => CallAsync(new Random(seed + i)), stop)).ToArray();
             await faults.RunAsync(length, stop);

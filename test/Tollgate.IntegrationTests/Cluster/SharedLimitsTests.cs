@@ -165,6 +165,7 @@ public sealed class SharedLimitsTests(SharedLimitsTests.Three three) : IClassFix
         finally
         {
             Cluster.Redis.Restart();
+            await Cluster.EverywhereAsync(async n => await n.MetricAsync("tollgate_redis_up") == 1);
         }
 
         await Until.SoAsync(async () => await node.StatusAsync(keys["closed"]) == 200);
