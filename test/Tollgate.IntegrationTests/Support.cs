@@ -110,12 +110,12 @@ internal sealed class ServerProcess : IDisposable
         await _process.WaitForExitAsync();
     }
 
-    /// <summary>SIGHUP.</summary>
     /// <summary>Under <c>nohup</c> this process and its children ignore SIGHUP, and .NET leaves it so.</summary>
     public static bool IgnoresHangups => File.ReadLines("/proc/self/status")
         .First(l => l.StartsWith("SigIgn:", StringComparison.Ordinal)) is [.., var last]
         && (Convert.ToInt32(last.ToString(), 16) & 1) != 0;
 
+    /// <summary>SIGHUP.</summary>
     public async Task HangUpAsync()
     {
         using var kill = Process.Start("kill", ["-HUP", _process.Id.ToString()]);
