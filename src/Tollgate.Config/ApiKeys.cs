@@ -21,7 +21,7 @@ public sealed class ApiKeys
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private readonly byte[] _installKey;
 
-    // the library's one-shot method looks the algorithm up and keys it anew each time, at three times the cost
+    // the library's one-shot method looks the algorithm up and keys it anew each time
     [ThreadStatic]
     private static Hashing? t_hashing;
 
