@@ -68,7 +68,9 @@ public struct Decision
 
     /// <summary>The instant at which it was counted: later than the admission where the clock was set back.</summary>
     internal long CountedAt;
-    internal int SlotCount;
+
+    /// <summary>How many quotas the pool had counted by then: it reserved units in those of them that it still has.</summary>
+    internal int SlotsMade;
     internal Pool? Pool;
     internal BoundTerms? Bound;
     internal Tallies Tallies;
@@ -172,7 +174,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     /// <summary>Counts what a call under way has used of one meter.</summary>
     internal static void SettlePart(ref Decision decision, CompiledOperation operation, CostMeter meter, in Spent spent)
     {
-        decision.Pool?.Count(meter.Key, operation.Key, decision.CountedAt, spent, decision.SlotCount);
+        decision.Pool?.Count(meter.Key, operation.Key, decision.CountedAt, spent, decision.SlotsMade);
         if (decision.Entitlement is not { Prices: not null } entitlement) return;
         var charge = Charge.Of(entitlement, ref decision, operation.Name);
         while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettlePart(charge, decision.Purse, meter, spent))

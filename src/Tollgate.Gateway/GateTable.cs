@@ -123,8 +123,7 @@ public sealed partial class GateTable(
     {
         var customer = CustomerOf(customerKey);
         var entries = customer.Compile(await EntitlementStore.OfCustomerAsync(db, customerKey));
-        var seeding = new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business));
-        foreach (var entry in entries) await seeding.SeedAsync(entry);
+        await new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business)).SeedAsync(entries);
         await new PurseLoading(database, catchUp, _snapshot, Micros.Now(business)).LoadAsync(customer, entries);
         customer.Entitle(entries);
     }

@@ -15,9 +15,9 @@ internal sealed partial class Pool
         lock (this)
         {
             var (bound, room, violated) = (decision.Bound!, units, -1);
-            for (var q = 0; q < bound.Places.Length; q++)
+            for (var q = 0; q < bound.Slots.Length; q++)
             {
-                var (quota, slot) = (bound.Terms.Quotas[q], _slots[bound.Places[q]]);
+                var (quota, slot) = (bound.Terms.Quotas[q], bound.Slots[q]);
                 // a window that has moved on knows nothing of the call
                 if (!quota.Blocks || !quota.Covers(key, operation.Key) || slot.Start > decision.CountedAt) continue;
                 var left = Math.Max(0, quota.Count - slot.Used);
@@ -27,8 +27,12 @@ internal sealed partial class Pool
 
             if (room > 0) ExtendBalances(ref decision, operation.Name, meter, ref room);
             if (room < units) decision.Violated = decision.Shortage is null ? violated : -1;
-            for (var i = 0; i < decision.SlotCount; i++)
-                if (_slots[i].Start <= decision.CountedAt && _slots[i].Shape.Covers(key, operation.Key)) _slots[i].Reserved += room;
+            foreach (var slot in _slots)
+            {
+                if (slot.Number < decision.SlotsMade && slot.Start <= decision.CountedAt && slot.Shape.Covers(key, operation.Key))
+                    slot.Reserved += room;
+            }
+
             return room;
         }
     }

@@ -46,7 +46,7 @@ internal sealed partial class Pool : Sharer
         {
             var i = limits.Length + q;
             if (!quotas[q].Blocks || quotas[q].NeedOf(caller.Operation, ref decision) is not (> 0 and var need)) continue;
-            var slot = _slots[bound.Places[q]];
+            var slot = bound.Slots[q];
             slot.Share ??= new SharedCount($"tollgate:{{{subscription}}}:quota:{NameOf(slot.Shape.Quota)}", slot);
             Hold(slot.Share, quotas[q].Count, need, i, take, ref violated, ref decision);
         }

@@ -15,9 +15,6 @@ namespace Tollgate.Gateway;
 /// <param name="leases">Of limits that nodes share; null where each counts for itself.</param>
 internal sealed partial class Pool(AddressBudget addresses, string subscription = "", Leases? leases = null)
 {
-    /// <summary>Kinds of quotas that one subscription counts for the life of a process.</summary>
-    private const int MostSlots = 32;
-
     /// <summary>Stands for whichever key of a consumer: what is only known of them together.</summary>
     internal const LimitScope AnyKey = (LimitScope)byte.MaxValue;
 
@@ -87,20 +84,19 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
         lock (this)
         {
             _settlements++;
-            for (var i = 0; i < _slots.Length; i++)
+            foreach (var slot in _slots)
             {
-                var slot = _slots[i];
                 // a window that has moved on knows nothing of the call
                 if (slot.Start > decision.CountedAt) continue;
                 var reserved = slot.Shape.UnitsOf(operation, ref decision);
                 if (reserved == CompiledQuota.NotCounted) continue;
                 var spent = SpentOn(slot.Shape, ref decision, reserved, calls, meters);
-                if (i < decision.SlotCount) slot.Reserved -= spent.Freed;
+                if (slot.Number < decision.SlotsMade) slot.Reserved -= spent.Freed;
                 slot.Settled += spent.Units;
             }
 
             if (decision.Bound is not { } bound) return;
-            for (var q = 0; q < bound.Places.Length; q++)
+            for (var q = 0; q < bound.Slots.Length; q++)
             {
                 ref var state = ref decision.Limits[bound.Terms.Limits.Length + q];
                 if (state.Remaining == LimitState.NotCounted) continue;
@@ -117,17 +113,16 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
     /// <param name="operation">Its key; 0 for an event.</param>
     /// <param name="at">When it was counted, or happened; microseconds UTC.</param>
     /// <param name="spent">Of a call so much less is reserved.</param>
-    /// <param name="slots">How many quotas there were when it was admitted.</param>
+    /// <param name="slots">How many quotas had been counted when it was admitted.</param>
     internal void Count(int meter, int operation, long at, in Spent spent, int slots = 0)
     {
         lock (this)
         {
             _settlements++;
-            for (var i = 0; i < _slots.Length; i++)
+            foreach (var slot in _slots)
             {
-                var slot = _slots[i];
                 if (slot.Start > at || at >= slot.End || !slot.Shape.Covers(meter, operation)) continue;
-                if (i < slots) slot.Reserved -= spent.Freed;
+                if (slot.Number < slots) slot.Reserved -= spent.Freed;
                 slot.Settled += spent.Units;
             }
         }
@@ -150,37 +145,6 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
                 tally.UnderWay--;
                 tally.ConcurrentShare?.Free();
             }
-    }
-
-    /// <summary>The places of the quotas of these terms; those that nobody has counted yet are added, and count from now
-    /// on. What was used before is for <see cref="TryRestore"/>.</summary>
-    internal BoundTerms Bind(Terms terms, Entitlement of, long now)
-    {
-        lock (this)
-        {
-            now = _latest = Math.Max(now, _latest);
-            foreach (var limit in terms.Limits)
-                if (limit.By == LimitScope.Ip && limit.Unit > _longestByAddress) _longestByAddress = limit.Unit;
-            var places = new int[terms.Quotas.Length];
-            for (var q = 0; q < places.Length; q++)
-            {
-                var quota = terms.Quotas[q];
-                var calendar = quota.Quota.Per.CalendarFor(of);
-                places[q] = Array.FindIndex(_slots, s => s.CountsLike(quota));
-                if (places[q] >= 0)
-                {
-                    _slots[places[q]].GoOn(quota, calendar, now);
-                    continue;
-                }
-
-                if (_slots.Length >= MostSlots)
-                    throw new InvalidOperationException($"A subscription has counted {MostSlots} kinds of quotas.");
-                places[q] = _slots.Length;
-                _slots = [.. _slots, new QuotaSlot(quota, calendar, now)];
-            }
-
-            return new BoundTerms(terms, places);
-        }
     }
 
     /// <summary>Whether this quota is counted here.</summary>
@@ -249,7 +213,7 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
         {
             var i = bound.Terms.Limits.Length + q;
             ref var state = ref decision.Limits[i];
-            var slot = _slots[bound.Places[q]];
+            var slot = bound.Slots[q];
             var need = quotas[q].NeedOf(operation, ref decision);
             state.Remaining = need >= 0 ? Math.Max(0, quotas[q].Count - slot.Used) : LimitState.NotCounted;
             state.ResetAt = slot.End;
@@ -293,7 +257,7 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
 
         foreach (var slot in _slots)
             slot.Reserved += Math.Max(0, slot.Shape.UnitsOf(operation, ref decision));
-        (decision.CountedAt, decision.SlotCount) = (now, _slots.Length);
+        (decision.CountedAt, decision.SlotsMade) = (now, _slotsMade);
     }
 
     private Tally TallyOf(LimitScope scope, in Caller caller, long now)
@@ -369,4 +333,4 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
 }
 
 /// <summary>Terms, and for each of their quotas where the pool of the subscription counts it.</summary>
-internal sealed record BoundTerms(Terms Terms, int[] Places);
+internal sealed record BoundTerms(Terms Terms, QuotaSlot[] Slots);

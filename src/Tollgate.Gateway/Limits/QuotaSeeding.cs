@@ -13,14 +13,23 @@ internal sealed class QuotaSeeding(Database database, Func<Task> catchUp, GateSn
     /// <summary>Then the last answer counts: at most what ended while it was asked is counted twice.</summary>
     private const int MostTries = 5;
 
-    public async Task SeedAsync(EntitlementEntry entry)
+    /// <summary>Each in its pool; then the pools forget what is long past.</summary>
+    public async Task SeedAsync(IReadOnlyList<EntitlementEntry> entries)
     {
-        if (entry.Source.EndAt <= now || snapshot.FindPlan(entry.PlanId) is not { } plan) return;
+        var inForce = new List<(Pool Pool, BoundTerms Bound)>();
+        foreach (var entry in entries)
+            if (await SeedAsync(entry) is { } bound) inForce.Add((entry.Holder.Pool, bound));
+        foreach (var of in inForce.GroupBy(b => b.Pool)) of.Key.Forget([.. of.Select(b => b.Bound)]);
+    }
+
+    private async Task<BoundTerms?> SeedAsync(EntitlementEntry entry)
+    {
+        if (entry.Source.EndAt <= now || snapshot.FindPlan(entry.PlanId) is not { } plan) return null;
         var terms = snapshot.TermsOf(plan, entry.Source);
-        if (terms.Quotas.Length == 0) return;
+        if (terms.Quotas.Length == 0) return null;
         var pool = entry.Holder.Pool;
         var fresh = Array.FindAll(terms.Quotas, q => !pool.Counts(q));
-        pool.Bind(terms, entry.Source, now);
+        var bound = pool.Bind(terms, entry.Source, now);
         for (var tries = 1; fresh.Length > 0; tries++)
         {
             var settlements = pool.Settlements;
@@ -34,7 +43,9 @@ internal sealed class QuotaSeeding(Database database, Func<Task> catchUp, GateSn
                 known.Add((quota, start, units.Where(u => quota.Covers(u.Meter, u.Operation)).Sum(u => u.Units)));
             }
 
-            if (pool.TryRestore(known, settlements, force: tries == MostTries)) return;
+            if (pool.TryRestore(known, settlements, force: tries == MostTries)) break;
         }
+
+        return bound;
     }
 }

@@ -10,11 +10,14 @@ internal sealed class QuotaSlot
 {
     private BillingCalendar _calendar;
 
-    public QuotaSlot(CompiledQuota shape, BillingCalendar calendar, long now)
+    public QuotaSlot(CompiledQuota shape, BillingCalendar calendar, long now, int number = 0)
     {
-        (Shape, _calendar) = (shape, calendar);
+        (Shape, _calendar, Number) = (shape, calendar, number);
         MoveTo(now);
     }
+
+    /// <summary>How many the pool had made before: a call that was admitted later has its reserve here.</summary>
+    public int Number { get; }
 
     /// <summary>What it counts; the allowance of the terms is what it is held against.</summary>
     public CompiledQuota Shape { get; private set; }

@@ -41,6 +41,12 @@ internal sealed class Counted
     /// <summary>Other terms from now on.</summary>
     public void Change(long now, string limits, params Quota[] quotas) => _bound = Bind(now, limits, quotas);
 
+    /// <summary>Kinds of quotas that are counted.</summary>
+    public int Kinds => _pool.Kinds;
+
+    /// <summary>Forgets what is too much, but for these terms.</summary>
+    public void Forget() => _pool.Forget([_bound]);
+
     public Decision Call(long now, Caller caller = default, long units = 1, bool take = true)
     {
         var decision = new Decision { Units = units, Bound = _bound, Pool = _pool };
