@@ -89,6 +89,8 @@ public sealed record PlanOffer(string PlanId, int Version, PlanVersionRow? Price
 public sealed class SubscriptionStore(
     Database database, TimeProvider clock, Func<PlanVersionRow, PlanVersion>? readVersion = null)
 {
+    internal long Now => Micros.Now(clock);
+
     /// <summary>The code of a second subscription to a plan that the customer is on.</summary>
     public const string AlreadySubscribed = "already_subscribed";
 
@@ -97,7 +99,7 @@ public sealed class SubscriptionStore(
         "interval, alignment, proration, revision";
 
     // on the plan now, or agreed to be later
-    private const string OnPlan = "(end_at is null or end_at > @now) and id in (select e.subscription_id " +
+    internal const string OnPlan = "(end_at is null or end_at > @now) and id in (select e.subscription_id " +
         "from entitlements e where e.plan_id = @planId and (e.end_at is null or e.end_at > @now) " +
         "and (e.end_at is null or e.end_at > e.start_at))";
 

@@ -12,7 +12,7 @@ public static class ConfigKind
 
     /// <summary>Written by the Kong-shaped API; consumer groups are plans.</summary>
     public const string Service = "service", Route = "route", Plugin = "plugin",
-        Upstream = "upstream", Target = "target";
+        Upstream = "upstream", Target = "target", CaCertificate = "ca_certificate";
 }
 
 /// <summary>One object of configuration as it is stored: a JSON document with a name.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Tollgate.Config;
 
 /// <summary>How the calls of an API go to its upstream and back. What is not said is as for an API that says nothing of it.
@@ -36,6 +38,14 @@ public sealed record ProxySettings
 
     /// <summary>HTTP/2 and nothing else: by prior knowledge over http, by ALPN over https.</summary>
     public bool Http2 { get; init; }
+
+    /// <summary>HTTP/2 where an https upstream offers it by ALPN, else HTTP/1.1.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool AnyHttp { get; init; }
+
+    /// <summary>Of https upstreams; null: as usual.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public UpstreamTls? Tls { get; init; }
 
     /// <summary>Said instead of forwarding.</summary>
     public CannedAnswer? Answer { get; init; }

@@ -55,7 +55,8 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders, To
 
     public int Retries { get; } = api.Retries;
 
-    internal ForwardRules Forward { get; } = new(api.Proxy);
+    internal ForwardRules Forward { get; } = new(
+        api.Proxy, api.Targets.Select(t => t.Url).Append(api.Upstream).Any(u => u.Scheme == Uri.UriSchemeHttps));
 
     /// <summary>For pages of other origins; null where the API has no word on them.</summary>
     internal Cors? Cors { get; } = api.Proxy.Cors is { } rules ? new Cors(rules) : null;

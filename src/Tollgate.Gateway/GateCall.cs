@@ -54,6 +54,9 @@ public sealed class GateCall
     /// passed on.</summary>
     public int UpstreamStatus { get; set; }
 
+    /// <summary>Why the upstream could not be reached, where callers may be told; else null.</summary>
+    internal string? UpstreamFault { get; set; }
+
     /// <summary>The server that the call is sent to.</summary>
     public CompiledTarget? Destination { get; set; }
 

@@ -59,6 +59,21 @@ public sealed class GateMetrics
         _refusals = Enum.GetValues<Verdict>().Select(v => refused.WithLabels(VerdictForm.Of(v).Code)).ToArray();
     }
 
+    /// <summary>Shows when limits by address no longer tell every caller from the others.</summary>
+    public static void Watch(CollectorRegistry registry, AddressBudget addresses)
+    {
+        var metrics = Metrics.WithCustomRegistry(registry);
+        var counted = metrics.CreateGauge(
+            "tollgate_limit_addresses", "Client addresses that limits by ip count each for itself (--max-addresses is the most).");
+        var shared = metrics.CreateCounter("tollgate_limit_addresses_shared_total",
+            "Calls from addresses beyond the most (--max-addresses), which share one count in their subscription.");
+        registry.AddBeforeCollectCallback(() =>
+        {
+            counted.Set(addresses.Counted);
+            shared.IncTo(addresses.Shared);
+        });
+    }
+
     /// <summary>Units that an upstream told, or should have, and that were not counted.</summary>
     public void UnitFault(UnitFault fault) => _unitFaults[(int)fault].Inc();
 

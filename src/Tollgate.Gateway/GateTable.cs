@@ -18,16 +18,15 @@ namespace Tollgate.Gateway;
 public sealed partial class GateTable(
     Database database, Publisher publisher, TimeProvider business, Func<Task> catchUp) : IDisposable
 {
-    /// <summary>Client addresses that are counted for themselves, over all subscriptions; the rest of a subscription
-    /// shares one count. Each takes about 300 bytes.</summary>
-    public const int MostAddresses = 200_000;
-
-    private readonly AddressBudget _addresses = new(MostAddresses);
     private ConcurrentDictionary<int, CustomerEntry> _customers = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
     private ConcurrentDictionary<KeyHash, CredentialEntry> _credentials = new();
     private ConcurrentDictionary<int, ConsumerEntry> _consumers = new();
     private volatile GateSnapshot _snapshot = GateSnapshot.Empty;
+
+    /// <summary>Client addresses that are counted for themselves, over all subscriptions; the rest of a subscription
+    /// shares one count.</summary>
+    public AddressBudget Addresses { get; init; } = new(AddressBudget.Usual);
 
     /// <summary>Of limits that nodes share; set before <see cref="LoadAsync"/>. Null where each counts for itself.</summary>
     public Leases? Leases { get; set; }
@@ -128,7 +127,7 @@ public sealed partial class GateTable(
         customer.Entitle(entries);
     }
 
-    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, _addresses, Leases));
+    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, Addresses, Leases));
 
     private async Task<int> ReloadAsync(DbConnection db, long consumerKey, bool entitle = true)
     {

@@ -141,6 +141,8 @@ internal static class Refusal
                 return (form.Message, "Calls are let in again when the invoice is paid.");
             case Verdict.BodyTooLarge:
                 return (form.Message, $"A body has at most {call.Operation!.Api.Forward.MaxBody} bytes here.");
+            case Verdict.UpstreamUnreachable when call.UpstreamFault is { } fault:
+                return (form.Message, fault + ".");
             case Verdict.KeyMissing:
                 return (form.Message, $"Send the key in the header {call.Operation!.Api.KeyHeaders[0]}.");
             case Verdict.KeyRevoked:

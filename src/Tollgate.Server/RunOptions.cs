@@ -37,6 +37,8 @@ internal sealed class RunOptions
         "How long the first line of a request may be, 256 to 65536; a longer one is 414.");
     private readonly Option<string> _maxHeaders = Text("--max-header-bytes", "TOLLGATE_MAX_HEADER_BYTES", "32768",
         "How large the headers of a request may be together, 1024 to 1048576; more are 431.");
+    private readonly Option<string> _maxAddresses = Text("--max-addresses", "TOLLGATE_MAX_ADDRESSES", "200000",
+        "How many client addresses limits by ip count each for itself, 1 to 100000000; about 300 bytes each.");
     private readonly Option<string> _data;
 
     /// <param name="defaultData">The data folder when none is named.</param>
@@ -58,6 +60,8 @@ internal sealed class RunOptions
         command.Options.Add(_durability);
         command.Options.Add(_keepCalls);
         command.Options.Add(_keepBytes);
+        command.Options.Add(_journalBytes);
+        command.Options.Add(_maxAddresses);
         command.Options.Add(_maxTarget);
         command.Options.Add(_maxHeaders);
     }
@@ -81,6 +85,7 @@ internal sealed class RunOptions
             TestClock = Clock(parsed.GetValue(_testClock)!),
             MaxTargetBytes = (int)Whole("--max-target-bytes", parsed.GetValue(_maxTarget)!, 256, 65_536),
             MaxHeaderBytes = (int)Whole("--max-header-bytes", parsed.GetValue(_maxHeaders)!, 1_024, 1 << 20),
+            MaxAddresses = (int)Whole("--max-addresses", parsed.GetValue(_maxAddresses)!, 1, 100_000_000),
             Durability = DurabilityOf(parsed.GetValue(_durability)!),
             JournalBytes = parsed.GetValue(_journalBytes) is { Length: > 0 } journal
                 ? Whole("--journal-bytes", journal, 64 * 1024, long.MaxValue / 16) : null,

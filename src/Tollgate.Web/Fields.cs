@@ -125,11 +125,14 @@ public sealed class Fields
     public void AddAll(IEnumerable<Problem> problems) => _problems.AddRange(problems);
 
     /// <summary>All faults; call it after every field was read. Null when there are none.</summary>
-    public IResult? Faults()
+    public IResult? Faults() => Problems() is { Count: > 0 } problems ? Answers.Invalid(problems) : null;
+
+    /// <summary>The same, for whoever knows of more.</summary>
+    public IReadOnlyList<Problem> Problems()
     {
         foreach (var name in _fields.Keys.Where(n => !_known.Contains(n)))
             Add("unknown_field", $"is not a field here; known are {string.Join(", ", _known)}", name);
-        return _problems.Count == 0 ? null : Answers.Invalid(_problems);
+        return _problems;
     }
 
     private void Parse(ReadOnlyMemory<byte> body)

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
+using Tollgate.Gateway.Forwarding;
 using Tollgate.Gateway.Tokens;
 using Tollgate.Storage;
 using Tollgate.Web;
@@ -170,6 +171,14 @@ public sealed partial class TollgateNode
         foreach (var fault in faults.Except(_keyFaults)) _log.LogError("Keys of an issuer: {Fault}", fault);
         _keyFaults = faults;
     }
+
+    /// <summary>Files by which upstreams are told apart are this machine's too.</summary>
+    private static IEnumerable<Problem> WithoutCertificates(ConfigFile file) =>
+        from api in file.Apis
+        where api.Proxy?.Tls is not null
+        let fault = UpstreamCertificates.FaultOf(api.Proxy!.Tls!)
+        where fault is not null
+        select new Problem("certificates_unavailable", fault, $"apis.{api.Name}.tls");
 
     /// <summary>Secrets and files that tokens are checked by are this machine's.</summary>
     private static IEnumerable<Problem> WithoutKeys(ConfigFile file) =>

@@ -49,7 +49,10 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Archive = new UsageArchive(
             Journal, Database, clocks, Path.Combine(options.Data, DataFolder.Archive), options.Archive);
         Calls = new CallSearch(Archive, Journal, Database);
-        Table = new GateTable(Database, Publisher, clocks.Business, Drain.CatchUpAsync);
+        Table = new GateTable(Database, Publisher, clocks.Business, Drain.CatchUpAsync)
+        {
+            Addresses = new AddressBudget(options.MaxAddresses),
+        };
         Intake = new EventIntake(Journal, Database, clocks.Business, new EventOptions());
         Counters = new CounterIntake(Journal, Database, Drain, clocks, log);
         Config = new ConfigStore(Database, clocks.Business);
@@ -77,6 +80,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         _peers = new Peers(this, log);
         GateMetrics = new GateMetrics(Registry);
         Table.Unrecorded = new UnrecordedCalls(Database, GateMetrics, Journal.Id);
+        GateMetrics.Watch(Registry, Table.Addresses);
         LedgerMetrics.Register(Registry, Journal, Drain, Archive);
         LedgerMetrics.Register(Registry, Counters);
         LedgerMetrics.Register(Registry, Intake);
@@ -155,7 +159,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         var clocks = new Clocks(
             options.TestClock is { } start ? new TestClock(start.ToUniversalTime()) : machine, machine);
         var node = new TollgateNode(options, clocks, Opened.Open(options, machine), log);
-        node.Files.Check = f => [.. WithoutKeys(f), .. check?.Invoke(f) ?? []];
+        node.Files.Check = f => [.. WithoutKeys(f), .. WithoutCertificates(f), .. check?.Invoke(f) ?? []];
         try
         {
             await node.StartAsync(file?.Value);

@@ -57,6 +57,10 @@ public sealed record TollgateOptions
     /// <summary>How large the journal may become, 64 KiB or more; null: what the disk holds.</summary>
     public long? JournalBytes { get; init; }
 
+    /// <summary>Client addresses that limits <c>by: ip</c> count each for itself, over all subscriptions, 1 or more; beyond,
+    /// the addresses of a subscription share one count.</summary>
+    public int MaxAddresses { get; init; } = Gateway.AddressBudget.Usual;
+
     /// <summary>How long calls are kept in the archive, <c>archive/</c> in the data folder.</summary>
     public ArchiveOptions Archive { get; init; } = new();
 

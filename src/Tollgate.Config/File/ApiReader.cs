@@ -60,6 +60,10 @@ internal sealed class ApiReader(Findings findings)
             Proxy = ProxyReader.IsDefault(proxy) && rewrites.Count == 0 ? null : proxy with { Rewrites = rewrites },
             Access = access,
         });
+        if (upstream != PublishedApi.Application && fields.Node.Find("tls") is MapNode tls
+            && targets.Select(t => t.Url).Append(upstream).All(u => u.Scheme != Uri.UriSchemeHttps))
+            findings.Add(Code.BadValue, tls, "tls is for upstreams whose URL begins with https, and this API has none. Remove it, " +
+                "or change the URL.");
         if (upstream == PublishedApi.Application && !ProxyReader.SuitsApplication(proxy, rewrites))
             findings.Add(Code.BadValue, where!, "'application' is served here and not forwarded: of the proxy's settings only " +
                 "hosts, cors, max_body and response_headers mean something. Remove the others, or name a URL.");

@@ -15,7 +15,9 @@ internal sealed class ProxyReader(Findings findings)
     private readonly HeaderReader _headers = new(findings);
 
     /// <summary>All but the rewrites, which stand with the operations.</summary>
-    public ProxySettings Read(MapReader fields) => new()
+    public ProxySettings Read(MapReader fields) => WithProtocol(ReadAll(fields), fields.Take("protocol"));
+
+    private ProxySettings ReadAll(MapReader fields) => new()
     {
         Hosts = Hosts(fields.Take("hosts")),
         StripPrefix = Prefix(fields.Take("strip_prefix")),
@@ -34,8 +36,17 @@ internal sealed class ProxyReader(Findings findings)
             "random" => LoadBalancing.Random,
             _ => LoadBalancing.Weighted,
         },
-        Http2 = findings.Choice(fields.Take("protocol"), "http1", "http2") == "http2",
+        Tls = new UpstreamTlsReader(findings).Read(fields.Take("tls")),
     };
+
+    /// <summary>The same with what it speaks: its name stands for two settings.</summary>
+    private ProxySettings WithProtocol(ProxySettings proxy, Node? protocol) =>
+        findings.Choice(protocol, "http1", "http2", "auto") switch
+        {
+            "http2" => proxy with { Http2 = true },
+            "auto" => proxy with { AnyHttp = true },
+            _ => proxy,
+        };
 
     /// <summary>Whether nothing was said: records compare lists by reference, so the text is compared.</summary>
     public static bool IsDefault(ProxySettings proxy) => Text(proxy) == Text(ProxySettings.None);

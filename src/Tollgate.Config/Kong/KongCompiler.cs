@@ -15,6 +15,7 @@ internal sealed class KongCompiler
     private readonly List<KongPlugin> _plugins;
     private readonly IReadOnlyList<KongRouting> _routings;
     private readonly KongServers _servers;
+    private readonly Dictionary<string, string> _authorities;
     private readonly Dictionary<string, GateEntries> _gates;
     private readonly GateEntries _entries;
     private readonly ILookup<string, PublishedOperation> _operations;
@@ -25,6 +26,7 @@ internal sealed class KongCompiler
         _plugins = [.. Documents<KongPlugin>(rows, ConfigKind.Plugin).Select(p => p.Document).Where(p => p.Enabled)];
         _routings = KongRouting.ByHost(Documents<KongRoute>(rows, ConfigKind.Route));
         _servers = new KongServers(rows);
+        _authorities = Documents<KongCaCertificate>(rows, ConfigKind.CaCertificate).ToDictionary(c => c.Row.Id, c => c.Document.Cert);
         _gates = _services.ToDictionary(s => s.Row.Id, s => new GateEntries(EntriesOf(s.Row.Id, null)));
         _entries = new GateEntries(_gates.Values.SelectMany(g => g.All).Select(e => e.Text));
         _operations = RouteOperations().Concat(GateOperations()).ToLookup(o => o.Service, o => o.Operation);
@@ -63,6 +65,7 @@ internal sealed class KongCompiler
             Proxy = KongProxy.Of(_plugins.Where(p => p.Service == row.Id)) with
             {
                 Timeouts = service.Timeouts,
+                Tls = TlsOf(service),
                 Health = _servers.Find(service)?.Health,
                 Balancing = _servers.Find(service)?.Balancing ?? LoadBalancing.Weighted,
             },
@@ -74,6 +77,12 @@ internal sealed class KongCompiler
             Operations = [.. _operations[row.Id]],
         };
     }
+
+    private UpstreamTls? TlsOf(KongService service) => service is { TlsVerify: null, CaCertificates: null } ? null : new UpstreamTls
+    {
+        Verify = service.TlsVerify ?? true,
+        Ca = service.CaCertificates is { } ids ? string.Join('\n', ids.Select(id => _authorities[id])) : null,
+    };
 
     private IEnumerable<(string Service, PublishedOperation Operation)> RouteOperations() =>
         from routing in _routings

@@ -26,6 +26,15 @@ public sealed record KongService
 
     public IReadOnlyList<string>? Tags { get; init; }
 
+    /// <summary>Null: true.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? TlsVerify { get; init; }
+
+    /// <summary>The hex forms of the ids of <see cref="KongCaCertificate"/>s that are trusted in place of the machine's
+    /// authorities; null for those.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? CaCertificates { get; init; }
+
     [JsonIgnore]
     public UpstreamTimeouts Timeouts => new()
     {
@@ -56,6 +65,13 @@ public sealed record KongRoute
 
     public bool PreserveHost { get; init; }
 
+    public IReadOnlyList<string>? Tags { get; init; }
+}
+
+/// <summary>The certificate of an authority that services may trust; its name is its digest.</summary>
+/// <param name="Cert">PEM.</param>
+public sealed record KongCaCertificate(string Cert)
+{
     public IReadOnlyList<string>? Tags { get; init; }
 }
 

@@ -6,8 +6,12 @@ using Yarp.ReverseProxy.Forwarder;
 namespace Tollgate.Gateway.Forwarding;
 
 /// <summary>How calls of an API are forwarded, compiled once.</summary>
-internal sealed class ForwardRules(ProxySettings proxy)
+/// <param name="secure">Whether a server of its upstream is spoken to by https.</param>
+internal sealed class ForwardRules(ProxySettings proxy, bool secure)
 {
+    /// <summary>Of https upstreams; null where there are none.</summary>
+    public UpstreamTls? Tls { get; } = secure ? proxy.Tls ?? UpstreamTls.Usual : null;
+
     public UpstreamTimeouts Timeouts { get; } = proxy.Timeouts;
 
     public LoadBalancing Balancing { get; } = proxy.Balancing;
@@ -20,15 +24,13 @@ internal sealed class ForwardRules(ProxySettings proxy)
 
     public long? MaxBody { get; } = proxy.MaxBody;
 
-    public bool IsHttp2 { get; } = proxy.Http2;
-
     /// <summary>A time limit that the forwarder does not know.</summary>
     public bool HasDeadline { get; } = proxy.Timeouts.FirstByte is not null || proxy.Timeouts.Total is not null;
 
     public ForwarderRequestConfig Config { get; } = new()
     {
         ActivityTimeout = TimeSpan.FromMilliseconds(proxy.Timeouts.Idle),
-        Version = proxy.Http2 ? System.Net.HttpVersion.Version20 : System.Net.HttpVersion.Version11,
+        Version = proxy.Http2 || proxy.AnyHttp ? System.Net.HttpVersion.Version20 : System.Net.HttpVersion.Version11,
         VersionPolicy = proxy.Http2 ? HttpVersionPolicy.RequestVersionExact : HttpVersionPolicy.RequestVersionOrLower,
     };
 }

@@ -10,7 +10,7 @@ internal sealed class HealthChecks : IDisposable
 
     private readonly Func<CompiledApi[]> _apis;
     private readonly Balances _balances;
-    private readonly Func<int, HttpMessageInvoker> _clients;
+    private readonly Func<int, UpstreamTls?, HttpMessageInvoker> _clients;
     private readonly TimeProvider _machine;
     private readonly ITimer _timer;
 
@@ -20,7 +20,7 @@ internal sealed class HealthChecks : IDisposable
     private int _looking;
 
     public HealthChecks(
-        Func<CompiledApi[]> apis, Balances balances, Func<int, HttpMessageInvoker> clients, TimeProvider machine)
+        Func<CompiledApi[]> apis, Balances balances, Func<int, UpstreamTls?, HttpMessageInvoker> clients, TimeProvider machine)
     {
         (_apis, _balances, _clients, _machine) = (apis, balances, clients, machine);
         _timer = machine.CreateTimer(_ => Look(), null, s_pace, s_pace);
@@ -44,7 +44,7 @@ internal sealed class HealthChecks : IDisposable
             {
                 if (api.Forward.Health is not { } check) continue;
                 foreach (var target in api.Targets)
-                    if (now.Add(target.Authority)) AskWhenDue(target, check, api.Forward.IsHttp2);
+                    if (now.Add(target.Authority)) AskWhenDue(target, check, api.Forward);
             }
 
             foreach (var gone in _checked.Keys.Where(k => !now.Contains(k)).ToArray())
@@ -59,16 +59,16 @@ internal sealed class HealthChecks : IDisposable
         }
     }
 
-    private void AskWhenDue(CompiledTarget target, HealthCheck check, bool http2)
+    private void AskWhenDue(CompiledTarget target, HealthCheck check, ForwardRules by)
     {
         if (!_checked.TryGetValue(target.Authority, out var server))
             _checked.Add(target.Authority, server = new Checked(_balances.HealthOf(target)));
         else if (server.Asking || _machine.GetElapsedTime(server.AskedAt).TotalMilliseconds < check.Interval) return;
         server.Asking = true;
-        _ = AskAsync(server, target, check, http2);
+        _ = AskAsync(server, target, check, by);
     }
 
-    private async Task AskAsync(Checked server, CompiledTarget target, HealthCheck check, bool http2)
+    private async Task AskAsync(Checked server, CompiledTarget target, HealthCheck check, ForwardRules by)
     {
         var well = false;
         try
@@ -77,11 +77,11 @@ internal sealed class HealthChecks : IDisposable
             using var until = CancellationTokenSource.CreateLinkedTokenSource(late.Token, _stop.Token);
             using var request = new HttpRequestMessage(HttpMethod.Get, target.Authority + target.BasePath + check.Path)
             {
-                Version = http2 ? System.Net.HttpVersion.Version20 : System.Net.HttpVersion.Version11,
-                VersionPolicy = http2 ? HttpVersionPolicy.RequestVersionExact : HttpVersionPolicy.RequestVersionOrLower,
+                Version = by.Config.Version!,
+                VersionPolicy = by.Config.VersionPolicy!.Value,
             };
             request.Headers.TryAddWithoutValidation("User-Agent", "tollgate-health");
-            using var answer = await _clients(check.Timeout).SendAsync(request, until.Token);
+            using var answer = await _clients(check.Timeout, by.Tls).SendAsync(request, until.Token);
             well = (int)answer.StatusCode is >= 200 and < 400;
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException or UriFormatException)

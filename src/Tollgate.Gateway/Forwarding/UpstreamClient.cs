@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Tollgate.Config;
 
 namespace Tollgate.Gateway.Forwarding;
 
@@ -7,8 +8,10 @@ namespace Tollgate.Gateway.Forwarding;
 internal static class UpstreamClient
 {
     /// <param name="connect">How long a connection may take to be made.</param>
-    public static HttpMessageInvoker Create(TimeSpan connect) => new(new SocketsHttpHandler
+    /// <param name="tls">Of https upstreams; null where there are none.</param>
+    public static HttpMessageInvoker Create(TimeSpan connect, UpstreamTls? tls) => new(new SocketsHttpHandler
     {
+        ConnectCallback = tls is null ? null : new UpstreamHandshake(tls).ConnectAsync,
         UseProxy = false,
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
@@ -19,6 +22,9 @@ internal static class UpstreamClient
         ActivityHeadersPropagator = null,
         ConnectTimeout = connect,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(60),
+
+        // a name that leads elsewhere by now, and certificates that were renewed, are noticed under load too
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
 
         // headers are bytes to us: what came in goes out
         RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1,

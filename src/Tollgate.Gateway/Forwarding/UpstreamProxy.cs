@@ -17,11 +17,12 @@ internal sealed class UpstreamProxy : IDisposable
     private const int MostClients = 100;
 
     private readonly IHttpForwarder _forwarder;
-    private readonly ConcurrentDictionary<int, HttpMessageInvoker> _clients = new();
+    private readonly ConcurrentDictionary<(int Connect, UpstreamTls? Tls), HttpMessageInvoker> _clients = new();
     private readonly Settling _settling;
     private readonly Balances _balances;
     private readonly HealthChecks _checks;
     private readonly TimeProvider _machine;
+    private readonly Func<CompiledApi[]> _apis;
 
     /// <param name="forwarder">YARP's.</param>
     /// <param name="machine">Paces health and time limits.</param>
@@ -33,6 +34,7 @@ internal sealed class UpstreamProxy : IDisposable
     {
         _forwarder = forwarder;
         _machine = machine;
+        _apis = apis;
         _balances = new Balances(machine);
         _settling = new Settling(costs, settle);
         _checks = new HealthChecks(apis, _balances, ClientFor, machine);
@@ -83,6 +85,7 @@ internal sealed class UpstreamProxy : IDisposable
                 continue;
             }
 
+            call.UpstreamFault = UpstreamTlsException.In(context.Features.Get<IForwarderErrorFeature>()?.Exception);
             // 499: the caller closed the connection before there was an answer
             _settling.Settle(call, verdict is { } v ? VerdictForm.Of(v).Status : 499, answered: false);
             return verdict;
@@ -121,15 +124,24 @@ internal sealed class UpstreamProxy : IDisposable
     }
 
     private HttpMessageInvoker ClientOf(Balance balance, ForwardRules rules) =>
-        balance.Client ??= ClientFor(rules.Timeouts.Connect);
+        balance.Client ??= ClientFor(rules.Timeouts.Connect, rules.Tls);
 
-    /// <summary>One for each time limit of connecting; they share nothing.</summary>
-    private HttpMessageInvoker ClientFor(int connect)
+    /// <summary>One for each time limit of connecting and each trust; they share nothing.</summary>
+    private HttpMessageInvoker ClientFor(int connect, UpstreamTls? tls)
     {
-        if (_clients.TryGetValue(connect, out var client)) return client;
+        if (_clients.TryGetValue((connect, tls), out var client)) return client;
+        if (_clients.Count >= MostClients) ForgetClients();
         // odd limits beyond a hundred share one that is longer
         if (_clients.Count >= MostClients) connect = UpstreamTimeouts.Most;
-        return _clients.GetOrAdd(connect, ms => UpstreamClient.Create(TimeSpan.FromMilliseconds(ms)));
+        return _clients.GetOrAdd((connect, tls), of => UpstreamClient.Create(TimeSpan.FromMilliseconds(of.Connect), of.Tls));
+    }
+
+    /// <summary>Those that no API asks for any more. They are not disposed of, since calls may be under way on them.</summary>
+    private void ForgetClients()
+    {
+        var used = _apis().SelectMany(a => (int?[])[a.Forward.Timeouts.Connect, a.Forward.Health?.Timeout], (a, ms) => (ms, a.Forward.Tls))
+            .ToHashSet();
+        foreach (var of in _clients.Keys.Where(k => !used.Contains((k.Connect, k.Tls)))) _clients.TryRemove(of, out _);
     }
 
     /// <summary>Whether the whole call has had its time, so that it is not sent again.</summary>

@@ -291,7 +291,11 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
     private Tally NewTally(Subject subject, in Caller caller, long now)
     {
         if (subject.Scope == LimitScope.Ip && !addresses.TryTake() && !(Sweep(now) && addresses.TryTake()))
+        {
+            addresses.Share();
             return _strangers ??= new Tally();
+        }
+
         var tally = new Tally();
         // all consumers together have used what each has
         if (subject.Scope == LimitScope.Customer)

@@ -36,7 +36,7 @@ public static class KongApi
             services.GetRequiredService<TimeProvider>());
         MapNode(routes, database);
         MapServices(routes, new ServicesApi(database, config, news), new RoutesApi(database, config, news));
-        MapUpstreams(routes, new UpstreamsApi(database, config, news));
+        MapUpstreams(routes, new UpstreamsApi(database, config, news), new CaCertificatesApi(database, config, news));
         MapConsumers(routes, database, news);
         MapPlugins(routes, new PluginsApi(database, config, news));
         foreach (var root in s_roots)
@@ -73,8 +73,10 @@ public static class KongApi
         Resource(routes, "/services/{s}/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
     }
 
-    private static void MapUpstreams(IEndpointRouteBuilder routes, UpstreamsApi upstreams)
+    private static void MapUpstreams(IEndpointRouteBuilder routes, UpstreamsApi upstreams, CaCertificatesApi authorities)
     {
+        Resource(routes, "/ca_certificates", Listed(authorities.ListAsync), Posted(authorities.AddAsync));
+        Resource(routes, "/ca_certificates/{a}", authorities.GetAsync, delete: authorities.DeleteAsync);
         Resource(routes, "/upstreams", Listed(upstreams.ListAsync), Posted(upstreams.AddAsync));
         Resource(routes, "/upstreams/{u}", upstreams.GetAsync, delete: upstreams.DeleteAsync);
         Resource(routes, "/upstreams/{u}/targets", Listed(upstreams.ListTargetsAsync), Posted(upstreams.AddTargetAsync));

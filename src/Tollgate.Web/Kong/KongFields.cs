@@ -49,6 +49,15 @@ internal sealed class KongFields(JsonObject given, bool isForm)
         return KongText.IsPrintable(text) ? text : Fail<string>(name, "expected printable characters only");
     }
 
+    /// <summary>A text of several lines, or null when there is none.</summary>
+    public string? Lines(string name, int most) => Take(name) switch
+    {
+        null => Fail<string>(name, "required field missing"),
+        JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>() is var text && text.Length <= most
+            ? text : Fail<string>(name, $"length must be at most {most}"),
+        _ => Fail<string>(name, "expected a string"),
+    };
+
     /// <summary>Kong's names: letters, digits, '.', '-', '_', '~'.</summary>
     public string? Name(bool required = false)
     {

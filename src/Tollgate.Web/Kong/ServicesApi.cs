@@ -18,6 +18,10 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
             if (service.Name is { } name && (await ConfigStore.FindAsync(db, ConfigKind.Service, name) is not null
                 || await ConfigStore.FindAsync(db, ConfigKind.Api, name) is not null))
                 return KongAnswer.Taken(new JsonObject { ["name"] = name });
+            foreach (var id in service.CaCertificates ?? [])
+                if (await ConfigStore.FindAsync(db, ConfigKind.CaCertificate, id) is null)
+                    return KongAnswer.NoSuch(
+                        "ca_certificates", new JsonObject { ["id"] = Guid.Parse(id).ToString() }, "ca_certificates");
             var row = await config.AddAsync(
                 db, ConfigKind.Service, service.Name, ManagedBy.Kong, KongJson.Write(service));
             return row is null
@@ -68,14 +72,23 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
         if (write != read && write is not null && read is not null)
             fields.Note("write_timeout", "not supported: a time of its own; silence is counted in both directions at once, so " +
                 "send the same as read_timeout or leave it out");
-        fields.None("certificates of upstreams are not set per service in this version",
-            "client_certificate", "tls_verify", "tls_verify_depth", "ca_certificates", "tls_sans");
+        var verify = fields.Flag("tls_verify");
+        var authorities = fields.Texts("ca_certificates", id => Guid.TryParseExact(id, "D", out _) ? null : "expected a valid UUID", 20);
+        fields.None("the key of a client certificate stands in no database: give the API in the file, with tls.certificate_file",
+            "client_certificate");
+        fields.None("not in this version", "tls_verify_depth", "tls_sans");
+        foreach (var (field, given) in new[] { ("tls_verify", verify is not null), ("ca_certificates", authorities is not null) })
+            if (given && at.Protocol != "https") fields.Note(field, "can only be set when the protocol is https");
+        if (verify is false && authorities is not null)
+            fields.Note("ca_certificates", "with tls_verify=false every certificate is taken, so they mean nothing");
         fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
         return at with
         {
             Name = name,
             Tags = tags,
             Retries = (int)retries,
+            TlsVerify = verify,
+            CaCertificates = authorities is { Count: > 0 } ? [.. authorities.Select(a => Guid.Parse(a).ToString("N"))] : null,
             ConnectTimeout = (int?)connect,
             ReadTimeout = (int?)(read ?? write),
         };
@@ -129,6 +142,9 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
         entity["connect_timeout"] = service.Timeouts.Connect;
         entity["read_timeout"] = service.Timeouts.Idle;
         entity["write_timeout"] = service.Timeouts.Idle;
+        if (service.TlsVerify is { } verify) entity["tls_verify"] = verify;
+        if (service.CaCertificates is { } authorities)
+            entity["ca_certificates"] = KongEntity.List([.. authorities.Select(a => Guid.ParseExact(a, "N").ToString())]);
         entity["tags"] = KongEntity.List(service.Tags);
         return entity.Dated(row);
     }

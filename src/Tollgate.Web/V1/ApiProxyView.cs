@@ -16,7 +16,8 @@ internal static class ApiProxyView
             LoadBalancing.Random => "random",
             _ => "weighted",
         },
-        protocol = api.Proxy.Http2 ? "http2" : "http1",
+        protocol = api.Proxy.Http2 ? "http2" : api.Proxy.AnyHttp ? "auto" : "http1",
+        tls = api.Proxy.Tls,
         max_body = api.Proxy.MaxBody,
         timeouts = new
         {

@@ -32,6 +32,9 @@ internal static class PlanMigrationApi
         var others = await database.ReadAsync(db => publishing.Subscriptions.CurrenciesOfPlanAsync(db, found.Id));
         if (row.Prices != "{}" && others.FirstOrDefault(c => !sold.Contains(c)) is { } other)
             fields.Add("currency_differs", $"has no prices in {other}, in which a customer of this plan pays", "version");
+        if (when is "now" or "renewal")
+            fields.AddAll(await database.ReadAsync(db => MigrationChecks.FaultsAsync(
+                db, found.Id, row.ToPlanVersion().Prices, row.ReadQuotas(), Micros.Now(publishing.Clock))));
         if (fields.Faults() is { } faults) return faults;
         var migration = when == "now" ? Migration.Now : Migration.Renewal;
         var plans = new PlanMigration(database, billing, publishing.Subscriptions);

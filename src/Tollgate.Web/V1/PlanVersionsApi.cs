@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -28,43 +29,52 @@ internal static class PlanVersionsApi
         if (migrate is not (null or "now" or "never")) fields.Add("bad_value", "must be now or never", "migrate");
         if (publishing.Publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
         if (quotas is not null) fields.AddAll(UnknownOperations(quotas, publishing.Publisher.Current));
-        if (fields.Faults() is { } faults) return faults;
+        var asked = new Asked(code, migrate, prices, quotas, terms)
+        {
+            Faults = fields.Problems(),
+            // what cannot be read says nothing of what is meant together
+            IsReadable = prices is not null && quotas is null == !fields.Has("quotas") && terms is null == !fields.Has("terms"),
+            NamesMigrate = fields.Has("migrate"),
+        };
         if (found.ManagedBy == ManagedBy.File)
-            return Answers.Conflict("managed_elsewhere",
+            return asked.Faults.Count > 0 ? Answers.Invalid(asked.Faults) : Answers.Conflict("managed_elsewhere",
                 $"The plan {found.Name} is managed by the configuration file: change its prices there.");
-        var (version, moved, problems) = await database.WriteAsync<(PlanVersionRow?, IReadOnlyList<long>, Problem[])>(
-            async db =>
-            {
-                var others = await publishing.Subscriptions.CurrenciesOfPlanAsync(db, found.Id);
-                if (migrate is null && others.Count > 0)
-                    return (null, [], [new Problem("missing_field",
-                        "is required while subscriptions run on an older version: now moves them at once, " +
-                        "never leaves them on it", "migrate")]);
-                var latest = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(found.Id);
-                var before = await ConfigStore.FindVersionAsync(db, found.Id, latest);
-                // allowances that are not named stay as they are
-                var allowances = quotas ?? before?.ReadQuotas() ?? [];
-                // so does what else a version fixes; the version is checked as a whole
-                terms ??= before?.ReadTerms() ?? PlanTerms.None;
-                if (migrate == "now" && others.FirstOrDefault(c => c != code && !terms.Currencies.ContainsKey(c)) is { } other)
-                    return (null, [], [new Problem("currency_differs",
-                        $"must be {other}, in which a customer of this plan pays", "currency")]);
-                var wrong = PlanChecks.Faults(prices!, allowances, terms, code).ToArray();
-                if (wrong.Length > 0) return (null, [], wrong);
-                var next = await config.AddVersionAsync(
-                    db, found.Id, code, PriceWriter.Write(prices!), QuotaWriter.Write(allowances),
-                    PlanTermsWriter.Write(terms));
-                var row = await ConfigStore.FindVersionAsync(db, found.Id, next);
-                var customers = migrate == "now"
-                    ? await SubscriptionStore.MigrateAsync(db, found.Id, next, Micros.Now(publishing.Clock))
-                    : [];
-                return (row, customers, []);
-            });
-        if (problems.Length > 0) return Answers.Invalid(problems);
+        var (version, moved, problems) = await database.WriteAsync(db => StoreAsync(db, config, publishing, found, asked));
+        if (problems.Count > 0) return Answers.Invalid(problems);
         await publishing.Publisher.RepublishAsync();
         foreach (var customer in moved.Distinct())
             await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
         return Answers.Created($"/v1/plans/{found.Id}/versions", CatalogueApi.View(version!));
+    }
+
+    /// <summary>Publishes, or tells all that is wrong: with the request itself, with the version as a whole, and with moving
+    /// those who run on the plan.</summary>
+    private static async Task<(PlanVersionRow? Version, IReadOnlyList<long> Moved, IReadOnlyList<Problem> Problems)> StoreAsync(
+        DbConnection db, ConfigStore config, PlanPublishing publishing, PublishedPlan plan, Asked asked)
+    {
+        var wrong = new List<Problem>(asked.Faults);
+        var now = Micros.Now(publishing.Clock);
+        var others = await publishing.Subscriptions.CurrenciesOfPlanAsync(db, plan.Id);
+        if (!asked.NamesMigrate && others.Count > 0)
+            wrong.Add(new Problem("missing_field", "is required while subscriptions run on an older version: now moves them at " +
+                "once, never leaves them on it", "migrate"));
+        var latest = (await ConfigStore.LatestVersionsAsync(db)).GetValueOrDefault(plan.Id);
+        var before = await ConfigStore.FindVersionAsync(db, plan.Id, latest);
+        // allowances that are not named stay as they are
+        var allowances = asked.Quotas ?? before?.ReadQuotas() ?? [];
+        // so does what else a version fixes; the version is checked as a whole
+        var terms = asked.Terms ?? before?.ReadTerms() ?? PlanTerms.None;
+        if (asked.Migrate == "now" && others.FirstOrDefault(c => c != asked.Currency && !terms.Currencies.ContainsKey(c)) is { } other)
+            wrong.Add(new Problem(
+                "currency_differs", $"must be {other}, in which a customer of this plan pays", "currency"));
+        if (asked.IsReadable) wrong.AddRange(PlanChecks.Faults(asked.Prices!, allowances, terms, asked.Currency));
+        if (asked is { IsReadable: true, Migrate: "now" })
+            wrong.AddRange(await MigrationChecks.FaultsAsync(db, plan.Id, asked.Prices!, allowances, now));
+        if (wrong.Count > 0) return (null, [], wrong);
+        var next = await config.AddVersionAsync(db, plan.Id, asked.Currency, PriceWriter.Write(asked.Prices!),
+            QuotaWriter.Write(allowances), PlanTermsWriter.Write(terms));
+        var row = await ConfigStore.FindVersionAsync(db, plan.Id, next);
+        return (row, asked.Migrate == "now" ? await SubscriptionStore.MigrateAsync(db, plan.Id, next, now) : [], []);
     }
 
     /// <summary>Prices whose meters, dimensions and operations are published.</summary>
@@ -131,6 +141,20 @@ internal static class PlanVersionsApi
                where !known.Contains(operation)
                select new Problem("unknown_operation", NoOperation(operation, known), $"prices.{price.Name}.{named.At}");
     }
+}
+
+/// <summary>A version that somebody wants to publish, as far as it could be read.</summary>
+internal sealed record Asked(
+    string Currency, string? Migrate, IReadOnlyList<PriceComponent>? Prices, IReadOnlyList<Quota>? Quotas, PlanTerms? Terms)
+{
+    /// <summary>What is wrong with the request itself.</summary>
+    public required IReadOnlyList<Problem> Faults { get; init; }
+
+    /// <summary>Whether everything that it names could be read.</summary>
+    public required bool IsReadable { get; init; }
+
+    /// <summary>Also where what it says there is wrong.</summary>
+    public required bool NamesMigrate { get; init; }
 }
 
 /// <summary>What publishing prices takes beside the store.</summary>

@@ -44,12 +44,31 @@ public sealed class ProxySettingsTests
     [InlineData("health: { path: /x, unhealthy: 0 }", "apis.a.health.unhealthy", "1 to 100")]
     [InlineData("load_balancing: sticky", "apis.a.load_balancing", "Known are")]
     [InlineData("protocol: h2", "apis.a.protocol", "Known are")]
+    [InlineData("tls: { verify: true }", "apis.a.tls", "begins with https")]
+    [InlineData("tls: []", "apis.a.tls", "a map")]
     public void What_is_wrong_is_told_with_its_place(string setting, string field, string says)
     {
         var problem = Assert.Single(Read(setting).Problems);
         Assert.Equal(field, problem.Field);
         Assert.Contains(says, problem.Detail, StringComparison.Ordinal);
         Assert.NotNull(problem.Place);
+    }
+
+    [Theory]
+    [InlineData("ca: hello", "ca", "0 certificates")]
+    [InlineData("ca_file: \"a\\nb\"", "ca_file", "not the path of a file")]
+    [InlineData("ca_file: a, verify: false", "ca_file", "mean nothing")]
+    [InlineData("key_file: a", "key_file", "certificate_file")]
+    [InlineData("server_name: \"*.test\"", "server_name", "not the name of a server")]
+    [InlineData("server_name: a b", "server_name", "not the name of a server")]
+    [InlineData("client_certificate: a", "client_certificate", "no field")]
+    [InlineData("verify: maybe", "verify", "true or false")]
+    public void What_is_wrong_with_TLS_is_told_with_its_place(string tls, string field, string says)
+    {
+        var problem = Assert.Single(ConfigFileReader.Read("version: 1\ncurrency: USD\napis:\n  a:\n    upstream: https://x.test\n" +
+            $"    tls: {{ {tls} }}\n    operations: {{ data: GET /v1 }}\n", "f").Problems);
+        Assert.Equal("apis.a.tls." + field, problem.Field);
+        Assert.Contains(says, problem.Detail, StringComparison.Ordinal);
     }
 
     [Theory]

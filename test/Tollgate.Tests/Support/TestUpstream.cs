@@ -27,14 +27,20 @@ internal sealed class TestUpstream : IAsyncDisposable
         .Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     /// <param name="protocols">HTTP/2 alone is without TLS, by prior knowledge.</param>
-    public static async Task<TestUpstream> StartAsync(HttpProtocols protocols = HttpProtocols.Http1)
+    /// <param name="listen">What else is said of its address: TLS.</param>
+    public static async Task<TestUpstream> StartAsync(
+        HttpProtocols protocols = HttpProtocols.Http1, Action<ListenOptions>? listen = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
         {
             k.Limits.MaxRequestBodySize = null;
             k.Limits.MinRequestBodyDataRate = null;
-            k.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols);
+            k.Listen(IPAddress.Loopback, 0, at =>
+            {
+                at.Protocols = protocols;
+                listen?.Invoke(at);
+            });
         });
         var app = builder.Build();
         var upstream = new TestUpstream(app);

@@ -1,0 +1,58 @@
+using System.Data.Common;
+using Dapper;
+using Tollgate.Catalog;
+
+namespace Tollgate.Billing;
+
+/// <summary>What keeps the running subscriptions of a plan from moving to a version of it.</summary>
+public static class MigrationChecks
+{
+    /// <summary>Subscriptions that are named in one message.</summary>
+    private const int MostNamed = 5;
+
+    /// <summary>All that is wrong, each with its field below the plan. Nothing is, where nobody runs on it.</summary>
+    /// <param name="db">The transaction that would move them.</param>
+    /// <param name="planId">The plan.</param>
+    /// <param name="prices">Of the version.</param>
+    /// <param name="quotas">Its own too.</param>
+    /// <param name="now">Microseconds UTC.</param>
+    public static async Task<IReadOnlyList<Problem>> FaultsAsync(
+        DbConnection db, string planId, IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas, long now)
+    {
+        var running = (await db.QueryAsync<(string Id, string Interval, bool Balanced)>(
+            "select id, interval, exists (select 1 from balances b where b.customer_key = subscriptions.customer_key) " +
+            $"from subscriptions where {SubscriptionStore.OnPlan} order by key", new { planId, now })).AsList();
+        return [.. Periods(running, prices, quotas), .. Balances(running.Exists(r => r.Balanced), prices)];
+    }
+
+    /// <summary>A subscription of another interval cannot move, and the one who asks has to know which.</summary>
+    private static IEnumerable<Problem> Periods(
+        IReadOnlyList<(string Id, string Interval, bool Balanced)> running, IReadOnlyList<PriceComponent> prices,
+        IReadOnlyList<Quota> quotas)
+    {
+        foreach (var alike in running.GroupBy(r => r.Interval))
+        {
+            if (QuotaPeriods.Refuse(prices, quotas, Intervals.Find(alike.Key)!.Value) is not { } problem) continue;
+            var ids = alike.Select(r => r.Id).ToArray();
+            var more = ids.Length > MostNamed ? $" and {ids.Length - MostNamed} more" : "";
+            yield return problem with
+            {
+                Field = "migrate",
+                Detail = $"{string.Join(", ", ids.Take(MostNamed))}{more} cannot move to this version. {problem.Detail} Or say " +
+                    "'migrate: never', and change these subscriptions to a plan of their interval.",
+            };
+        }
+    }
+
+    /// <summary>A total that falls, or is only known at the end of a period, cannot be held against what is left (money.md
+    /// 11).</summary>
+    private static IEnumerable<Problem> Balances(bool balanced, IReadOnlyList<PriceComponent> prices)
+    {
+        foreach (var price in prices.Where(p => balanced && p.IsHeldAtGate && !p.Price.CanBlockAtBalance))
+            yield return new Problem("price_cannot_block", $"Customers with prepaid credit or a spend cap run on this plan, and " +
+                "calls cannot be held to a balance by this price: " + (price.Price.Minimum is not null
+                    ? "its minimum is only known at the end of a period. Remove the minimum"
+                    : "its total may fall when more is used. Take flat, per_unit, graduated or package") +
+                ", or say 'migrate: never'.", $"prices.{price.Name}");
+    }
+}
