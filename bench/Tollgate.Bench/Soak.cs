@@ -93,9 +93,7 @@ internal static class Soak
         foreach (var s in samples)
             text.AppendLine(CultureInfo.InvariantCulture,
                 $"| {s.Minute} | {s.RequestsPerSecond:N0} | {s.P99Ms:N1} | {s.ResidentBytes >> 20} | {s.DataBytes >> 20} |");
-        var file = Repository.Path(Path.Combine(output, $"{today}-soak.md"));
-        await File.WriteAllTextAsync(file, text.ToString(), stop);
-        return file;
+        return await ResultPage.WriteAsync(output, "soak", samples.Count, text.ToString(), stop);
     }
 }
 

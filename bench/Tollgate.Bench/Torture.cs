@@ -165,8 +165,7 @@ internal sealed class Torture(string folder, int connections, Random random)
             ```
             """);
         foreach (var run in faults) text.AppendLine(CultureInfo.InvariantCulture, $"- run {run.Run}: {run.Fault}");
-        var file = Repository.Path(Path.Combine(output, $"{today}-torture.md"));
-        await File.WriteAllTextAsync(file, text.ToString(), stop);
+        var file = await ResultPage.WriteAsync(output, "torture", runs.Count, text.ToString(), stop);
         Console.WriteLine($"{runs.Count} runs, {faults.Length} with a fault; verify is {(clean ? "clean" : "NOT clean")}; {file}");
     }
 }

@@ -250,7 +250,7 @@ public static class InvoiceIds
 public sealed record UnpricedUsage(string Operation, string Endpoint, string Quantity);
 
 /// <summary>Exact decimals as text: every digit that counts, none that does not.</summary>
-internal static class DecimalText
+public static class DecimalText
 {
     private const string Exact = "0.############################";
 

@@ -5,7 +5,7 @@ using Dapper;
 namespace Tollgate.Metering;
 
 /// <summary>The SQL of sets of dimensions, which stand as numbers in the journal and the rollups.</summary>
-internal static class DimensionSets
+public static class DimensionSets
 {
     public static IReadOnlyDictionary<string, string> None { get; } = new Dictionary<string, string>();
 

@@ -62,6 +62,15 @@ internal sealed class EventIdentities
         return added;
     }
 
+    /// <summary>Which of these are remembered.</summary>
+    public async Task<List<UInt128>> FindAsync(DbConnection db, int today, IReadOnlyCollection<UInt128> identities)
+    {
+        var found = new List<UInt128>();
+        foreach (var day in await db.QueryAsync<long>("select day from event_days"))
+            found.AddRange(await KnownAsync(db, (int)day, today, identities));
+        return found;
+    }
+
     /// <summary>Forgets the filters of tables that are gone. Called after the commit.</summary>
     public void Forget(IEnumerable<int> days)
     {

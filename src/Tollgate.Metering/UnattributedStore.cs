@@ -62,6 +62,10 @@ internal static class UnattributedStore
             "(journal > @Journal or (journal = @Journal and sequence > @Sequence)) order by journal, sequence limit @most",
             new { subject, after.Journal, after.Sequence, most })).AsList();
 
+    public static Task<UnattributedRow?> FindAsync(DbConnection db, long journal, long sequence) =>
+        db.QuerySingleOrDefaultAsync<UnattributedRow?>(
+            $"select {Columns} from unattributed_usage where journal = @journal and sequence = @sequence", new { journal, sequence });
+
     public static Task DeleteAsync(DbConnection db, IReadOnlyCollection<UnattributedRow> rows) => db.ExecuteAsync(
         "delete from unattributed_usage where journal = @Journal and sequence = @Sequence", rows);
 

@@ -12,7 +12,7 @@ internal delegate int ReadRecords(ref ulong position, Span<JournalRecord> into);
 /// open, the identities of the events that were counted, and the journal's new position: after a crash on either side
 /// the batch either happened or it did not, and nothing is counted twice.
 /// </summary>
-public sealed class UsageDrain : IDisposable
+public sealed partial class UsageDrain : IDisposable
 {
     /// <summary>Records that are read at once.</summary>
     public const int BatchSize = 16_384;
@@ -36,6 +36,7 @@ public sealed class UsageDrain : IDisposable
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly EventIdentities _identities = new();
     private readonly EventAttribution _attribution;
+    private readonly RecordedStamps? _recorded;
     private readonly Dictionary<ulong, Admission> _open = [];
     private readonly Queue<(long At, ulong Position)> _marks = new();
     private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
@@ -56,8 +57,11 @@ public sealed class UsageDrain : IDisposable
         : this(journal.Id, journal.Read, database, clocks, terms) => _journal = journal;
 
     /// <summary>Drains the records of a journal out of something else than the journal.</summary>
-    internal UsageDrain(uint id, ReadRecords read, Database database, Clocks clocks, ReadTerms terms)
+    /// <param name="recorded">What became of records from outside before; null: it is found out.</param>
+    internal UsageDrain(
+        uint id, ReadRecords read, Database database, Clocks clocks, ReadTerms terms, RecordedStamps? recorded = null)
     {
+        _recorded = recorded;
         _id = id;
         _read = read;
         _database = database;
@@ -131,7 +135,7 @@ public sealed class UsageDrain : IDisposable
             {
             }
 
-            if (_waits && _attribution.IsStale) await AttributeAsync();
+            if (_waits && _recorded is null && _attribution.IsStale) await AttributeAsync();
         }
         finally
         {
@@ -207,8 +211,7 @@ public sealed class UsageDrain : IDisposable
                 var count = ReadWhole(read, ref position, ref more);
                 records += count;
                 foreach (ref readonly var record in _batch.AsSpan(0, count)) sums.AddCall(record);
-                await AddEventsAsync(db, count, (sums, outside), dropped);
-                await AddCountersAsync(db, count, (sums, outside));
+                await AddOutsideAsync(db, count, (sums, outside), dropped);
             }
 
             await RollupStore.AddAsync(db, sums);
@@ -264,97 +267,6 @@ public sealed class UsageDrain : IDisposable
         var result = await _database.WriteAsync(Turn.OfJournal(_id), write);
         _known = true;
         return result;
-    }
-
-    /// <summary>Adds the events of the batch that were not counted before to their owners' sums; what is nobody's is
-    /// set aside.</summary>
-    private async Task AddEventsAsync(DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into, List<int> dropped)
-    {
-        var groups = EventGroups.Find(_batch.AsSpan(0, count));
-        if (groups.Count == 0) return;
-        var today = EventIdentities.DayOf(Catalog.Micros.Now(_clocks.Business));
-        var fresh = await _identities.TakeAsync(db, _id, today, groups, dropped);
-        await AddOutsideAsync(db, fresh.SelectMany(g => Enumerable.Range(g.First, g.Count)), into);
-    }
-
-    /// <summary>Adds what counters grew by, and keeps their values: the next sample is compared with them.</summary>
-    private async Task AddCountersAsync(DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into)
-    {
-        var counted = Enumerable.Range(0, count).Where(i => _batch[i].Kind == RecordKind.Counted).ToArray();
-        if (counted.Length == 0) return;
-        await CounterStore.KeepAsync(db, counted.Select(i => _batch[i]));
-        await AddOutsideAsync(db, counted.Where(i => _batch[i].Quantity > 0), into);
-    }
-
-    /// <summary>Adds records of the batch to the sums of those whose they are, or sets them aside.</summary>
-    private async Task AddOutsideAsync(
-        DbConnection db, IEnumerable<int> places, (RollupBatch Sums, OutsideUsages Outside) into)
-    {
-        var rows = places.Select(i => UnattributedRow.Of(_id, _batch[i])).ToArray();
-        await _attribution.LearnAsync(db, rows.Select(r => (int)r.Subject));
-        var nobodys = new List<UnattributedRow>();
-        foreach (var row in rows)
-        {
-            if (_attribution.Of((int)row.Subject, row.OccurredAt) is not { } whose)
-            {
-                nobodys.Add(row);
-                continue;
-            }
-
-            into.Sums.AddOutside(row.RowOf(whose), row);
-            into.Outside.Add(whose, row);
-        }
-
-        if (nobodys.Count == 0) return;
-        await UnattributedStore.AddAsync(db, nobodys);
-        _waits = true;
-    }
-
-    /// <summary>Looks again at usage that was nobody's; what is somebody's now moves into the sums.</summary>
-    private async Task AttributeAsync()
-    {
-        var subjects = await _database.ReadAsync(UnattributedStore.SubjectsAsync);
-        foreach (var subject in subjects)
-        {
-            (long Journal, long Sequence)? after = (0, 0);
-            while (after is { } last) after = await AttributeAsync(subject, last);
-        }
-
-        _waits = subjects.Count > 0;
-        if (!_waits) return;
-
-        // nothing is read before the next change: these subjects are known to be nobody's
-        await _database.ReadAsync(async db => { await _attribution.LearnAsync(db, []); return 0; });
-    }
-
-    /// <returns>The last record that was looked at; null at the end.</returns>
-    private async Task<(long Journal, long Sequence)?> AttributeAsync(int subject, (long Journal, long Sequence) after)
-    {
-        var outside = new OutsideUsages();
-        var last = await _database.WriteAsync(db => AttributeAsync(db, subject, after, outside));
-        outside.TellTo(OnOutsideUsage);
-        return last;
-    }
-
-    private async Task<(long Journal, long Sequence)?> AttributeAsync(
-        DbConnection db, int subject, (long Journal, long Sequence) after, OutsideUsages outside)
-    {
-        outside.Clear();
-        await _attribution.LearnAsync(db, [subject]);
-        var rows = await UnattributedStore.OfSubjectAsync(db, subject, after, BatchSize);
-        var sums = await RollupStore.BatchAsync(db, _id);
-        var moved = new List<UnattributedRow>();
-        foreach (var row in rows)
-        {
-            if (_attribution.Of(subject, row.OccurredAt) is not { } whose) continue;
-            sums.AddOutside(row.RowOf(whose), row);
-            outside.Add(whose, row);
-            moved.Add(row);
-        }
-
-        await RollupStore.AddAsync(db, sums);
-        await UnattributedStore.DeleteAsync(db, moved);
-        return rows.Count < BatchSize ? null : (rows[^1].Journal, rows[^1].Sequence);
     }
 
     /// <summary>Notes how far it was drained by when; of one instant the first is enough, since a clock may stand.</summary>

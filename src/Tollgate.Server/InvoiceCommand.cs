@@ -38,11 +38,16 @@ internal static class InvoiceCommand
         var invoice = new Argument<string>("invoice") { Description = "Number or id of an issued invoice." };
         var line = new Option<int>("--line") { Description = "Which line, from 1.", Required = true };
         var file = new Option<string>("--out") { Description = "Save all of them: calls.parquet or calls.csv." };
+        var rollups = new Option<bool>("--rollups") { Description = "The sums by quarters of an hour that the line is made of." };
         var (admin, json) = (AdminClient.Address(), AdminClient.Json());
-        var command = new Command("explain", "Show the calls that a line of an invoice asks for.") { invoice, line, file, admin, json };
+        var command = new Command("explain", "Show the calls, events and counter samples that a line of an invoice asks for.")
+        {
+            invoice, line, rollups, file, admin, json,
+        };
         command.SetAction((parsed, _) =>
         {
-            var path = $"/v1/invoices/{Uri.EscapeDataString(parsed.GetValue(invoice)!)}/lines/{parsed.GetValue(line)}/calls";
+            var path = $"/v1/invoices/{Uri.EscapeDataString(parsed.GetValue(invoice)!)}/lines/{parsed.GetValue(line)}/" +
+                (parsed.GetValue(rollups) ? "rollups" : "calls");
             if (parsed.GetValue(file) is not { Length: > 0 } target)
                 return AdminClient.PrintAsync(parsed.GetValue(admin)!, path, parsed.GetValue(json));
             var format = Path.GetExtension(target).TrimStart('.');

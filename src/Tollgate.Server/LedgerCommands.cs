@@ -3,10 +3,10 @@ using System.Text.Json;
 
 namespace Tollgate.Server;
 
-/// <summary><c>tollgate backup</c>, <c>restore</c>, <c>replay</c> and <c>call</c>: the keeper's commands.</summary>
+/// <summary><c>tollgate backup</c>, <c>restore</c>, <c>replay</c>, <c>call</c> and <c>event</c>: the keeper's commands.</summary>
 internal static class LedgerCommands
 {
-    public static IEnumerable<Command> Build() => [Backup(), Restored(), Replay(), Call()];
+    public static IEnumerable<Command> Build() => [Backup(), Restored(), Replay(), Call(), Event()];
 
     private static Command Backup()
     {
@@ -70,6 +70,20 @@ internal static class LedgerCommands
         var command = new Command("call", "Show one call: who, what, when, how it ended, and what it cost.") { id, admin, json };
         command.SetAction((parsed, _) => AdminClient.PrintAsync(parsed.GetValue(admin)!,
             "/v1/calls/" + Uri.EscapeDataString(parsed.GetValue(id)!), parsed.GetValue(json)));
+        return command;
+    }
+
+    private static Command Event()
+    {
+        var source = new Argument<string>("source") { Description = "The event's source." };
+        var id = new Argument<string>("id") { Description = "Its id within the source." };
+        var admin = AdminClient.Address();
+        var command = new Command("event", "Show what became of an event: whether it counts, for whom, and how much.")
+        {
+            source, id, admin,
+        };
+        command.SetAction((parsed, _) => AdminClient.PrintAsync(parsed.GetValue(admin)!,
+            $"/v1/events/{Uri.EscapeDataString(parsed.GetValue(source)!)}/{Uri.EscapeDataString(parsed.GetValue(id)!)}", json: true));
         return command;
     }
 }

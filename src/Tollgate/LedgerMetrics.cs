@@ -48,6 +48,8 @@ internal static class LedgerMetrics
             "Counters that began again at zero; what a process counted between its last scrape and its end is lost.", "source");
         var refused = metrics.CreateCounter("tollgate_source_refused_samples_total",
             "Samples that can be no count, have no subject, or are of series beyond most_series.", "source");
+        var startless = metrics.CreateGauge("tollgate_source_targets_without_start",
+            "Targets that do not say when their process started: two processes behind one of them may be counted too high.", "source");
         var parked = metrics.CreateGauge("tollgate_source_parked_targets",
             "Targets behind which two processes answered, so that nothing of them is counted; /v1/sources says why.", "source");
         var lag = metrics.CreateGauge("tollgate_source_read_to_seconds",
@@ -59,6 +61,7 @@ internal static class LedgerMetrics
                 resets.WithLabels(s.Source.Name).IncTo(s.Tally.Resets);
                 refused.WithLabels(s.Source.Name).IncTo(s.Tally.Refused + s.Tally.Nobodys + s.Tally.TooMany);
                 parked.WithLabels(s.Source.Name).Set(s.Parked.Count);
+                startless.WithLabels(s.Source.Name).Set(s.WithoutStart);
                 lag.WithLabels(s.Source.Name).Set(s.ReadTo / 1_000_000);
             }
         });

@@ -106,6 +106,6 @@ internal static class FaultsCommand
             was frozen in between; calls at a time are counted by the upstream.
             """);
         foreach (var problem in wrong) text.AppendLine(CultureInfo.InvariantCulture, $"- {problem}");
-        await File.WriteAllTextAsync(Repository.Path(Path.Combine(output, $"{today}-faults.md")), text.ToString(), stop);
+        await ResultPage.WriteAsync(output, "faults", Math.Round(rounds.Sum(r => r.Seconds) / 60, 1), text.ToString(), stop);
     }
 }

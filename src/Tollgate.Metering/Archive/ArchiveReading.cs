@@ -65,8 +65,15 @@ internal static class ArchiveReading
         var path = Path.Combine(folder, file.Name);
         if (!File.Exists(path))
             return $"{path} is gone: sequences {file.First} to {file.Next - 1}, {file.Calls} calls";
-        if (ChecksumOf(path) == file.Checksum) return null;
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{path} was changed: its checksum is not the one that was written down; {file.Calls} calls stand in it");
+        if (ChecksumOf(path) != file.Checksum)
+            return string.Create(CultureInfo.InvariantCulture,
+                $"{path} was changed: its checksum is not the one that was written down; {file.Calls} calls stand in it");
+        var found = Describe(folder, file.Name, file.Journal, file.First, file.Next);
+        return found == file ? null : $"{path} is as it was written, and the database says something else of it: " +
+            $"{Words(file)} and not {Words(found)}";
+
+        static string Words(ArchiveFile f) => string.Create(CultureInfo.InvariantCulture,
+            $"boot {f.Boot}, {f.Bytes} bytes, {f.Records} records, {f.Holes} holes, {f.Calls} calls, {f.Quantity} units, " +
+            $"from {f.MinAt} to {f.MaxAt}");
     }
 }

@@ -54,6 +54,7 @@ internal static class ArchiveStore
             "update archive_files set deleted_at = @now where journal = @Journal and first = @First", key);
         await db.ExecuteAsync(
             "update journals set complete_from = @from where id = @Journal and complete_from < @from", key);
+        await OutsideStamps.DeleteAsync(db, file);
     }
 
     /// <summary>From when on journals and archive together hold every call.</summary>

@@ -1,78 +1,21 @@
-using System.Globalization;
-using Tollgate.Catalog;
 using Tollgate.Storage;
 
 namespace Tollgate.Metering;
 
-/// <summary>A call as it is on record.</summary>
-public sealed record CallRecord
-{
-    /// <summary>What the caller got as <c>X-Request-Id</c>.</summary>
-    public required RecordId Id { get; init; }
-
-    /// <summary>When it was let in, microseconds UTC.</summary>
-    public required long At { get; init; }
-
-    public required int Entitlement { get; init; }
-
-    public required int Period { get; init; }
-
-    public required int Consumer { get; init; }
-
-    public required int Credential { get; init; }
-
-    public required int Operation { get; init; }
-
-    public required string Method { get; init; }
-
-    /// <summary>Null while it is under way, and for ever when its process died before the answer.</summary>
-    public required int? Status { get; init; }
-
-    public required bool Billable { get; init; }
-
-    /// <summary>Units of the meter that was asked for, scaled; 0 when it cost nothing.</summary>
-    public required long Quantity { get; init; }
-
-    public required long? LatencyMicros { get; init; }
-}
-
-/// <summary>Which calls are wanted. All conditions hold at once; what is not said is not asked.</summary>
-public sealed record CallFilter
-{
-    /// <summary>Stamped with one of these.</summary>
-    public IReadOnlyList<(int Entitlement, int Period)>? Terms { get; init; }
-
-    /// <summary>Stamped with one of these, whatever the period.</summary>
-    public IReadOnlyList<int>? Entitlements { get; init; }
-
-    public IReadOnlyList<int>? Operations { get; init; }
-
-    public IReadOnlyList<int>? Consumers { get; init; }
-
-    /// <summary>Sets of dimensions; of calls themselves there are none.</summary>
-    public IReadOnlyList<int>? Dimensions { get; init; }
-
-    /// <summary>Microseconds UTC, included.</summary>
-    public long? From { get; init; }
-
-    /// <summary>Microseconds UTC, excluded.</summary>
-    public long? To { get; init; }
-
-    /// <summary>1: calls. Another: the units of that meter, each with the call or event that they belong to.</summary>
-    public int Meter { get; init; } = UsageStore.CallsKey;
-
-    /// <summary>Only what somebody pays for.</summary>
-    public bool BillableOnly { get; init; }
-}
-
 /// <summary>
-/// Finds calls in the archive and, what is too young for it, in the journal. Only of this node's own journal: each node
-/// keeps its calls itself.
+/// Finds calls, and what was measured, in the archive and, what is too young for it, in the journal. Only of this node's
+/// own journal: each node keeps its calls itself.
 /// </summary>
 public sealed class CallSearch(UsageArchive archive, UsageJournal journal, Database database)
 {
-    /// <summary>All calls that match, those of the archive first; within a file in the order in which they came. A call
-    /// that has no end on record comes last.</summary>
+    /// <summary>So many records may carry one source and id before the rest is left out.</summary>
+    private const int MostOfEvent = 1_000;
+
+    /// <summary>Whose calls are found.</summary>
+    public uint Journal => journal.Id;
+
+    /// <summary>All that match, those of the archive first; within a file in the order in which they came. A call that has
+    /// no end on record comes last. Events and counters once the drain has taken them.</summary>
     public async IAsyncEnumerable<CallRecord> ReadAsync(CallFilter filter)
     {
         var open = new Dictionary<ulong, CallRecord>();
@@ -84,19 +27,27 @@ public sealed class CallSearch(UsageArchive archive, UsageJournal journal, Datab
             if (archive.Archived is var archived && position < archived)
             {
                 foreach (var file in await FilesAsync(filter, position, archived))
-                    foreach (var found in InFile(file, filter, $" and coalesce(sequence + settled_after, sequence) >= {position}"))
-                        if (Settled(found, open)) yield return found.Call;
+                {
+                    var stamps = filter.Meter is null ? [] : await StampsAsync(file.First, file.Next);
+                    foreach (var found in CallSql.InFile(archive.Folder, file, filter,
+                        $" and coalesce(sequence + settled_after, sequence) >= {position}"))
+                        if (Whole(found, (filter, stamps, open)) is { } call) yield return call;
+                }
+
                 position = archived;
                 continue;
             }
 
+            var from = position;
             var read = journal.Read(ref position, batch);
             if (read == 0) break;
+            var young = filter.Meter is null ? [] : await StampsAsync(from, position);
             for (var i = 0; i < read; i++)
-                if (Of(batch[i], filter) is { } found && Settled(found, open)) yield return found.Call;
+                if (CallSql.Of(journal.Id, batch[i], filter) is { } found && Whole(found, (filter, young, open)) is { } call)
+                    yield return call;
         }
 
-        if (filter.BillableOnly) yield break;
+        if (filter.BillableOnly || filter.Meter is not null) yield break;
         foreach (var call in open.Values) yield return call;
     }
 
@@ -105,11 +56,10 @@ public sealed class CallSearch(UsageArchive archive, UsageJournal journal, Datab
     {
         if (id.Journal != journal.Id || id.Sequence > long.MaxValue) return null;
         CallRecord? begun = null;
-        var files = (await database.ReadAsync(db => ArchiveStore.FilesAsync(db)))
-            .Where(f => f.Journal == id.Journal && f.Boot == id.Boot && f.Next > id.Sequence).ToArray();
+        var files = (await FilesAsync()).Where(f => f.Boot == id.Boot && f.Next > id.Sequence).ToArray();
         foreach (var file in files)
         {
-            foreach (var found in InFile(file, new CallFilter(), $" and sequence = {id.Sequence}"))
+            foreach (var found in CallSql.InFile(archive.Folder, file, new CallFilter(), $" and sequence = {id.Sequence}"))
             {
                 if (found.HasEnded) return found.Call;
                 begun = found.Call;
@@ -128,7 +78,7 @@ public sealed class CallSearch(UsageArchive archive, UsageJournal journal, Datab
             {
                 if (record.AdmissionSequence != id.Sequence || record.Boot != id.Boot
                     || record.Kind is not (RecordKind.Admitted or RecordKind.Settled)) continue;
-                begun = Of(record, new CallFilter())!.Value.Call;
+                begun = CallSql.Of(journal.Id, record, new CallFilter())!.Value.Call;
                 if (record.Kind == RecordKind.Settled) return begun;
             }
 
@@ -138,113 +88,77 @@ public sealed class CallSearch(UsageArchive archive, UsageJournal journal, Datab
         return begun;
     }
 
+    /// <summary>All records of the event with this source and id, however often it came: a record for each meter that it
+    /// feeds. Those that do not count are not billable.</summary>
+    /// <param name="source">Of the event.</param>
+    /// <param name="id">Within the source.</param>
+    /// <param name="from">The sequence of its first record, when it is known.</param>
+    public async Task<IReadOnlyList<CallRecord>> EventAsync(string source, string id, ulong from = 0)
+    {
+        var identity = EventHash.Identity(source, id);
+        var found = new List<CallRecord>();
+        foreach (var file in (await FilesAsync()).Where(f => f.Next > from))
+        {
+            var stamps = await StampsAsync(file.First, file.Next);
+            foreach (var record in CallSql.OfEvent(archive.Folder, file, identity)) Add(record, stamps);
+        }
+
+        var position = Math.Max(from, archive.Archived);
+        var batch = new JournalRecord[4_096];
+        while (found.Count < MostOfEvent)
+        {
+            var begin = position;
+            var read = journal.Read(ref position, batch);
+            if (read == 0) break;
+            Dictionary<ulong, OutsideStamp>? stamps = null;
+            for (var i = 0; i < read; i++)
+                if (batch[i].Kind == RecordKind.Event && batch[i].Identity == identity)
+                    Add(CallSql.View(journal.Id, batch[i]), stamps ??= await StampsAsync(begin, position));
+        }
+
+        return found;
+
+        void Add(CallRecord record, Dictionary<ulong, OutsideStamp> stamps)
+        {
+            if (found.Count < MostOfEvent) found.Add(Stamped(record, stamps) ?? record with { Billable = false });
+        }
+    }
+
+    private async Task<ArchiveFile[]> FilesAsync() =>
+        (await database.ReadAsync(db => ArchiveStore.FilesAsync(db))).Where(f => f.Journal == journal.Id).ToArray();
+
     private async Task<ArchiveFile[]> FilesAsync(CallFilter filter, ulong from, ulong to) =>
-        (await database.ReadAsync(db => ArchiveStore.FilesAsync(db))).Where(f => f.Journal == journal.Id
-            && f.Next > from && f.Next <= to
+        (await FilesAsync()).Where(f => f.Next > from && f.Next <= to
             && f.MaxAt >= (filter.From ?? long.MinValue) && f.MinAt < (filter.To ?? long.MaxValue)).ToArray();
 
-    /// <summary>Whether this is all that there is to say of the call; one that has only begun is put aside.</summary>
-    private static bool Settled(in Found found, Dictionary<ulong, CallRecord> open)
+    private Task<Dictionary<ulong, OutsideStamp>> StampsAsync(ulong first, ulong next) =>
+        database.ReadAsync(db => OutsideStamps.ReadAsync(db, journal.Id, (first, next)));
+
+    /// <summary>What is found, when it is all that there is to say of it and is wanted; a call that has only begun is put
+    /// aside.</summary>
+    private static CallRecord? Whole(
+        in Found found, (CallFilter Filter, Dictionary<ulong, OutsideStamp> Stamps, Dictionary<ulong, CallRecord> Open) by)
     {
+        var call = found.Call.IsOutside ? Stamped(found.Call, by.Stamps) : found.Call;
+        if (call is null || !by.Filter.IsOf(call)) return null;
         if (!found.HasEnded)
         {
-            open[found.Call.Id.Sequence] = found.Call;
-            return false;
-        }
-
-        open.Remove(found.Call.Id.Sequence);
-        return true;
-    }
-
-    private IEnumerable<Found> InFile(ArchiveFile file, CallFilter filter, string more = "")
-    {
-        using var db = DuckDb.Open(archive.Folder);
-        using var command = db.CreateCommand();
-        command.UseStreamingMode = true;
-        command.CommandText =
-            "select boot, coalesce(call, sequence), epoch_us(admitted_at), entitlement, period, consumer, " +
-            "coalesce(credential, 0), operation, method, status, coalesce(billable, kind <> 'call'), coalesce(quantity, 0), latency_us, " +
-            "kind <> 'call' or settled_after is not null " +
-            $"from read_parquet({DuckDb.Text(Path.Combine(archive.Folder, file.Name))}) where {Where(filter)}{more}";
-        using var reader = command.ExecuteReader();
-        while (reader.Read())
-        {
-            yield return new Found(reader.GetBoolean(13), new CallRecord
-            {
-                Id = new RecordId(file.Journal, reader.GetFieldValue<uint>(0), (ulong)reader.GetInt64(1)),
-                At = reader.GetInt64(2),
-                Entitlement = reader.GetInt32(3),
-                Period = reader.GetInt32(4),
-                Consumer = reader.GetInt32(5),
-                Credential = reader.GetInt32(6),
-                Operation = reader.GetInt32(7),
-                Method = reader.GetString(8),
-                Status = reader.IsDBNull(9) ? null : reader.GetFieldValue<ushort>(9),
-                Billable = reader.GetBoolean(10),
-                Quantity = reader.GetBoolean(10) ? reader.GetInt64(11) : 0,
-                LatencyMicros = reader.IsDBNull(12) ? null : reader.GetFieldValue<uint>(12),
-            });
-        }
-    }
-
-    /// <summary>Numbers alone: nothing in it is anybody's text.</summary>
-    private static string Where(CallFilter filter)
-    {
-        var conditions = new List<string>
-        {
-            filter.Meter == UsageStore.CallsKey
-                ? "kind = 'call'"
-                : string.Create(CultureInfo.InvariantCulture, $"kind <> 'call' and meter = {filter.Meter}"),
-        };
-        if (filter.Terms is { } terms)
-            conditions.Add(terms.Count == 0 ? "false" : $"({string.Join(" or ", terms.Select(t =>
-                string.Create(CultureInfo.InvariantCulture, $"(entitlement = {t.Entitlement} and period = {t.Period})")))})");
-        Among("entitlement", filter.Entitlements);
-        Among("operation", filter.Operations);
-        Among("consumer", filter.Consumers);
-        Among("dimensions", filter.Dimensions);
-        if (filter.From is { } from) conditions.Add($"admitted_at >= make_timestamptz({from})");
-        if (filter.To is { } to) conditions.Add($"admitted_at < make_timestamptz({to})");
-        if (filter.BillableOnly) conditions.Add("(kind <> 'call' or settled_after is null or billable)");
-        return string.Join(" and ", conditions);
-
-        void Among(string column, IReadOnlyList<int>? keys)
-        {
-            if (keys is not null)
-                conditions.Add(keys.Count == 0 ? "false" : $"{column} in ({string.Join(", ", keys)})");
-        }
-    }
-
-    /// <summary>The same question, asked of a record of the journal.</summary>
-    private Found? Of(in JournalRecord record, CallFilter filter)
-    {
-        var call = record.Kind is RecordKind.Admitted or RecordKind.Settled;
-        var a = record.Admission;
-        if (record.Kind == 0 || (filter.Meter == UsageStore.CallsKey ? !call : call || record.Meter != filter.Meter)
-            || filter.Terms?.Contains((a.Entitlement, a.Period)) == false
-            || filter.Entitlements?.Contains(a.Entitlement) == false
-            || filter.Operations?.Contains(a.Operation) == false || filter.Consumers?.Contains(a.Consumer) == false
-            || filter.Dimensions?.Contains(record.Dimensions) == false
-            || a.AdmittedAt < filter.From || a.AdmittedAt >= filter.To
-            || (filter.BillableOnly && record.Kind == RecordKind.Settled && !record.Billable))
+            by.Open[call.Id.Sequence] = call;
             return null;
-        var ended = record.Kind != RecordKind.Admitted;
-        return new Found(ended, new CallRecord
-        {
-            Id = new RecordId(journal.Id, record.Boot, record.AdmissionSequence),
-            At = a.AdmittedAt,
-            Entitlement = a.Entitlement,
-            Period = a.Period,
-            Consumer = a.Consumer,
-            Credential = a.Credential,
-            Operation = a.Operation,
-            Method = MethodCode.NameOf(a.Method),
-            Status = record.Kind == RecordKind.Settled ? record.Status : null,
-            Billable = record.Billable,
-            Quantity = record.Billable ? record.Quantity : 0,
-            LatencyMicros = record.Kind == RecordKind.Settled ? record.LatencyMicros : null,
-        });
+        }
+
+        if (call.Kind == CallKind.Call) by.Open.Remove(call.Id.Sequence);
+        return call;
     }
 
-    private readonly record struct Found(bool HasEnded, CallRecord Call);
+    /// <summary>With whose it was when it was drained; null for what counts for nobody.</summary>
+    private static CallRecord? Stamped(CallRecord record, Dictionary<ulong, OutsideStamp> stamps) =>
+        stamps.TryGetValue(record.Id.Sequence, out var stamp) && stamp.IsSomebodys
+            ? record with { Entitlement = stamp.Entitlement, Period = stamp.Period, Consumer = stamp.Consumer }
+            : null;
 }
+
+/// <summary>A record that matches as far as keys tell.</summary>
+/// <param name="HasEnded">False for a call of which only the admission is known so far.</param>
+/// <param name="Call">What it says.</param>
+internal readonly record struct Found(bool HasEnded, CallRecord Call);

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Dapper;
 using Tollgate.Storage;
 
@@ -15,6 +16,7 @@ public static class LaterKeys
     {
         var journal = JournalFiles.Read(Path.Combine(data, "journal"));
         var (entitlement, consumer, operation, series) = (0, 0, 0, 0);
+        var named = new NamedKeys();
         var position = (ulong)(await store.ReadAsync(db => db.ExecuteScalarAsync<long?>(
             "select position from journals where id = @id", new { id = (long)journal.Id })) ?? 0);
         using var archived = new ArchivedRecords(Path.Combine(data, "archive"), Later(data, journal.Id, position));
@@ -27,6 +29,7 @@ public static class LaterKeys
                 entitlement = Math.Max(entitlement, record.Admission.Entitlement);
                 consumer = Math.Max(consumer, record.Admission.Consumer);
                 operation = Math.Max(operation, record.Admission.Operation);
+                named.Add(record);
                 if (record.Kind == RecordKind.Counted) series = Math.Max(series, CounterSample.Of(record).Series);
             }
         }
@@ -39,6 +42,7 @@ public static class LaterKeys
             if (await IsBeyondAsync("operation_keys", operation))
                 await db.ExecuteAsync("insert into operation_keys (key, api, operation, endpoint) " +
                     "values (@operation, 'restored', @name, @name)", new { operation, name = $"operation {operation}" });
+            await named.ReserveAsync(db);
             // series that came after the backup are not known any more: none of them counts as new
             await db.ExecuteAsync("update counter_sources set anew = 1");
             if (await IsBeyondAsync("counter_series", series))
@@ -69,5 +73,29 @@ public static class LaterKeys
         }
 
         return [.. files];
+    }
+
+    /// <summary>Keys of subjects, sets of dimensions and meters, of which every one that is named is reserved.</summary>
+    private sealed class NamedKeys
+    {
+        private readonly HashSet<int> _subjects = [], _sets = [], _meters = [];
+
+        public void Add(in JournalRecord record)
+        {
+            if (record.Kind < RecordKind.Measured) return;
+            if (record.Kind >= RecordKind.Event) _subjects.Add(record.Subject);
+            if (record.Dimensions != 0) _sets.Add(record.Dimensions);
+            _meters.Add(record.Meter);
+        }
+
+        public async Task ReserveAsync(DbConnection db)
+        {
+            await ReserveAsync(db, _subjects, "event_subjects (key, subject)", "'restored ' || @key");
+            await ReserveAsync(db, _sets, "dimension_sets (key, dimensions)", "'{\"restored\":\"' || @key || '\"}'");
+            await ReserveAsync(db, _meters, "meter_keys (key, name, aggregation, scale)", "'restored-' || @key, 'sum', 0");
+        }
+
+        private static Task ReserveAsync(DbConnection db, HashSet<int> keys, string into, string values) => db.ExecuteAsync(
+            $"insert into {into} values (@key, {values}) on conflict do nothing", keys.Order().Select(key => new { key }));
     }
 }

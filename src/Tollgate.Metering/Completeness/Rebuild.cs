@@ -10,11 +10,7 @@ namespace Tollgate.Metering;
 public sealed class Rebuild(
     string data, UsageJournal journal, Database live, UsageDrain drain, UsageArchive archive, Clocks clocks, ReadTerms terms)
 {
-    private const string Columns =
-        "entitlement, period, consumer, meter, operation, method, dimensions, bucket, admitted, quantity, unknown, items, latest_at";
-
-    /// <param name="write">Puts the new sums in the place of those that differ, in one transaction. Sums that hold usage
-    /// of events stay: whose an event is may have been settled by hand.</param>
+    /// <param name="write">Puts the new rows in the place of those that differ, in one transaction.</param>
     public Task<Replayed> RunAsync(bool write) =>
         archive.HoldAsync(() => drain.HoldAsync(() => ReplayAsync(write)));
 
@@ -44,17 +40,17 @@ public sealed class Rebuild(
         }
     }
 
-    private Task WriteAsync(Database scratch, Replayed found)
+    private Task WriteAsync(Database scratch, Replayed found) => live.WriteAsync(db => scratch.ReadAsync(async from =>
     {
-        var rows = $"bucket >= {found.From}" +
-            (found.FedByEvents.Count == 0 ? "" : $" and meter not in ({string.Join(", ", found.FedByEvents)})");
-        return live.WriteAsync(db => scratch.ReadAsync(async from =>
+        foreach (var (table, columns, time) in ReplayTables.Sums)
         {
-            await db.ExecuteAsync($"delete from rollups where {rows}");
-            var insert = $"insert into rollups ({Columns}) values ({string.Join(", ", Columns.Split(", ").Select(c => "@" + c))})";
-            await foreach (IDictionary<string, object> row in from.QueryUnbufferedAsync($"select {Columns} from rollups where {rows}"))
+            var rows = $"{time} >= {found.From}";
+            await db.ExecuteAsync($"delete from {table} where {rows}");
+            var insert = $"insert into {table} ({columns}) values ({string.Join(", ", columns.Split(", ").Select(c => "@" + c))})";
+            await foreach (IDictionary<string, object> row in from.QueryUnbufferedAsync($"select {columns} from {table} where {rows}"))
                 await db.ExecuteAsync(insert, row);
-            return 0;
-        }));
-    }
+        }
+
+        return 0;
+    }));
 }

@@ -16,22 +16,16 @@ public sealed record Replayed(long Records, long Rows, IReadOnlyList<string> Dif
 
     /// <summary>Whether the sums were replaced by what archive and journal say.</summary>
     public bool Written { get; init; }
-
-    /// <summary>Meters whose sums may hold usage of events.</summary>
-    internal IReadOnlyCollection<int> FedByEvents { get; init; } = [];
 }
 
 /// <summary>
 /// Drains archive and journal a second time, into a copy of the database, and compares: the same code must come to
-/// the same sums.
+/// the same rows. Whose usage from outside was, is taken from what the first draining wrote down of each record.
 /// </summary>
 internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
 {
-    private const int MostDifferences = 20;
-
-    private static readonly string[] s_parts = ["rollups", "unique_values"];
-
-    private readonly HashSet<int> _fedByEvents = [];
+    private readonly RecordedStamps _recorded = new();
+    private readonly ReplayClock _clock = new();
     private long _records;
     private ulong _next;
     private long _from;
@@ -43,39 +37,24 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
     /// <param name="journals">All that were drained into the store.</param>
     public async Task<Replayed> RunAsync(IReadOnlyList<(uint Journal, ReadRecords Read)> journals)
     {
-        await PrepareAsync();
+        var complete = await scratch.ReadAsync(ArchiveStore.CompleteFromAsync);
+        _from = (complete + UsageStore.Bucket - 1) / UsageStore.Bucket * UsageStore.Bucket;
+        await scratch.WriteAsync(db => ReplayTables.PutAsideAsync(db, _from));
         foreach (var (journal, read) in journals)
         {
             var (until, open) = await BeginAsync(journal);
-            _next = 0;
+            (_next, _clock.At) = (0, 0);
             using var drain = new UsageDrain(journal, (ref position, into) => Bounded(read, until, ref position, into),
-                scratch, clocks, terms);
+                scratch, clocks with { Business = _clock }, terms, _recorded);
             await drain.DrainFromAsync(0);
             await drain.CloseUnknownAsync(open);
         }
 
-        var differences = await scratch.ReadAsync(CompareAsync);
+        await scratch.WriteAsync(MoveAsync);
+        var differences = await scratch.ReadAsync(db => ReplayTables.CompareAsync(db, _from));
         var rows = await scratch.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from before_rollups"));
-        return new Replayed(_records, rows, differences) { From = _from, FedByEvents = _fedByEvents };
+        return new Replayed(_records, rows, [.. _recorded.Doubts(whole: _from == 0), .. differences]) { From = _from };
     }
-
-    /// <summary>Puts the sums aside and takes away what the drain will make again.</summary>
-    private Task PrepareAsync() => scratch.WriteAsync(async db =>
-    {
-        var complete = await ArchiveStore.CompleteFromAsync(db);
-        _from = (complete + UsageStore.Bucket - 1) / UsageStore.Bucket * UsageStore.Bucket;
-        foreach (var part in s_parts)
-        {
-            await db.ExecuteAsync($"create table before_{part} as select * from {part} where bucket >= @_from", new { _from });
-            await db.ExecuteAsync($"delete from {part} where bucket >= @_from", new { _from });
-        }
-
-        await db.ExecuteAsync("create table before_unattributed as select * from unattributed_usage");
-        await db.ExecuteAsync("delete from unattributed_usage");
-        foreach (var day in await db.QueryAsync<long>("select day from event_days"))
-            await db.ExecuteAsync($"drop table {EventIdentities.TableOf((int)day)}");
-        await db.ExecuteAsync("delete from event_days");
-    });
 
     private Task<(ulong Until, HashSet<ulong> Open)> BeginAsync(uint journal) => scratch.WriteAsync(async db =>
     {
@@ -99,7 +78,7 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
                 continue;
             }
 
-            if (record.Kind >= RecordKind.Event && record.Quantity != 0) _fedByEvents.Add(record.Meter);
+            _clock.At = Math.Max(_clock.At, record.Admission.AdmittedAt);
             if (record.Sequence < _next) continue;
             _next = record.Sequence + 1;
             _records++;
@@ -108,46 +87,27 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
         return count;
     }
 
-    /// <summary>Row by row; sums that events are in only together, since whose an event is may have been settled later
-    /// than it came.</summary>
-    private async Task<IReadOnlyList<string>> CompareAsync(DbConnection db)
+    /// <summary>What was nobody's first, and somebody's later, moves in the end, as it did.</summary>
+    private static async Task MoveAsync(DbConnection db)
     {
-        const string key = "entitlement, period, consumer, meter, operation, method, dimensions, bucket";
-        const string sums = "admitted, quantity, unknown, items";
-        const string whole = "meter, operation, method, dimensions, bucket";
-
-        // what is added up can be compared whoever it belongs to; the largest of two owners is another number
-        const string added = "case when meter = 1 or meter in (select key from meter_keys where aggregation in " +
-            "('sum', 'count')) then quantity else 0 end";
-        var events = _fedByEvents.Count == 0 ? "-1" : string.Join(", ", _fedByEvents);
-        var calls = $"where meter not in ({events}) and bucket >= {_from}";
-        var differences = new List<string>();
-        await FindAsync($"select {key}, {sums} from rollups {calls}", $"select {key}, {sums} from before_rollups {calls}");
-        await FindAsync($"select {key}, value_hash from unique_values {calls}",
-            $"select {key}, value_hash from before_unique_values {calls}");
-        if (_fedByEvents.Count > 0)
-            await FindAsync(Together("rollups", "unattributed_usage"), Together("before_rollups", "before_unattributed"));
-        return differences;
-
-        string Together(string rollups, string nobodys) =>
-            $"select {whole}, cast(sum(items) as bigint) as items, cast(sum(quantity) as bigint) as quantity from (" +
-            $"select {whole}, items, {added} as quantity from {rollups} where meter in ({events}) and bucket >= {_from} union all " +
-            $"select meter, operation, method, dimensions, occurred_at - occurred_at % {UsageStore.Bucket}, 1, {added} from {nobodys} " +
-            $"where occurred_at >= {_from}) as u group by {whole}";
-
-        async Task FindAsync(string replayed, string stored)
+        var rows = await db.QueryAsync<(long Journal, long Sequence, long Entitlement, long Period, long Consumer)>(
+            "select journal, sequence, entitlement, period, consumer from before_later_stamps order by journal, sequence");
+        foreach (var chunk in rows.Chunk(UsageDrain.BatchSize))
         {
-            await AddAsync("archive and journal say", $"{replayed} except {stored}");
-            await AddAsync("the rollups say", $"{stored} except {replayed}");
-        }
-
-        async Task AddAsync(string who, string sql)
-        {
-            foreach (IDictionary<string, object> row in await db.QueryAsync($"{sql} limit {MostDifferences / 4}"))
-                differences.Add($"{who}: {string.Join(", ", row.Select(c => $"{c.Key} {Shown(c.Key, c.Value)}"))}");
+            var became = new List<(UnattributedRow Row, Attributed Whose)>(chunk.Length);
+            foreach (var of in chunk)
+                if (await UnattributedStore.FindAsync(db, of.Journal, of.Sequence) is { } row)
+                    became.Add((row, new Attributed((int)of.Entitlement, (int)of.Period, (int)of.Consumer, 0)));
+            foreach (var own in became.GroupBy(b => b.Row.Journal)) await UsageDrain.MoveAsync(db, (uint)own.Key, [.. own]);
         }
     }
 
-    private static string Shown(string column, object value) =>
-        column == "bucket" ? Catalog.Micros.ToText(Convert.ToInt64(value, System.Globalization.CultureInfo.InvariantCulture)) : $"{value}";
+    /// <summary>Stands at the latest usage that was read: about when it was drained first, so that identities of events are
+    /// remembered as long as they were.</summary>
+    private sealed class ReplayClock : TimeProvider
+    {
+        public long At { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => Catalog.Micros.ToInstant(At).ToDateTimeOffset();
+    }
 }

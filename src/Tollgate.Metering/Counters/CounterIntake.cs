@@ -11,7 +11,11 @@ namespace Tollgate.Metering;
 /// <param name="Parked">Targets that are not counted, and why.</param>
 /// <param name="Trouble">Why it is not read now; null when it is.</param>
 public sealed record CounterSourceStanding(
-    CounterSource Source, int Series, long ReadTo, CounterTally Tally, IReadOnlyList<ParkedTarget> Parked, string? Trouble);
+    CounterSource Source, int Series, long ReadTo, CounterTally Tally, IReadOnlyList<ParkedTarget> Parked, string? Trouble)
+{
+    /// <summary>Targets that do not say when their process started.</summary>
+    public int WithoutStart { get; init; }
+}
 
 /// <summary>
 /// Reads counters out of Prometheus into the journal. In memory stands what each series has come to; the drain keeps

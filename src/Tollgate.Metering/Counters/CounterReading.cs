@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Tollgate.Catalog;
 
@@ -82,7 +83,7 @@ internal sealed class CounterReading(CounterSource source)
     private const long Hour = 3_600 * Micros.PerSecond;
 
     // by name; what is scraped without an instance is a target for each of its series
-    private readonly Dictionary<string, ScrapeTarget> _targets = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ScrapeTarget> _targets = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<SeriesLabels>> _siblings = new(StringComparer.Ordinal);
     private readonly List<ParkedTarget> _parked = [];
     private readonly decimal _scale = (decimal)Math.Pow(10, source.Meter.Scale);
@@ -93,6 +94,9 @@ internal sealed class CounterReading(CounterSource source)
 
     /// <summary>Whether a series is what a process says of its start.</summary>
     public static bool IsStart(SeriesLabels labels) => labels["__name__"] == StartName;
+
+    /// <summary>Targets that do not say when their process started: of two behind one it may not be found out.</summary>
+    public int WithoutStart => _targets.Values.Count(t => t.First != long.MaxValue && t.Start == 0);
 
     public IReadOnlyList<ParkedTarget> Parked => [.. _targets.Values.Select(t => t.Parked).OfType<ParkedTarget>()];
 

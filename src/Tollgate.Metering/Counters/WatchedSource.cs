@@ -62,7 +62,7 @@ internal sealed class WatchedSource(CounterSource source) : IDisposable
     }
 
     public CounterSourceStanding Standing(CounterSource now) =>
-        new(now, Series.Count, ReadTo, Tally with { }, Reading.Parked, Trouble);
+        new(now, Series.Count, ReadTo, Tally with { }, Reading.Parked, Trouble) { WithoutStart = Reading.WithoutStart };
 
     public void Dispose() => _turn.Dispose();
 

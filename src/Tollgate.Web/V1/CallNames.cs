@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using Dapper;
 using Tollgate.Catalog;
 using Tollgate.Metering;
@@ -41,13 +42,30 @@ internal sealed record CallView
     public required string Quantity { get; init; }
 
     public required long? LatencyUs { get; init; }
+
+    /// <summary>call, measure, correction, event or counter.</summary>
+    public required string Kind { get; init; }
+
+    /// <summary>Of an event the hash of its source and id.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Event { get; init; }
+
+    /// <summary>Of a counter the labels of its series.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Series { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, string>? Dimensions { get; init; }
+
+    [JsonIgnore]
+    public string? DimensionsText { get; init; }
 }
 
 /// <summary>Names of the keys that calls carry, each read once. Bounded: when too many are known, they are forgotten.
 /// </summary>
 /// <param name="database">Where names are.</param>
-/// <param name="scale">Of the meter that is asked for: quantities are × 10^scale.</param>
-internal sealed class CallNames(Database database, int scale = 0)
+/// <param name="meter">What is asked for; null for calls.</param>
+internal sealed class CallNames(Database database, Meter? meter = null)
 {
     private const int Most = 100_000;
 
@@ -55,18 +73,23 @@ internal sealed class CallNames(Database database, int scale = 0)
     private readonly Dictionary<int, string?> _consumers = [];
     private readonly Dictionary<int, string?> _credentials = [];
     private readonly Dictionary<int, (string Api, string Operation, string Endpoint)> _operations = [];
+    private readonly Dictionary<int, string?> _sets = new() { [0] = null };
+    private readonly Dictionary<int, string?> _series = [];
 
     public async ValueTask<CallView> ViewAsync(CallRecord call)
     {
-        if (_terms.Count + _consumers.Count + _credentials.Count > Most)
+        if (_terms.Count + _consumers.Count + _credentials.Count + _sets.Count + _series.Count > Most)
         {
+            _series.Clear();
+            _sets.Clear();
             _terms.Clear();
             _consumers.Clear();
             _credentials.Clear();
         }
 
         if (!_terms.ContainsKey(call.Entitlement) || !_consumers.ContainsKey(call.Consumer)
-            || !_credentials.ContainsKey(call.Credential) || !_operations.ContainsKey(call.Operation))
+            || !_credentials.ContainsKey(call.Credential) || !_operations.ContainsKey(call.Operation)
+            || !_sets.ContainsKey(call.Dimensions) || !_series.ContainsKey(call.Series ?? 0))
             await LearnAsync(call);
         var (customer, subscription) = _terms[call.Entitlement];
         var (api, operation, endpoint) = _operations[call.Operation];
@@ -84,16 +107,20 @@ internal sealed class CallNames(Database database, int scale = 0)
             Method = call.Method,
             Status = call.Status,
             Billable = call.Billable,
-            Quantity = Units(call.Quantity),
+            Quantity = meter?.Aggregation == Aggregation.UniqueCount ? $"{call.Quantity:x16}" : Units(call.Quantity),
             LatencyUs = call.LatencyMicros,
+            Kind = CallExport.NameOf(call.Kind),
+            Event = call.Kind == CallKind.Event ? $"{call.Identity:x32}" : null,
+            Series = _series[call.Series ?? 0],
+            Dimensions = _sets[call.Dimensions] is { } set ? DimensionSets.Read(set) : null,
+            DimensionsText = _sets[call.Dimensions],
         };
     }
 
     /// <summary>A scaled quantity as a decimal.</summary>
     public string Units(long quantity)
     {
-        var units = (decimal)quantity;
-        for (var i = 0; i < scale; i++) units /= 10;
+        var units = meter?.Unscaled(quantity) ?? quantity;
         return units.ToString("0.#########", CultureInfo.InvariantCulture);
     }
 
@@ -110,7 +137,12 @@ internal sealed class CallNames(Database database, int scale = 0)
         var found = await db.QueryFirstOrDefaultAsync<(string? Api, string? Operation, string? Endpoint)>(
             "select api, operation, endpoint from operation_keys where key = @Operation", call);
         _operations[call.Operation] =
-            (found.Api ?? "", found.Operation ?? $"operation {call.Operation}", found.Endpoint ?? $"operation {call.Operation}");
+            call.Operation == 0 ? ("", "", "")
+            : (found.Api ?? "", found.Operation ?? $"operation {call.Operation}", found.Endpoint ?? $"operation {call.Operation}");
+        _sets[call.Dimensions] = await db.ExecuteScalarAsync<string?>(
+            "select dimensions from dimension_sets where key = @Dimensions", call);
+        _series[call.Series ?? 0] = await db.ExecuteScalarAsync<string?>(
+            "select labels from counter_series where key = @key", new { key = call.Series ?? 0 });
         return 0;
     });
 }

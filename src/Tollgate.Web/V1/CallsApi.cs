@@ -11,8 +11,7 @@ using Tollgate.Storage;
 namespace Tollgate.Web.V1;
 
 /// <summary>
-/// <c>/v1/calls</c>: the calls themselves, as JSON, CSV or Parquet: those of a time, of a line of an invoice, or the one
-/// with a request id.
+/// <c>/v1/calls</c>: the calls themselves, as JSON, CSV or Parquet: those of a time, or the one with a request id.
 /// </summary>
 internal static class CallsApi
 {
@@ -23,7 +22,6 @@ internal static class CallsApi
     {
         routes.MapGet("/v1/calls", ListAsync);
         routes.MapGet("/v1/calls/{id}", FindAsync);
-        routes.MapGet("/v1/invoices/{invoice}/lines/{line}/calls", OfLineAsync);
     }
 
     private static async Task<IResult> FindAsync(
@@ -89,30 +87,11 @@ internal static class CallsApi
         }
     }
 
-    private static async Task<IResult> OfLineAsync(
-        string invoice, string line, HttpRequest request, InvoiceStore invoices, CallSearch calls, Database database)
-    {
-        if (await invoices.FindAsync(invoice) is not { } found) return Answers.NotFound("invoice", invoice);
-        var document = InvoiceDocument.Read(found.Document);
-        if (!int.TryParse(line, out var number) || number < 1 || number > document.Lines.Count)
-            return Answers.NotFound("line", line);
-        var problems = new List<Problem>();
-        var form = CallForm.Read(request, problems);
-        if (problems.Count > 0) return Answers.Invalid(problems);
-        var filter = await database.ReadAsync(db => InvoiceLineCalls.FilterAsync(db, document, document.Lines[number - 1]));
-        return filter.Ok
-            ? form!.Answer(calls.ReadAsync(filter.Value), new CallNames(database, await ScaleAsync(database, filter.Value.Meter)))
-            : Answers.Refused(StatusCodes.Status422UnprocessableEntity, filter.Problems);
-    }
-
-    private static Task<int> ScaleAsync(Database database, int meter) => database.ReadAsync(db =>
-        db.ExecuteScalarAsync<int>("select scale from meter_keys where key = @meter", new { meter }));
-
     private static Task<IReadOnlyList<int>> EntitlementsAsync(Database database, long customer) => database.ReadAsync(async db =>
         (IReadOnlyList<int>)(await db.QueryAsync<int>(
             "select key from entitlements where customer_key = @customer", new { customer })).AsList());
 
-    private static long? Instant(HttpRequest request, string name, List<Problem> problems)
+    internal static long? Instant(HttpRequest request, string name, List<Problem> problems)
     {
         if (request.Query[name].ToString() is not { Length: > 0 } text) return null;
         if (Micros.TryParse(text, out var micros)) return micros;

@@ -67,21 +67,25 @@ internal static class EventsApi
     }
 
     private static async Task<IResult> FindAsync(
-        string source, string id, UsageDrain drain, Database database)
+        string source, string id, UsageDrain drain, CallSearch calls, Database database)
     {
         // a source is mostly a URL: its slashes come encoded
         (source, id) = (Uri.UnescapeDataString(source), Uri.UnescapeDataString(id));
         await drain.CatchUpAsync();
-        if (await database.ReadAsync(db => EventStore.FindAsync(db, source, id)) is not { } found)
-            return Answers.NotFound("event", $"{source}/{id}");
+        var found = await database.ReadAsync(db => EventStore.FindAsync(db, source, id));
+        // what is older than identities are remembered is on record still
+        var ours = found is null || found.Record.Journal == calls.Journal;
+        var records = ours ? await calls.EventAsync(source, id, found?.Record.Sequence ?? 0) : [];
+        if (found is null && records.Count == 0) return Answers.NotFound("event", $"{source}/{id}");
         return Answers.Ok(new
         {
             source,
             id,
-            status = found.Unattributed ? "unattributed" : "counted",
-            counted_on = Micros.ToText(found.CountedOn)[..10],
-            record = found.Record.ToString(),
-            duplicates = found.Duplicates,
+            status = found?.Unattributed == true ? "unattributed" : "counted",
+            counted_on = found is null ? null : Micros.ToText(found.CountedOn)[..10],
+            record = (found?.Record ?? records[0].Id).ToString(),
+            duplicates = found?.Duplicates ?? records.Count(r => !r.Billable),
+            records = await EventRecords.ViewAsync(database, records),
         });
     }
 

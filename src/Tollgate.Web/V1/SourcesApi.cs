@@ -40,6 +40,7 @@ internal static class SourcesApi
         read_to = s.ReadTo == 0 ? null : Micros.ToText(s.ReadTo),
         trouble = s.Trouble,
         parked = s.Parked.Select(View),
+        targets_without_start = s.WithoutStart,
         since_start = new
         {
             samples = s.Tally.Samples,

