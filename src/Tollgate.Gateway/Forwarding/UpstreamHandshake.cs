@@ -159,9 +159,11 @@ public sealed class UpstreamCertificates
     }
 
     internal static Pem Read(UpstreamTls tls) => new(
-        tls.CaFile is { } ca ? File.ReadAllText(ca) : tls.Ca,
-        tls.CertificateFile is { } own ? File.ReadAllText(own) : null,
-        tls.KeyFile is { } key ? File.ReadAllText(key) : null);
+        tls.CaFile is { } ca ? Small(ca) : tls.Ca,
+        tls.CertificateFile is { } own ? Small(own) : null,
+        tls.KeyFile is { } key ? Small(key) : null);
+
+    private static string Small(string path) => SmallFile.Read(path, CaText.MostCharacters);
 
     internal static UpstreamCertificates Load(Pem texts) => new(texts)
     {

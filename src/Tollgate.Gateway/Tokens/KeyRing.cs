@@ -76,7 +76,7 @@ internal sealed class KeyRing
     public static KeyRing Of(JwtRules rules, HttpClient client)
     {
         if (rules.JwksUrl is { } url) return new KeyRing(cancel => client.GetStringAsync(url, cancel));
-        if (rules.JwksFile is { } file) return new KeyRing(cancel => File.ReadAllTextAsync(file, cancel));
+        if (rules.JwksFile is { } file) return new KeyRing(_ => Task.FromResult(SmallFile.Read(file, JwksText.MaxBytes)));
         var ring = new KeyRing(null);
         try
         {

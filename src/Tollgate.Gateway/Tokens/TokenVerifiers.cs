@@ -51,7 +51,7 @@ public sealed class TokenVerifiers : IDisposable
         if (rules.JwksFile is not { } file) return null;
         try
         {
-            _ = KeySet.OfJson(File.ReadAllText(file));
+            _ = KeySet.OfJson(SmallFile.Read(file, JwksText.MaxBytes));
             return null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)

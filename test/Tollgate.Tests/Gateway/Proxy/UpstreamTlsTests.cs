@@ -152,6 +152,30 @@ public sealed class UpstreamTlsTests : IDisposable
         Assert.Equal(200, await StatusAsync(server, key));
     }
 
+    [Theory]
+    [InlineData("tls: { ca_file: /dev/zero }")]
+    [InlineData("tls: { ca_file: CA, certificate_file: /dev/zero }")]
+    [InlineData("jwt: { issuer: i, audience: a, jwks_file: /dev/zero }")]
+    public async Task A_file_without_an_end_is_refused_and_not_read_to_it(string setting)
+    {
+        await using var server = await TestServer.StartAsync();
+        using var content = new StringContent($$"""
+            version: 1
+            currency: USD
+            apis:
+              a:
+                upstream: https://127.0.0.1:1
+                {{Placed(setting)}}
+                operations: { x: GET /x }
+            """);
+        content.Headers.ContentType = new("application/yaml");
+        var before = GC.GetTotalAllocatedBytes();
+        using var refused = await server.Admin.PostAsync("/v1/config/apply", content, TestContext.Current.CancellationToken);
+        Assert.Contains("is larger than 256 KiB",
+            await refused.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.True(GC.GetTotalAllocatedBytes() - before < 200_000_000);
+    }
+
     [Fact]
     public async Task Services_of_Kongs_calls_verify_by_the_authorities_that_they_name()
     {
