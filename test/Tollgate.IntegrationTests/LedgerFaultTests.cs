@@ -28,7 +28,7 @@ public sealed class LedgerFaultTests
         try
         {
             await using var upstream = await Upstream.StartAsync();
-            var file = await Setup.WriteAsync(folder, Plan, upstream);
+            var file = await Setup.WriteAsync(folder, Plan + "\n  lenient: { operations: [data], metering: open }", upstream);
             using var server = await ServerProcess.StartAsync(data, ready: false, "--config", file);
             var key = await Setup.SubscribeAsync(server.Admin, "fred", "metered");
             using var client = new HttpClient { BaseAddress = server.Proxy };
@@ -41,11 +41,21 @@ public sealed class LedgerFaultTests
             }
 
             Assert.Equal(0, upstream.Calls);
+            // whose plan says metering: open is let through, and counted apart
+            var lenient = await Setup.SubscribeAsync(server.Admin, "wilma", "lenient");
+            Assert.Equal(20, await Setup.CallAsync(server.Proxy, "/api/v1/data", lenient, 20));
             var (grown, words) = await Tool.RunAsync("mount", ["-o", "remount,size=256m", data]);
             Assert.True(grown == 0, words);
-            await server.AwaitReadyAsync();
+            // a node with such a plan is ready on a full disk: it looks again by itself
+            var first = 0;
+            for (var i = 0; i < 300 && (first = await Setup.CallAsync(server.Proxy, "/api/v1/data", key, 1)) == 0; i++)
+                await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+            Assert.Equal(1, first);
             Assert.Equal(20, await Setup.CallAsync(server.Proxy, "/api/v1/data", key, 20));
-            Assert.Equal(20, await Setup.UsageAsync(server.Admin));
+            Assert.Equal(21, await Setup.UsageAsync(server.Admin));
+            using var admin = new HttpClient { BaseAddress = server.Admin };
+            var unrecorded = System.Text.Json.JsonDocument.Parse(await admin.GetStringAsync("/v1/unrecorded_calls")).RootElement;
+            Assert.Equal(20, unrecorded.GetProperty("data").EnumerateArray().Sum(r => r.GetProperty("calls").GetInt64()));
             Assert.Equal(0, await server.StopAsync());
             var (proved, said) = await ServerProcess.RunAsync(folder.Path, "verify", "--data", data);
             Assert.True(proved == 0, said);
