@@ -32,7 +32,7 @@ internal static class StripeEvents
         foreach (var (name, value) in form)
             if (name.StartsWith("payload[", StringComparison.Ordinal) && name[^1] == ']') payload[name[8..^1]] = value.ToString();
         using var data = JsonSerializer.SerializeToDocument(payload);
-        return await TakeAsync(intake, clock, data.RootElement, One("event_name"), One("identifier"), One("timestamp"));
+        return await TakeAsync((intake, clock, 1), data.RootElement, One("event_name"), One("identifier"), One("timestamp"));
 
         string? One(string name) => form.TryGetValue(name, out var value) ? value.ToString() : null;
     }
@@ -43,15 +43,16 @@ internal static class StripeEvents
         if (body.Fault is { } fault) return fault;
         if (body.Root.ValueKind != JsonValueKind.Object) return Refused("The body must be an object.", "event_name");
         var payload = body.Root.TryGetProperty("payload"u8, out var p) ? p : default;
-        return await TakeAsync(intake, clock, payload, One("event_name"), One("identifier"), One("timestamp"));
+        return await TakeAsync((intake, clock, 2), payload, One("event_name"), One("identifier"), One("timestamp"));
 
         string? One(string name) => body.Root.TryGetProperty(name, out var v) && v.ValueKind == JsonValueKind.String ? v.GetString()
             : v.ValueKind == JsonValueKind.Number ? v.GetRawText() : null;
     }
 
     private static async Task<IResult> TakeAsync(
-        EventIntake intake, TimeProvider clock, JsonElement payload, string? type, string? identifier, string? time)
+        (EventIntake Intake, TimeProvider Clock, int Version) by, JsonElement payload, string? type, string? identifier, string? time)
     {
+        var (intake, clock, version) = by;
         var subject = payload.ValueKind == JsonValueKind.Object && payload.TryGetProperty(Customer, out var s)
             && s.ValueKind == JsonValueKind.String ? s.GetString() : null;
         var id = identifier ?? Guid.CreateVersion7(clock.GetUtcNow()).ToString();
@@ -61,17 +62,20 @@ internal static class StripeEvents
         else e = e with { Time = time };
         if (await intake.TakeAsync([e]) is not { } answers) return EventsApi.Full();
         if (answers[0].Reason is { } reason) return Refused(reason.Detail, NameOf(reason.Field));
-        var now = clock.GetUtcNow().ToUnixTimeSeconds();
+        var now = Micros.Now(clock);
         return Results.Json(new
         {
-            @object = "billing.meter_event",
-            created = now,
+            @object = version == 1 ? "billing.meter_event" : "v2.billing.meter_event",
+            created = Instant(now),
             event_name = type,
             identifier = id,
             livemode = true,
             payload = payload.Clone(),
-            timestamp = e.At is { } at ? at / Micros.PerSecond : now,
+            timestamp = Instant(e.At ?? (Micros.TryParse(time ?? "", out var at) ? at : now)),
         });
+
+        // seconds in the first version, texts in the second
+        object Instant(long micros) => version == 1 ? micros / Micros.PerSecond : Micros.ToText(micros);
     }
 
     private static string NameOf(string? field) => field switch
