@@ -168,7 +168,7 @@ public sealed partial class BillingRun
                 await TryAsync(billed, async () =>
                 {
                     var terms = await _reader.TermsAsync(db, billed.Subscription, versions, reads);
-                    if (Quick(terms, billed, now) is { } quick) return quick;
+                    if (Quick(terms, billed, now, reads) is { } quick) return quick;
                     var (bills, next) = DueOf(terms, billed, now);
                     due.Add((billed, terms, bills[0], next));
                     return null;
@@ -199,17 +199,20 @@ public sealed partial class BillingRun
         }));
 
     /// <summary>What needs no draft: nothing is due, or it costs nothing, or several bills are due.</summary>
-    private Looked? Quick(SubscriptionTerms terms, BilledSubscription billed, long now)
+    private Looked? Quick(SubscriptionTerms terms, BilledSubscription billed, long now, PageReads reads)
     {
-        if (terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0))
+        if (CostsNothing(terms) && !reads.HaveGrants.Contains(billed.Subscription.CustomerKey))
             return new Looked(billed)
             {
                 Empty = Reached(billed, ToCome(terms, billed).FirstOrDefault(b => b.DueAt(_window) > now)),
             };
         var (due, next) = DueOf(terms, billed, now);
-        return due.Count > 1 ? new Looked(billed) { IsSeveral = true }
-            : due.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) } : null;
+        return due.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) }
+            : due.Count > 1 || reads.Shares(billed.Subscription.CustomerKey) ? new Looked(billed) { IsSeveral = true } : null;
     }
+
+    private static bool CostsNothing(SubscriptionTerms terms) =>
+        terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0);
 
     /// <summary>Issues the invoices of a page in a few transactions, notes those that owe nothing, and bills those of which
     /// several bills are due, each made from the one before.</summary>
@@ -299,7 +302,8 @@ public sealed partial class BillingRun
         BilledSubscription billed, long now, Dictionary<(string, int), PlanVersion> versions)
     {
         var terms = await _database.ReadAsync(db => _reader.TermsAsync(db, billed.Subscription, versions));
-        if (terms.Stretches.All(s => s.Prices.Prices.Count == 0 && s.AddOns.Count == 0))
+        if (CostsNothing(terms) && (await _database.ReadAsync(
+            db => GrantStore.InUnitsAsync(db, billed.Subscription.CustomerKey))).Count == 0)
             return new Billed(0, Reached(billed, ToCome(terms, billed).FirstOrDefault(b => b.DueAt(_window) > now)));
         var (due, next) = DueOf(terms, billed, now);
         if (due.Count > _maxBills)

@@ -10,12 +10,14 @@ namespace Tollgate.Billing;
 /// </summary>
 internal static class Compact
 {
-    /// <summary>As an issued invoice notes it.</summary>
+    /// <summary>As an issued invoice notes it. Where credit in units is burnt nothing is put together: which usage it paid
+    /// depends on each quarter of an hour.</summary>
     public static IEnumerable<ToldUsage> Told(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage)
     {
         var byTime = usage.Values.Any(rows => rows.Any(u => u.At != 0));
-        long[] cuts = !byTime ? [] : [.. Drafting.Used(terms, bill, usage)
+        long[] cuts = !byTime ? [] : terms.Stretches.Any(s => s.Credited.Count > 0)
+            ? [.. usage.Values.SelectMany(rows => rows.Select(u => u.At)).Distinct().Order()] : [.. Drafting.Used(terms, bill, usage)
             .SelectMany(l => l.Rated.FreeUntil).Distinct().Order()];
         return Of(terms, bill, usage, cuts);
     }

@@ -7,9 +7,9 @@ using Tollgate.Metering;
 namespace Tollgate.Billing;
 
 /// <summary>
-/// The prepaid balance to which the gate holds the calls of a customer: what is left of their credit, and what usage
-/// since an instant has cost that is invoiced already. Written in the transaction of whatever moves credit, so the gate
-/// refuses at the number that the invoice shows. A customer is held to it from the first prepaid grant on.
+/// The prepaid balance to which the gate holds the calls of a customer: what is left of their credit, for usage that is on no
+/// invoice yet. Written in the transaction of whatever moves credit, so the gate refuses at the number that the invoice
+/// shows. A customer is held to it from the first prepaid grant on.
 /// </summary>
 /// <remarks>Credit for some prices only pays on invoices; the gate does not count it. A coupon lowers the invoice and not
 /// what the gate reserves: with one, calls are refused early, and never late.</remarks>
@@ -55,41 +55,29 @@ public static class CreditAtGate
         {
             CustomerKey = (int)customerKey,
             Kind = BalanceKind.Prepaid,
-            Amount = state.Invoiced + state.Kept + left,
+            Amount = state.Kept + left,
             Currency = Currency.Of(customer.Currency),
             TaxRate = Added(terms),
             Since = state.Since,
+            IsOfOpenUsage = true,
         }, now);
     }
 
     /// <summary>An invoice has told usage: it is no longer open, and what it burnt is gone.</summary>
-    /// <param name="used">What the usage of calls since the balance began costs on it, exact and net.</param>
-    internal static async Task SettleAsync(DbConnection db, InvoiceDraft draft, decimal used, long now)
+    internal static async Task SettleAsync(DbConnection db, InvoiceDraft draft, long now)
     {
         var customer = draft.Subscription.CustomerKey;
         if (await FindAsync(db, customer) is not { } state) return;
-        var tax = Added(draft.Terms);
         var expired = draft.Burns.Where(b => b.Grant.ExpiresAt <= now).Sum(b => Worth(b.Amount.Amount, b.Grant, draft.Terms));
-        state = state with
-        {
-            Invoiced = state.Invoiced + Exact.Multiply(used, 1 + tax / 100),
-            Kept = Math.Max(0, state.Kept - expired),
-        };
-        // with one subscription everything before the bill is told: counting begins anew, and nothing old is needed
-        var at = draft.Bill.BillAt - draft.Bill.BillAt % UsageStore.Bucket;
-        if (draft.Bill.Settles is not null && at == draft.Bill.BillAt && at > state.Since
-            && await db.ExecuteScalarAsync<long>("select count(*) from subscriptions where customer_key = @customer",
-                new { customer }) == 1)
-            state = state with { Since = at, Invoiced = 0, Kept = 0 };
-        await SaveAsync(db, state);
+        await SaveAsync(db, state with { Kept = Math.Max(0, state.Kept - expired) });
         await WriteAsync(db, customer, now);
     }
 
     internal static async Task<CreditState?> FindAsync(DbConnection db, long customerKey) =>
         await db.QueryFirstOrDefaultAsync<Row?>(
-            "select customer_key, since, invoiced, kept, next_at from credit_at_gate where customer_key = @customerKey",
+            "select customer_key, since, kept, next_at from credit_at_gate where customer_key = @customerKey",
             new { customerKey }) is { } row
-            ? new CreditState(row.CustomerKey, row.Since, DecimalText.Read(row.Invoiced), DecimalText.Read(row.Kept), row.NextAt)
+            ? new CreditState(row.CustomerKey, row.Since, DecimalText.Read(row.Kept), row.NextAt)
             : null;
 
     /// <summary>Whether the prepaid balance of a customer is made of their credit.</summary>
@@ -101,10 +89,14 @@ public static class CreditAtGate
         DbConnection db, long now, int limit) =>
         (await db.QueryAsync<(long, bool)>(
             "select customer_key, case when next_at <= @now then 1 else 0 end from credit_at_gate " +
-            "where next_at <= @now or told = 0 order by customer_key limit @limit", new { now, limit })).AsList();
+            "where next_at <= @now or told = 0 union select customer_key, 0 from grants where told = 0 " +
+            "order by 1 limit @limit", new { now, limit })).AsList();
 
-    internal static Task ToldAsync(DbConnection db, long customerKey) => db.ExecuteAsync(
-        "update credit_at_gate set told = 1 where customer_key = @customerKey", new { customerKey });
+    internal static async Task ToldAsync(DbConnection db, long customerKey)
+    {
+        await db.ExecuteAsync("update credit_at_gate set told = 1 where customer_key = @customerKey", new { customerKey });
+        await db.ExecuteAsync("update grants set told = 1 where customer_key = @customerKey and told = 0", new { customerKey });
+    }
 
     internal static decimal Added(CustomerTerms terms) =>
         terms.TaxTreatment == CustomerTerms.Taxed && !terms.TaxInclusive ? terms.TaxPercent : 0;
@@ -116,18 +108,17 @@ public static class CreditAtGate
             "select min(coalesce(settled_at, start_at)) from subscriptions where customer_key = @customerKey " +
             "and next_bill_at is not null", new { customerKey });
         var since = Math.Max(effectiveAt, told ?? effectiveAt);
-        return new CreditState(customerKey, since - since % UsageStore.Bucket, 0, 0, null);
+        return new CreditState(customerKey, since - since % UsageStore.Bucket, 0, null);
     }
 
     private static Task SaveAsync(DbConnection db, CreditState state) => db.ExecuteAsync(
         "insert into credit_at_gate (customer_key, since, invoiced, kept, next_at, told) values " +
-        "(@CustomerKey, @Since, @invoiced, @kept, @NextAt, 0) on conflict (customer_key) do update set " +
+        "(@CustomerKey, @Since, '0', @kept, @NextAt, 0) on conflict (customer_key) do update set " +
         "since = excluded.since, invoiced = excluded.invoiced, kept = excluded.kept, next_at = excluded.next_at, told = 0",
         new
         {
             state.CustomerKey,
             state.Since,
-            invoiced = DecimalText.Of(state.Invoiced),
             kept = DecimalText.Of(state.Kept),
             state.NextAt,
         });
@@ -139,12 +130,11 @@ public static class CreditAtGate
     private static decimal Worth(decimal amount, GrantRow grant, CustomerTerms terms) =>
         grant.Kind == GrantRow.Promotional ? Exact.Multiply(amount, 1 + Added(terms) / 100) : amount;
 
-    private sealed record Row(long CustomerKey, long Since, string Invoiced, string Kept, long? NextAt);
+    private sealed record Row(long CustomerKey, long Since, string Kept, long? NextAt);
 }
 
 /// <summary>What the gate's prepaid balance of a customer is made of.</summary>
-/// <param name="Since">Usage from then on counts; microseconds.</param>
-/// <param name="Invoiced">What invoices have told of it, exact and gross.</param>
+/// <param name="Since">Usage from then on counts, while it is on no invoice; microseconds.</param>
 /// <param name="Kept">Credit that has expired and is still to pay for usage before; exact and gross.</param>
 /// <param name="NextAt">When credit begins or expires next.</param>
-public sealed record CreditState(long CustomerKey, long Since, decimal Invoiced, decimal Kept, long? NextAt);
+public sealed record CreditState(long CustomerKey, long Since, decimal Kept, long? NextAt);

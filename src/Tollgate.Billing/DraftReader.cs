@@ -11,8 +11,8 @@ namespace Tollgate.Billing;
 public sealed record ReadDraft(
     InvoiceDraft Draft, InvoiceDocument Document, IReadOnlyList<ToldUsage> Told, IReadOnlyList<ToldUsage> Late)
 {
-    /// <summary>What its calls cost of which the gate has counted against credit; exact and net.</summary>
-    public decimal UsedSince { get; init; }
+    /// <summary>What it burns of credit in units, as it is stored.</summary>
+    public IReadOnlyList<((long Grant, long Stored) Burn, long SettlesAt)> UnitBurns { get; init; } = [];
 }
 
 /// <summary>Reads everything that a draft is made from, on the connection of the caller: one state of the store.</summary>
@@ -76,8 +76,12 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     private async Task<Result<ReadDraft>> ReadAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, long now, PageReads? page)
     {
+        var credit = bill.Settles is null || page?.HaveGrants.Contains(terms.Subscription.CustomerKey) == false ? UnitCredits.None
+            : await UnitCredits.OfAsync(db, terms.Subscription);
+        terms = credit.In(terms);
         var usage = await UsageAsync(db, terms, bill, page: page);
         var (late, tooLate) = await LateAsync(db, terms, bill, page);
+        late = [.. late.Select(l => credit.For(terms, l))];
         var billed = Fees.Compares(terms, bill)
             ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt)
             : [];
@@ -89,6 +93,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             Charged = commitments.Count > 0 && bill.Settles is not null
                 ? await InvoiceStore.FeesAsync(db, terms.Subscription.Key, bill.BillAt) : [],
             Late = late,
+            Units = credit.For(bill),
             Agreed = InvoiceTerms.Plain with { Commitments = commitments },
         };
         var agreed = await AgreedAsync(db, terms, bill, (usage, inputs), page);
@@ -100,19 +105,19 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         var document = InvoiceDocument.Of(
             draft.Value, new InvoiceCustomer(customer.Id, customer.Name), plan ?? draft.Value.PlanId, now);
         var told = late.SelectMany(l => Compact.Told(terms, l.Bill, l.Used)).Concat(Compact.Told(terms, bill, usage)).ToArray();
-        var credit = bill.Settles is null || page?.HaveBalance.Contains(customer.Key) == false ? null
-            : await CreditAtGate.FindAsync(db, customer.Key);
         return new ReadDraft(draft.Value, document, told, tooLate)
         {
-            UsedSince = credit is null ? 0 : await UsedAsync(db, terms, bill, (credit.Since, null)),
+            UnitBurns = credit.Stored(draft.Value.UnitBurns),
         };
     }
 
     /// <summary>What calls cost that were admitted between two instants, exact and net, of those that a bill settles.
     /// </summary>
     public static async Task<decimal> UsedAsync(
-        DbConnection db, SubscriptionTerms terms, Bill bill, (long Since, long? Until) time)
+        DbConnection db, SubscriptionTerms terms, Bill bill, (long Since, long Until) time)
     {
+        var credit = await UnitCredits.OfAsync(db, terms.Subscription);
+        terms = credit.In(terms);
         var until = Cost(await UsageAsync(db, terms, bill, time.Until));
         return time.Since <= Micros.Of(bill.Period.Start)
             ? until
@@ -124,7 +129,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             var whole = usage.Values.SelectMany(u => u).Where(u => !u.Adds).Select(u => u.Meter).ToHashSet(StringComparer.Ordinal);
             var apart = Bills.Settled(terms, bill).SelectMany(s => s.Stretch.Metered.Prices).Where(p => !p.IsHeldAtGate)
                 .Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
-            return Drafting.Used(terms, bill, usage)
+            return Drafting.Used(terms, bill, usage, credit.For(bill))
                 .Where(l => l.Meter is { } meter && !whole.Contains(meter) && !apart.Contains(l.Rated.PriceName))
                 .Sum(l => l.Rated.PreciseAmount);
         }
@@ -137,7 +142,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         // all stretches: the stamp of a call decides, not whether its stretch touches the period
         (Stretch Stretch, int Period)[] settled = [.. Bills.Settled(terms, bill)];
         PriceComponent[] prices = [.. settled.SelectMany(s => s.Stretch.Metered.Prices)];
-        var detail = new UsageDetail(prices.Any(p => p.LooksAtTime),
+        var detail = new UsageDetail(prices.Any(p => p.LooksAtTime) || settled.Any(s => s.Stretch.Credited.Count > 0),
             prices.Where(p => p.LooksAtEvents).Select(p => p.Meter!).ToHashSet(StringComparer.Ordinal));
         foreach (var (stretch, period) in settled)
             usage[stretch.Terms.Key] = (before is null && !detail.ByTime && detail.Singly.Count == 0
@@ -273,7 +278,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         return used.MinorUnits < left.MinorUnits ? used.MinorUnits < 0 ? Money.Zero(left.Currency) : used : left;
 
         Money Sum(IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> of) =>
-            Drafting.Used(terms, bill, of).Where(l => l.Amount.Currency == left.Currency)
+            Drafting.Used(terms, bill, of, inputs.Units).Where(l => l.Amount.Currency == left.Currency)
                 .Aggregate(Money.Zero(left.Currency), (sum, l) => sum + Taken(l.Amount));
 
         // prepaid credit pays gross, as the gate reserves it

@@ -37,6 +37,9 @@ public sealed record DraftInputs
     public IReadOnlyList<LatePeriod> Late { get; init; } = [];
 
     public InvoiceTerms Agreed { get; init; } = InvoiceTerms.Plain;
+
+    /// <summary>Credit in units that usage of the bill may burn.</summary>
+    public IReadOnlyList<UnitGrant> Units { get; init; } = [];
 }
 
 /// <summary>What an invoice would say.</summary>
@@ -59,6 +62,9 @@ public sealed record InvoiceDraft(
 
     public required IReadOnlyList<TakenCoupon> Coupons { get; init; }
 
+    /// <summary>Burnt units, by the end of the period of their usage; below zero where usage of it became less.</summary>
+    public required IReadOnlyList<(UnitBurn Burn, long SettlesAt)> UnitBurns { get; init; }
+
     public required CustomerTerms Terms { get; init; }
 }
 
@@ -79,7 +85,8 @@ public static class Drafting
         inputs ??= DraftInputs.None;
         try
         {
-            DraftLine[] settled = [.. InOrderOf(terms, Fees.Arrears(terms, bill).Concat(Used(terms, bill, usage)))];
+            DraftLine[] settled =
+                [.. InOrderOf(terms, Fees.Arrears(terms, bill).Concat(Used(terms, bill, usage, inputs.Units)))];
             DraftLine[] lines =
             [
                 .. settled,
@@ -101,6 +108,7 @@ public static class Drafting
                 Sum = sum,
                 Burns = burns,
                 Coupons = coupons,
+                UnitBurns = [.. BurntBy(settled, bill), .. inputs.Late.SelectMany(l => LateUsage.Burns(terms, l))],
                 Terms = inputs.Agreed.Customer,
             };
         }
@@ -119,12 +127,14 @@ public static class Drafting
     /// The usage of the period that ended, as <see cref="PeriodRating"/> rates it. A price that a new stretch left as it
     /// was goes on over both: their usage fills its tiers together.
     /// </summary>
+    /// <param name="credit">In units.</param>
     internal static IEnumerable<DraftLine> Used(
-        SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage)
+        SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage,
+        IReadOnlyList<UnitGrant>? credit = null)
     {
         var settled = Bills.Settled(terms, bill).ToArray();
         if (settled.Length == 0) yield break;
-        foreach (var line in PeriodRating.Rate(UsedStretches(terms, bill, settled, usage)))
+        foreach (var line in PeriodRating.Rate(UsedStretches(terms, bill, settled, usage), credit: credit))
         {
             var (first, last) = (settled[line.First].Stretch, settled[line.Last].Stretch);
             var part = Part(first.Terms.StartAt, last.Terms.EndAt, bill.Period);
@@ -132,6 +142,10 @@ public static class Drafting
                 line.Rated.Meter, part.IsEmpty ? bill.Period : part);
         }
     }
+
+    internal static IEnumerable<(UnitBurn Burn, long SettlesAt)> BurntBy(IEnumerable<DraftLine> lines, Bill bill) =>
+        lines.SelectMany(l => l.Rated.Burns).GroupBy(b => b.Grant)
+            .Select(g => (new UnitBurn(g.Key, g.Sum(b => b.Units)), bill.BillAt));
 
     /// <summary>Parts of a period are counted as those of fees are: by local days, or by seconds.</summary>
     private static UsedStretch[] UsedStretches(

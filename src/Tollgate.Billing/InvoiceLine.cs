@@ -72,6 +72,10 @@ public sealed record InvoiceLine
 
     public required string Quantity { get; init; }
 
+    /// <summary>Of the quantity, what credit in units paid.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CreditedUnits { get; init; }
+
     /// <summary>None when the parts of the line have several.</summary>
     public required string? UnitAmount { get; init; }
 
@@ -123,6 +127,7 @@ public sealed record InvoiceLine
             Endpoint = rated.Endpoint,
             Label = rated.Label,
             Quantity = DecimalText.Of(rated.Quantity),
+            CreditedUnits = rated.Credited == 0 ? null : DecimalText.Of(rated.Credited),
             UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
@@ -152,7 +157,8 @@ public sealed record InvoiceLine
         if (rated.Meter is { } meter)
         {
             var included = rated.Included == 0 ? "" : $", {DecimalText.Of(rated.Included)} of them included";
-            return $"{Named(rated)}, {DecimalText.Counted(rated.Quantity, meter)}{included}";
+            var credited = rated.Credited == 0 ? "" : $", {DecimalText.Of(rated.Credited)} paid with credit";
+            return $"{Named(rated)}, {DecimalText.Counted(rated.Quantity, meter)}{included}{credited}";
         }
 
         var count = rated.Quantity == 1 ? "" : $" × {DecimalText.Of(rated.Quantity)}";

@@ -208,7 +208,9 @@ public sealed class InvoiceStore(Database database)
             new InvoiceAmounts(draft.Sum.Net, draft.Sum.Tax, promotional, draft.Sum.Prepaid)), invoice.Id, now);
         foreach (var burn in draft.Burns)
             await GrantStore.BurnAsync(db, burn.Grant.Key, invoice.Key, burn.Amount.MinorUnits, now);
-        await CreditAtGate.SettleAsync(db, draft, read.UsedSince, now);
+        foreach (var (burn, settlesAt) in read.UnitBurns)
+            await GrantStore.BurnAsync(db, burn.Grant, invoice.Key, burn.Stored, now, settlesAt);
+        await CreditAtGate.SettleAsync(db, draft, now);
         foreach (var coupon in draft.Coupons) await CouponStore.UseAsync(db, coupon.Coupon.Key);
         await ToldUsageStore.SetAsync(db, read.Told);
         foreach (var late in read.Late)

@@ -10,7 +10,14 @@ namespace Tollgate.Billing;
 /// <param name="Bill">As it was settled with.</param>
 public sealed record LatePeriod(
     Bill Bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Told,
-    IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Used);
+    IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> Used)
+{
+    /// <summary>Credit in units that its usage has burnt already.</summary>
+    public IReadOnlyList<UnitGrant> Burnt { get; init; } = [];
+
+    /// <summary>The same, with what is left for more of it.</summary>
+    public IReadOnlyList<UnitGrant> Credit { get; init; } = [];
+}
 
 /// <summary>Usage of a stretch in a period, as an invoice tells it.</summary>
 public sealed record ToldUsage(int Entitlement, int Period, string Usage)
@@ -33,8 +40,8 @@ internal static class LateUsage
 {
     public static IEnumerable<DraftLine> Adjustments(SubscriptionTerms terms, LatePeriod late)
     {
-        var before = Drafting.Used(terms, late.Bill, late.Told).ToLookup(KeyOf);
-        var after = Drafting.Used(terms, late.Bill, late.Used).ToLookup(KeyOf);
+        var before = Drafting.Used(terms, late.Bill, late.Told, late.Burnt).ToLookup(KeyOf);
+        var after = Drafting.Used(terms, late.Bill, late.Used, late.Credit).ToLookup(KeyOf);
         foreach (var key in after.Select(g => g.Key).Union(before.Select(g => g.Key)))
         {
             var (old, now) = (before[key].FirstOrDefault(), after[key].FirstOrDefault());
@@ -50,6 +57,7 @@ internal static class LateUsage
                     Quantity = newQuantity - oldQuantity,
                     PreciseAmount = (now?.Rated.PreciseAmount ?? 0) - (old?.Rated.PreciseAmount ?? 0),
                     Included = 0,
+                    Burns = [],
                     Parts = [],
                 },
                 Amount = amount,
@@ -57,6 +65,23 @@ internal static class LateUsage
                 Adjusts = (oldQuantity, newQuantity),
             };
         }
+    }
+
+    /// <summary>What the usage burns of credit in units beyond what it has burnt; below zero when there is less of it.
+    /// </summary>
+    public static IEnumerable<(UnitBurn Burn, long SettlesAt)> Burns(SubscriptionTerms terms, LatePeriod late)
+    {
+        if (late.Credit.Count == 0) yield break;
+        var before = Of(late.Told, late.Burnt);
+        var after = Of(late.Used, late.Credit);
+        foreach (var grant in late.Credit.Select(g => g.Key))
+            if (after.GetValueOrDefault(grant) - before.GetValueOrDefault(grant) is not 0m and var more)
+                yield return (new UnitBurn(grant, more), late.Bill.BillAt);
+
+        Dictionary<long, decimal> Of(
+            IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage, IReadOnlyList<UnitGrant> credit) =>
+            Drafting.BurntBy(Drafting.Used(terms, late.Bill, usage, credit), late.Bill)
+                .ToDictionary(b => b.Burn.Grant, b => b.Burn.Units);
     }
 
     private static (string, string?, string?, string?, LineKind, int, NodaTime.Instant) KeyOf(DraftLine line) => (

@@ -26,14 +26,15 @@ internal sealed class PageReads
     /// <summary>By key of the entitlement.</summary>
     public required IReadOnlyDictionary<int, StretchTerms> Own { get; init; }
 
-    /// <summary>Customers with terms, coupons, grants, or a balance of their credit.</summary>
+    /// <summary>Customers with terms, coupons, or grants.</summary>
     public required IReadOnlySet<long> HaveTerms { get; init; }
 
     public required IReadOnlySet<long> HaveCoupons { get; init; }
 
     public required IReadOnlySet<long> HaveGrants { get; init; }
 
-    public required IReadOnlySet<long> HaveBalance { get; init; }
+    /// <summary>Customers with several subscriptions: what one of them burns is not there for the next.</summary>
+    public required IReadOnlySet<long> HaveSeveral { get; init; }
 
     /// <summary>Subscriptions with a minimum or a maximum.</summary>
     public required IReadOnlySet<long> HaveCommitments { get; init; }
@@ -50,7 +51,8 @@ internal sealed class PageReads
             HaveTerms = await OwnersAsync("customer_terms"),
             HaveCoupons = await OwnersAsync("applied_coupons"),
             HaveGrants = await OwnersAsync("grants"),
-            HaveBalance = await OwnersAsync("credit_at_gate"),
+            HaveSeveral = (await db.QueryAsync<long>("select customer_key from subscriptions where customer_key in @customers " +
+                "group by customer_key having count(*) > 1", new { customers })).ToHashSet(),
             HaveCommitments = (await db.QueryAsync<long>(
                 "select distinct subscription_key from commitments where subscription_key in @keys",
                 new { keys = page.Select(s => s.Key).ToArray() })).ToHashSet(),
@@ -59,6 +61,11 @@ internal sealed class PageReads
         async Task<IReadOnlySet<long>> OwnersAsync(string table) => (await db.QueryAsync<long>(
             $"select distinct customer_key from {table} where customer_key in @customers", new { customers })).ToHashSet();
     }
+
+    /// <summary>Whether several bills of a customer may take from one credit, or use up one coupon: they are made one after
+    /// the other.</summary>
+    public bool Shares(long customer) => HaveSeveral.Contains(customer)
+        && (HaveGrants.Contains(customer) || HaveCoupons.Contains(customer));
 
     /// <summary>Reads the usage of these stamps, and what invoices have told of it.</summary>
     public async Task ReadUsageAsync(DbConnection db, IReadOnlyCollection<(int Entitlement, int Period)> stamps)

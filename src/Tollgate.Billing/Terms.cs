@@ -29,6 +29,9 @@ public sealed record Stretch(Entitlement Terms, PlanVersion Prices)
 
     public IReadOnlyList<StretchAddOn> AddOns { get; init; } = [];
 
+    /// <summary>Meters of which the customer has credit in units.</summary>
+    public IReadOnlySet<string> Credited { get; init; } = new HashSet<string>();
+
     /// <summary>What is charged for time, whatever is used. Nothing in a trial or a pause.</summary>
     public IEnumerable<Fee> Fees => Phase != Phase.Active ? [] :
         Flat(Prices.Prices, "", Quantity).Concat(AddOns.SelectMany(a => Flat(a.Prices, a.Name + "/", a.Quantity)));
@@ -36,11 +39,11 @@ public sealed record Stretch(Entitlement Terms, PlanVersion Prices)
     /// <summary>What usage of it costs: the plan's prices and those of the add-ons, under names of their own, and the
     /// allowances as this subscription has them.</summary>
     public PlanVersion Metered => Phase != Phase.Active ? Prices with { Prices = [] }
-        : Prices with
+        : UnitCredit.Measured(Prices with
         {
             Prices = AddOns.Count == 0 ? Prices.Prices : [.. Prices.Prices, .. AddOns.SelectMany(a => a.Prices
                 .Where(p => p.Price is not Price.Flat).Select(p => p with { Name = $"{a.Name}/{p.Name}" }))],
-        };
+        }, Credited, Terms.Interval);
 
     private IEnumerable<Fee> Flat(IReadOnlyList<PriceComponent> prices, string prefix, int quantity) =>
         from p in prices

@@ -34,6 +34,9 @@ public sealed record Balance
     /// <summary>Microseconds UTC, on a quarter of an hour, as usage is summed.</summary>
     public required long Since { get; init; }
 
+    /// <summary>Usage that is on invoices no longer counts: what it burnt of credit is gone.</summary>
+    public bool IsOfOpenUsage { get; init; }
+
     /// <summary>What an exact price before tax takes from this.</summary>
     public decimal Gross(decimal net) => TaxRate == 0 ? net : Exact.Multiply(net, 1 + TaxRate / 100);
 

@@ -30,13 +30,28 @@ public static class PeriodRating
     /// <param name="stretches">In order of time.</param>
     /// <param name="withBounds">False when discounts come before minimum and maximum: then <see cref="InvoiceSum"/>
     /// adds them.</param>
-    public static IReadOnlyList<PeriodLine> Rate(IReadOnlyList<UsedStretch> stretches, bool withBounds = true)
+    /// <param name="credit">Grants in units, in the order in which they are burnt; null for none.</param>
+    public static IReadOnlyList<PeriodLine> Rate(
+        IReadOnlyList<UsedStretch> stretches, bool withBounds = true, IReadOnlyList<UnitGrant>? credit = null)
     {
-        var lines = new List<PeriodLine>();
         var consumed = new Dictionary<string, decimal>(StringComparer.Ordinal);
-        foreach (var run in Runs([.. stretches.Select(s => s.Prices)]))
-            lines.AddRange(RateOne(run, stretches, consumed, withBounds)
+        var asked = Runs([.. stretches.Select(s => s.Prices)]).Select(run => Ask(run, stretches, consumed)).OfType<Asked>().ToArray();
+        if (credit is { Count: > 0 })
+        {
+            UnitCredit.Burn(Array.ConvertAll(asked, a => a.Of), credit);
+            for (var i = 0; i < asked.Length; i++)
+                asked[i] = asked[i] with { Lines = Rating.Rate(asked[i].Of, stretches[asked[i].Run.Stretches[0]].Zone) };
+        }
+
+        var lines = new List<PeriodLine>();
+        foreach (var (run, _, rated, part, currency) in asked)
+        {
+            var charged = rated.Aggregate(Money.Zero(currency), (sum, line) => sum + line.Amount(currency));
+            var bound = withBounds ? Rating.Bound(run.Price, charged, part) : null;
+            lines.AddRange((bound is null ? rated : rated.Append(bound))
                 .Select(line => new PeriodLine(line, run.Price, run.Stretches[0], run.Stretches[^1])));
+        }
+
         return lines;
     }
 
@@ -59,8 +74,8 @@ public static class PeriodRating
     private static bool Continues(PlanVersion plan, PriceComponent price, PlanVersion later) =>
         plan.Currency == later.Currency && later.Prices.Any(p => p.Equals(price));
 
-    private static List<RatedLine> RateOne(
-        PriceRun run, IReadOnlyList<UsedStretch> all, Dictionary<string, decimal> consumed, bool withBounds)
+    /// <summary>What a price asks for all of its stretches, before any credit; null when it is not asked at all.</summary>
+    private static Asked? Ask(PriceRun run, IReadOnlyList<UsedStretch> all, Dictionary<string, decimal> consumed)
     {
         var price = run.Price;
         UsedStretch[] stretches = [.. run.Stretches.Select(i => all[i])];
@@ -69,7 +84,7 @@ public static class PeriodRating
         // terms that came and went without time enter no tier, unless a call was stamped with them
         if (inForce.Length == 0
             && !usage.Any(u => u.Quantity != 0 && u.Meter == price.Meter && price.Covers(u, stretches[0].Zone)))
-            return [];
+            return null;
         var part = inForce.Length == 0 ? stretches[0].Part
             : inForce[0].Part with { Days = inForce.Sum(s => s.Part.Days) };
         var plan = (inForce.Length > 0 ? inForce[^1] : stretches[^1]).Prices;
@@ -79,12 +94,15 @@ public static class PeriodRating
         // a part of the allowance belongs to its part of the period
         if (price.Price.ProratesAllowance) (key, allowance) = ($"{key} {run.Stretches[0]}", part.Of(allowance));
         var before = consumed.GetValueOrDefault(key);
-        var lines = Rating.Rate(price, usage, Math.Max(0, allowance - before), stretches[0].Zone).ToList();
+        var zone = stretches[0].Zone;
+        var of = new Beyond(price, UsageGroups.InOrder(price, usage, zone), Math.Max(0, allowance - before));
+        var lines = Rating.Rate(of, zone);
         consumed[key] = before + lines.Sum(l => l.Included);
-        var charged = lines.Aggregate(Money.Zero(plan.Currency), (sum, line) => sum + line.Amount(plan.Currency));
-        if (withBounds && Rating.Bound(price, charged, part) is { } bound) lines.Add(bound);
-        return lines;
+        return new Asked(run, of, lines, part, plan.Currency);
     }
+
+    private sealed record Asked(
+        PriceRun Run, Beyond Of, IReadOnlyList<RatedLine> Lines, Proration Part, Currency Currency);
 
     /// <summary>What was used in all stretches of a price. Of a meter that does not add up it is the one number over
     /// them; numbers of single stretches tell nothing then.</summary>

@@ -56,6 +56,12 @@ public sealed record RatedLine
     /// <summary>Of the units, converted if the price converts, how many the plan includes.</summary>
     public decimal Included { get; init; }
 
+    /// <summary>Counted units, beyond those included, that credit in units pays, by grant.</summary>
+    public IReadOnlyList<UnitBurn> Burns { get; init; } = [];
+
+    /// <summary>All of <see cref="Burns"/>.</summary>
+    public decimal Credited => Burns.Sum(b => b.Units);
+
     /// <summary>When something that costs nothing was used up, microseconds UTC: until then, and after it, the order of
     /// its usage does not matter.</summary>
     public IReadOnlyList<long> FreeUntil { get; init; } = [];
@@ -106,12 +112,19 @@ public static class Rating
     public static IReadOnlyList<RatedLine> Rate(
         PriceComponent price, IEnumerable<Usage> usage, decimal included, DateTimeZone? zone = null)
     {
-        var groups = UsageGroups.Of(price, usage, included, zone ?? DateTimeZone.Utc);
-        return [.. groups.Select(g => g.Price is Price.PerUnit { Convert: null } unit
+        var local = zone ?? DateTimeZone.Utc;
+        return Lines(price, UsageGroups.Of(price, UsageGroups.InOrder(price, usage, local), included, local));
+    }
+
+    /// <summary>The same, with what credit in units pays of it.</summary>
+    internal static IReadOnlyList<RatedLine> Rate(Beyond of, DateTimeZone zone) =>
+        Lines(of.Price, UsageGroups.Of(of.Price, of.Used, of.Included, zone, of.Burns));
+
+    private static RatedLine[] Lines(PriceComponent price, IEnumerable<Group> groups) =>
+        [.. groups.Select(g => g.Price is Price.PerUnit { Convert: null } unit
                 ? OfUnits(price, unit, g)
                 : Together(price, g))
             .Where(line => line.Quantity != 0 || line.Parts.Count > 0)];
-    }
 
     /// <summary>
     /// What a price asks for a quantity, exactly, included units and conversion considered, minimum and maximum not.
@@ -124,6 +137,10 @@ public static class Rating
         Pricing.Rate(price, Pricing.Billable(price, quantity, included), null, ref sum);
         return sum.Sum;
     }
+
+    /// <summary>How much of what is included a quantity consumes, as priced.</summary>
+    public static decimal Consumed(Price price, decimal quantity, decimal included) =>
+        price.Convert is null ? Math.Min(included, quantity) : Math.Min(included, Pricing.Converted(price.Convert, quantity).Quantity);
 
     /// <summary>
     /// The line that brings the rounded and discounted lines of a price down to its maximum or up to its minimum; null
@@ -169,8 +186,9 @@ public static class Rating
         Quantity = group.Quantity,
         Included = group.Included,
         FreeUntil = group.FreeUntil,
+        Burns = Summed(group.Burns),
         UnitAmount = price.UnitAmount,
-        PreciseAmount = Exact.Multiply(group.Quantity - group.Included, price.UnitAmount),
+        PreciseAmount = Exact.Multiply(group.Quantity - group.Included - group.Credited, price.UnitAmount),
     };
 
     private static RatedLine Together(PriceComponent component, Group group)
@@ -191,7 +209,8 @@ public static class Rating
         }
         else
         {
-            Pricing.Rate(price, Pricing.Billable(price, group.Quantity, group.Included), null, ref parts);
+            var asked = Exact.Subtract(group.Quantity, group.Credited);
+            Pricing.Rate(price, Pricing.Billable(price, asked, group.Included), null, ref parts);
             included = Math.Min(group.Included, Pricing.Converted(price.Convert, group.Quantity).Quantity);
         }
 
@@ -206,11 +225,15 @@ public static class Rating
             Quantity = group.Quantity,
             Included = included,
             FreeUntil = freeUntil,
+            Burns = Summed(group.Burns),
             UnitAmount = kept.Count == 1 ? kept[0].UnitAmount : null,
             PreciseAmount = parts.Sum,
             Parts = kept,
         };
     }
+
+    private static UnitBurn[] Summed(List<UnitBurn> burns) => [.. burns.GroupBy(b => b.Grant)
+        .Select(g => new UnitBurn(g.Key, g.Sum(b => b.Units))).Where(b => b.Units != 0)];
 
     private static RatedLine BoundLine(PriceComponent price, LineKind kind, Money difference) => new()
     {

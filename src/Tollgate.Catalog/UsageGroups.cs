@@ -20,6 +20,11 @@ internal sealed record Group(Price Price, string? Label)
 
     public List<long> FreeUntil { get; } = [];
 
+    /// <summary>What of it is paid with credit in units.</summary>
+    public List<UnitBurn> Burns { get; } = [];
+
+    public decimal Credited => Burns.Sum(b => b.Units);
+
     /// <summary>One by one, in order of time.</summary>
     public List<(decimal Value, long At)> Events { get; } = [];
 
@@ -45,28 +50,40 @@ internal sealed record Group(Price Price, string? Label)
 /// </summary>
 internal static class UsageGroups
 {
-    public static IEnumerable<Group> Of(
-        PriceComponent price, IEnumerable<Usage> usage, decimal included, DateTimeZone zone)
-    {
-        Usage[] used = [.. usage.Where(u => (u.Quantity != 0 || u.Events > 0) && u.Meter == price.Meter && price.Covers(u, zone))
+    /// <summary>The usage that a price is for, in the order in which included units are consumed.</summary>
+    public static Usage[] InOrder(PriceComponent price, IEnumerable<Usage> usage, DateTimeZone zone) =>
+        [.. usage.Where(u => (u.Quantity != 0 || u.Events > 0) && u.Meter == price.Meter && price.Covers(u, zone))
             .OrderBy(u => u.At).ThenBy(u => u.Operation, StringComparer.Ordinal)
             .ThenBy(u => u.Endpoint, StringComparer.Ordinal)
             .ThenBy(u => DimensionText.Of(u.Dimensions), StringComparer.Ordinal)];
+
+    /// <param name="used">As <see cref="InOrder"/> gives it.</param>
+    /// <param name="burns">What of each item is paid with credit in units; null for nothing.</param>
+    public static IEnumerable<Group> Of(
+        PriceComponent price, Usage[] used, decimal included, DateTimeZone zone, List<UnitBurn>?[]? burns = null)
+    {
         if (!price.IsSplit && price.Price is not Price.PerUnit { Convert: null })
         {
             var all = new Group(price.Price, null) { Included = included };
-            foreach (var u in used) all.Add(u);
+            for (var i = 0; i < used.Length; i++)
+            {
+                all.Add(used[i]);
+                all.Burns.AddRange(burns?[i] ?? []);
+            }
+
             return [all];
         }
 
         var groups = new SortedDictionary<GroupKey, Group>();
         var left = included;
-        foreach (var u in used)
+        for (var i = 0; i < used.Length; i++)
         {
+            var u = used[i];
             var key = GroupKey.Of(price, u, zone);
             if (!groups.TryGetValue(key, out var group))
                 groups[key] = group = new Group(price.PriceAt(key.Cell), price.LabelOf(key.Cell, key.Values));
             group.Add(u);
+            group.Burns.AddRange(burns?[i] ?? []);
             if (left == 0 && u.Total > 0) continue;
             // what a correction takes back is included again
             var free = u.Total < 0 ? Math.Max(u.Total, -group.Included) : Math.Min(u.Total, left);

@@ -8,7 +8,7 @@ namespace Tollgate.Config;
 /// <summary>The SQL of balances: Billing and the admin API write them, the gate holds calls to them.</summary>
 public static class BalanceStore
 {
-    private const string Columns = "customer_key, kind, amount, currency, tax_rate, since";
+    private const string Columns = "customer_key, kind, amount, currency, tax_rate, since, of_open_usage";
 
     public static async Task<IReadOnlyList<Balance>> AllAsync(DbConnection db) =>
         (await db.QueryAsync<Row>($"select {Columns} from balances order by customer_key, kind")).Select(Read).ToArray();
@@ -20,10 +20,11 @@ public static class BalanceStore
 
     /// <summary>Sets a balance, in place of the one of its kind.</summary>
     public static Task SetAsync(DbConnection db, Balance balance, long now) => db.ExecuteAsync(
-        "insert into balances (customer_key, kind, amount, currency, tax_rate, since, updated_at) " +
-        "values (@CustomerKey, @kind, @amount, @currency, @tax, @Since, @now) " +
+        "insert into balances (customer_key, kind, amount, currency, tax_rate, since, updated_at, of_open_usage) " +
+        "values (@CustomerKey, @kind, @amount, @currency, @tax, @Since, @now, @open) " +
         "on conflict (customer_key, kind) do update set amount = excluded.amount, currency = excluded.currency, " +
-        "tax_rate = excluded.tax_rate, since = excluded.since, updated_at = excluded.updated_at",
+        "tax_rate = excluded.tax_rate, since = excluded.since, updated_at = excluded.updated_at, " +
+        "of_open_usage = excluded.of_open_usage",
         new
         {
             balance.CustomerKey,
@@ -32,6 +33,7 @@ public static class BalanceStore
             currency = balance.Currency.Code,
             tax = balance.TaxRate.ToString(CultureInfo.InvariantCulture),
             balance.Since,
+            open = balance.IsOfOpenUsage ? 1 : 0,
             now,
         });
 
@@ -49,8 +51,9 @@ public static class BalanceStore
         Currency = Currency.Of(row.Currency),
         TaxRate = decimal.Parse(row.TaxRate, CultureInfo.InvariantCulture),
         Since = row.Since,
+        IsOfOpenUsage = row.OfOpenUsage != 0,
     };
 
     private sealed record Row(
-        long CustomerKey, string Kind, string Amount, string Currency, string TaxRate, long Since);
+        long CustomerKey, string Kind, string Amount, string Currency, string TaxRate, long Since, long OfOpenUsage);
 }

@@ -54,6 +54,12 @@ public static class EntitlementStore
             "where end_at is null or end_at > @now group by plan_id", new { now }))
         .ToDictionary(p => p.PlanId, p => (int)p.Count);
 
+    /// <summary>Of each subscription of a customer: up to when its usage is on invoices. Absent where none is.</summary>
+    public static async Task<IReadOnlyDictionary<string, long>> SettledAsync(DbConnection db, long customerKey) =>
+        (await db.QueryAsync<(string Id, long At)>("select id, settled_at from subscriptions " +
+            "where customer_key = @customerKey and settled_at is not null", new { customerKey }))
+        .ToDictionary(s => s.Id, s => s.At, StringComparer.Ordinal);
+
     /// <summary>Adds a stretch of terms; the key of the entitlement given is ignored, the new one answered.</summary>
     public static Task<int> AddAsync(DbConnection db, Entitlement terms) => db.ExecuteScalarAsync<int>(
         "insert into entitlements (subscription_id, customer_key, plan_id, plan_version, priority, anchor, timezone, " +

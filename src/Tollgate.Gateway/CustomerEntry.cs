@@ -30,6 +30,10 @@ public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leas
         return [.. purse.Balances.Zip(purse.Used())];
     }
 
+    /// <summary>What is left of each credit in units; empty without any.</summary>
+    public IReadOnlyList<(UnitGrant Grant, decimal Left)> Units() =>
+        _purse is not { } purse ? [] : [.. purse.Terms.Units.Zip(purse.Left())];
+
     /// <summary>The entries of these terms, which <see cref="Entitle"/> then puts in force.</summary>
     internal EntitlementEntry[] Compile(IReadOnlyList<Entitlement> terms)
     {
@@ -46,7 +50,8 @@ public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leas
                let holder = pools.GetValueOrDefault(subscription.Key) ?? new PoolHolder(addresses, subscription.Key, leases)
                from t in subscription
                orderby t.Priority descending, subscription.Min(s => s.Key), t.Key
-               select new EntitlementEntry(t, holder),
+               let first = subscription.Where(s => (s.Anchor, s.Timezone, s.Interval) == (t.Anchor, t.Timezone, t.Interval))
+               select new EntitlementEntry(t, holder) { Era = first.Min(s => s.Key) },
         ];
     }
 
@@ -72,7 +77,7 @@ public sealed class EntitlementEntry
     private volatile Resolved? _resolved;
 
     internal EntitlementEntry(Entitlement terms, PoolHolder holder) =>
-        (Source, _calendar, Holder) = (terms, terms.Calendar, holder);
+        (Source, _calendar, Holder, Era) = (terms, terms.Calendar, holder, terms.Key);
 
     public Entitlement Source { get; }
 
@@ -83,6 +88,9 @@ public sealed class EntitlementEntry
     public string PlanId => Source.PlanId;
 
     internal PoolHolder Holder { get; }
+
+    /// <summary>The same for all stretches of the subscription whose periods are counted through.</summary>
+    internal int Era { get; init; }
 
     /// <summary>By which calls are held to the balances of the customer; null while there are none.</summary>
     internal PlanVersion? Prices { get; set; }
@@ -99,6 +107,10 @@ public sealed class EntitlementEntry
         _period = new PeriodStamp(index, Micros.Of(period.Start), Micros.Of(period.End));
         return index;
     }
+
+    /// <summary>Whether the usage of a period is on an invoice: its end is, or that of these terms.</summary>
+    internal bool IsSettled(int period, PurseTerms terms) => terms.Settled.TryGetValue(SubscriptionId, out var settled)
+        && (Micros.Of(_calendar.PeriodOf(period).End) <= settled || Source.EndAt <= settled);
 
     /// <summary>The plan and what it allows this subscription, as this snapshot has it; null when the plan is gone.
     /// Computed once for each snapshot.</summary>

@@ -55,7 +55,9 @@ public sealed partial class GateTable(
         var now = Micros.Now(business);
         await new Restoring(copy ?? database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
         var loading = new PurseLoading(copy ?? database, copy is null ? catchUp : () => Task.CompletedTask, _snapshot, now);
-        foreach (var key in (await (copy ?? database).ReadAsync(BalanceStore.AllAsync)).Select(b => b.CustomerKey).Distinct())
+        var store = copy ?? database;
+        var balances = await store.ReadAsync(BalanceStore.AllAsync);
+        foreach (var key in balances.Select(b => b.CustomerKey).Union(await store.ReadAsync(UnitGrantStore.CustomersAsync)))
             await loading.LoadAsync(CustomerOf(key), CustomerOf(key).Entitlements);
     }
 
@@ -66,8 +68,12 @@ public sealed partial class GateTable(
         if (Array.Find(customer.Entitlements, e => e.Key == usage.Entitlement) is not { } entry) return;
         if (!entry.Holder.IsEmpty) entry.Holder.Pool.Count(usage.Meter, usage.Operation, usage.Bucket, new Spent(0, units));
         if (entry.Prices is not { } prices || _snapshot.FindMeter(usage.Meter)?.Meter is not { IsAdditive: true } meter) return;
-        var charge = new Charge(entry.Key, usage.Period, prices, _snapshot.NameOf(usage.Operation) ?? "", 0);
-        while (customer.Purse is { } purse && !purse.TryCount(charge, new More(meter.Name, meter.Unscaled(units)), usage.Bucket))
+        var charge = new Charge(entry.Key, usage.Period, prices, _snapshot.NameOf(usage.Operation) ?? "", 0)
+        {
+            Era = entry.Era,
+            At = usage.Bucket,
+        };
+        while (customer.Purse is { } purse && !purse.TryCount(charge, new More(meter.Name, meter.Unscaled(units))))
         {
             // another one is in force by now
         }

@@ -21,6 +21,7 @@ internal sealed partial class Pool
                 // a window that has moved on knows nothing of the call
                 if (!quota.Blocks || !quota.Covers(key, operation.Key) || slot.Start > decision.CountedAt) continue;
                 var left = Math.Max(0, quota.Count - slot.Used);
+                if (left < room) left = Math.Max(0, quota.Count + LiftOf(quota, operation.Name, ref decision) - slot.Used);
                 if (decision.Sharing == Sharing.Leased && slot.Share is { } share) left = Math.Min(left, share.RoomAt(leases!.Now));
                 if (left < room) (room, violated) = (left, bound.Terms.Limits.Length + q);
             }
@@ -44,6 +45,28 @@ internal sealed partial class Pool
         var charge = Charge.Of(entitlement, ref decision, operation);
         while (decision.Consumer?.Customer?.Purse is { } purse)
             if (purse.TryExtend(charge, meter, ref room, out decision.Shortage)) return;
+    }
+
+    /// <summary>By how much credit in units lifts a quota, × 10^scale.</summary>
+    private static long LiftOf(CompiledQuota quota, string operation, ref Decision decision)
+    {
+        if (decision.Entitlement is not { Prices: not null } entitlement || decision.Consumer?.Customer?.Purse is not { } purse
+            || !UnitCredit.IsLifted(quota.Quota, entitlement.Source.Interval)) return 0;
+        return (long)(purse.LiftOf(Charge.Of(entitlement, ref decision, operation), quota) * quota.One);
+    }
+
+    /// <summary>Takes back what was just reserved.</summary>
+    private static void GiveBack(string operation, ref Decision decision)
+    {
+        var charge = Charge.Of(decision.Entitlement!, ref decision, operation);
+        Span<Spent> none = stackalloc Spent[decision.Cost?.Meters.Length ?? 0];
+        for (var i = 0; i < none.Length; i++) none[i] = new Spent(decision.Cost!.Meters[i].Reserve, 0);
+        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, 0, none))
+        {
+            // another one is in force by now
+        }
+
+        decision.Purse = null;
     }
 
     /// <summary>Whether the balances of the customer cover the call; then what it may cost is reserved.</summary>

@@ -16,7 +16,8 @@ internal sealed partial class Pool : Sharer
     internal override string Tag => subscription;
 
     /// <summary>Holds a call to what this node may spend: it passes, waits for a lease, or there is none left.</summary>
-    private void HoldToShares(BoundTerms bound, in Caller caller, long now, bool take, ref int violated, ref Decision decision)
+    private void HoldToShares(
+        BoundTerms bound, in Caller caller, string operation, long now, bool take, ref int violated, ref Decision decision)
     {
         if (decision.Sharing is Sharing.None or Sharing.Open) return;
         var limits = bound.Terms.Limits;
@@ -48,7 +49,9 @@ internal sealed partial class Pool : Sharer
             if (!quotas[q].Blocks || quotas[q].NeedOf(caller.Operation, ref decision) is not (> 0 and var need)) continue;
             var slot = bound.Slots[q];
             slot.Share ??= new SharedCount($"tollgate:{{{subscription}}}:quota:{NameOf(slot.Shape.Quota)}", slot);
-            Hold(slot.Share, quotas[q].Count, need, i, take, ref violated, ref decision);
+            var count = quotas[q].Count;
+            if (slot.Used + need > count) count += LiftOf(quotas[q], operation, ref decision);
+            Hold(slot.Share, count, need, i, take, ref violated, ref decision);
         }
 
         if (violated >= 0) decision.NeedsLease = false;

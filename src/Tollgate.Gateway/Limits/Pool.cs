@@ -54,7 +54,7 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
         var limits = bound.Terms.Limits;
         lock (this)
         {
-            now = _latest = Math.Max(now, _latest);
+            now = decision.CountedAt = _latest = Math.Max(now, _latest);
             decision.Tallies[(int)LimitScope.Consumer] = TallyOf(LimitScope.Consumer, caller, now);
             var violated = -1;
             for (var i = 0; i < limits.Length; i++)
@@ -65,9 +65,10 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
                 if (decision.Limits[i].Remaining == 0) violated = Later(violated, i, ref decision);
             }
 
-            LookAtQuotas(bound, caller.Operation, now, ref violated, ref decision);
-            HoldToShares(bound, caller, now, take, ref violated, ref decision);
-            if (violated < 0 && take && !decision.IsHeldUp && IsCovered(operation, ref decision))
+            LookAtQuotas(bound, caller.Operation, operation, now, ref violated, ref decision);
+            HoldToShares(bound, caller, operation, now, take, ref violated, ref decision);
+            if (violated < 0 && take && !decision.IsHeldUp && IsCovered(operation, ref decision)
+                && (violated = StillLifted(bound, caller.Operation, operation, ref decision)) < 0)
                 Take(bound, caller.Operation, now, ref decision);
             return violated;
         }
@@ -205,7 +206,8 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
     private static int Later(int violated, int candidate, ref Decision decision) =>
         violated < 0 || decision.Limits[candidate].ResetAt > decision.Limits[violated].ResetAt ? candidate : violated;
 
-    private void LookAtQuotas(BoundTerms bound, int operation, long now, ref int violated, ref Decision decision)
+    private void LookAtQuotas(
+        BoundTerms bound, int operation, string name, long now, ref int violated, ref Decision decision)
     {
         foreach (var slot in _slots) slot.MoveTo(now);
         var quotas = bound.Terms.Quotas;
@@ -217,9 +219,30 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
             var need = quotas[q].NeedOf(operation, ref decision);
             state.Remaining = need >= 0 ? Math.Max(0, quotas[q].Count - slot.Used) : LimitState.NotCounted;
             state.ResetAt = slot.End;
-            if (quotas[q].Blocks && state.Remaining >= 0 && state.Remaining < need)
+            if (!quotas[q].Blocks || state.Remaining < 0 || state.Remaining >= need) continue;
+            // beyond the allowance calls pass as far as credit in units pays for them
+            state.Remaining = Math.Max(0, quotas[q].Count + LiftOf(quotas[q], name, ref decision) - slot.Used);
+            if (state.Remaining < need)
                 violated = Later(violated, i, ref decision);
         }
+    }
+
+    /// <summary>Whether credit in units pays for what goes beyond a quota, now that it is reserved: another subscription of
+    /// the customer may have taken the last of it.</summary>
+    private static int StillLifted(BoundTerms bound, int operation, string name, ref Decision decision)
+    {
+        var quotas = bound.Terms.Quotas;
+        for (var q = 0; q < quotas.Length; q++)
+        {
+            var used = bound.Slots[q].Used + Math.Max(0, quotas[q].UnitsOf(operation, ref decision));
+            if (!quotas[q].Blocks || used <= quotas[q].Count || decision.Purse is not { } purse) continue;
+            var paid = purse.BurntOf(Charge.Of(decision.Entitlement!, ref decision, name), quotas[q]);
+            if (used <= quotas[q].Count + paid * quotas[q].One) continue;
+            GiveBack(name, ref decision);
+            return bound.Terms.Limits.Length + q;
+        }
+
+        return -1;
     }
 
     private void Take(BoundTerms bound, int operation, long now, ref Decision decision)

@@ -20,68 +20,90 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSn
     /// </summary>
     public async Task LoadAsync(CustomerEntry customer, EntitlementEntry[] entries)
     {
-        var balances = await database.ReadAsync(db => BalanceStore.OfCustomerAsync(db, customer.Key));
-        if (balances.Count == 0)
+        var terms = await TermsAsync(customer.Key);
+        if (terms.IsNone)
         {
             customer.Purse = null;
             return;
         }
 
         // also the entries that calls under way go by
-        foreach (var entry in entries.Concat(customer.Entitlements)) 
-            entry.Prices ??= await PricesOfAsync(entry.Source, balances[0].Currency);
-        if (customer.Purse is { } known && known.Balances.SequenceEqual(balances)) return;
+        var meters = terms.Units.Select(u => u.Meter).ToHashSet(StringComparer.Ordinal);
+        foreach (var entry in entries.Concat(customer.Entitlements))
+            entry.Prices = await PricesOfAsync(entry.Source, terms, meters);
+        if (customer.Purse is { } known && known.Terms.Equals(terms)) return;
         var before = customer.Purse ??= Purse.Counting();
         for (var tries = 1; ; tries++)
         {
             var settlements = before.Settlements;
             await catchUp();
-            var purse = before.With(balances);
-            for (var i = 0; i < balances.Count; i++) await RestoreAsync(purse, i, customer.Key, entries);
+            // an invoice may have been issued since
+            var purse = before.With(terms = await TermsAsync(customer.Key));
+            await RestoreAsync(purse, terms, entries);
             if (purse.TryReplace(before, settlements, tries == MostTries, () => customer.Purse = purse)) return;
         }
     }
 
-    private async Task RestoreAsync(Purse purse, int balance, int customer, EntitlementEntry[] entries)
+    private Task<PurseTerms> TermsAsync(int customer) => database.ReadAsync(async db => new PurseTerms(
+        await BalanceStore.OfCustomerAsync(db, customer), await UnitGrantStore.OfCustomerAsync(db, customer),
+        await EntitlementStore.SettledAsync(db, customer)));
+
+    private async Task RestoreAsync(Purse purse, PurseTerms terms, EntitlementEntry[] entries)
     {
-        var since = purse.Balances[balance].Since;
-        var meters = entries.SelectMany(e => e.Prices?.Prices ?? []).Where(p => p.IsHeldAtGate)
-            .Select(p => snapshot.FindMeter(p.Meter!)!.Meter).DistinctBy(m => m.Key).ToDictionary(m => m.Key);
-        var past = await database.ReadAsync(db => db.QueryAsync<(long Entitlement, long Period, string? Operation, long Meter,
-            long Before, long Since)>(
-            "select r.entitlement, r.period, o.operation, r.meter, " +
-            "cast(sum(case when r.bucket < @since then r.quantity else 0 end) as bigint), " +
-            "cast(sum(case when r.bucket >= @since then r.quantity else 0 end) as bigint) " +
-            "from rollups r left join operation_keys o on o.key = r.operation " +
-            "where r.meter in @meters and r.quantity <> 0 " +
-            "and r.entitlement in (select key from entitlements where customer_key = @customer) " +
-            "group by r.entitlement, r.period, o.operation, r.meter",
-            new { since, customer, meters = meters.Keys.DefaultIfEmpty(-1).ToArray() }));
-        foreach (var p in past)
+        var past = new List<(EntitlementEntry Entry, Past Past)>();
+        foreach (var entry in entries)
+            if (entry.Prices is { } prices) past.AddRange((await PastAsync(entry, prices, terms)).Select(p => (entry, p)));
+        foreach (var (entry, p) in past.OrderBy(p => p.Past.At).ThenBy(p => p.Past.Operation ?? "", StringComparer.Ordinal)
+            .ThenBy(p => p.Entry.Source.StartAt).ThenBy(p => p.Entry.Key))
         {
-            if (Array.Find(entries, e => e.Key == p.Entitlement) is not { Prices: { } prices } entry) continue;
-            // tiers and included units go on within a period; those that were over before the balance do not matter
-            if (p.Since == 0 && p.Period != entry.PeriodAt(now)) continue;
-            var meter = meters[(int)p.Meter];
-            purse.Restore(balance, new Charge(entry.Key, (int)p.Period, prices, p.Operation ?? "", 0), meter.Name,
-                meter.Unscaled(p.Before), meter.Unscaled(p.Since));
+            var meter = snapshot.FindMeter((int)p.Meter)!.Meter;
+            purse.Restore(
+                new Charge(entry.Key, (int)p.Period, entry.Prices!, p.Operation ?? "", 0) { Era = entry.Era, At = p.At },
+                new More(meter.Name, meter.Unscaled(p.Quantity)), entry.IsSettled((int)p.Period, terms));
         }
     }
 
-    private async Task<PlanVersion?> PricesOfAsync(Entitlement terms, Currency currency)
+    /// <summary>What was used of an entry in the periods that a balance still looks at; tiers and included units go on within
+    /// each of them.</summary>
+    private async Task<IEnumerable<Past>> PastAsync(EntitlementEntry entry, PlanVersion prices, PurseTerms terms)
     {
-        var key = (terms.PlanId, terms.PlanVersion);
+        var meters = prices.Prices.Where(p => p.IsHeldAtGate).Select(p => snapshot.FindMeter(p.Meter!)!.Meter.Key).Distinct().ToArray();
+        if (meters.Length == 0) return [];
+        var settled = terms.Settled.GetValueOrDefault(entry.SubscriptionId, entry.Source.StartAt);
+        var since = terms.Balances.Select(b => b.IsOfOpenUsage ? Math.Max(b.Since, settled) : b.Since)
+            .Concat(terms.Units.Count > 0 ? [settled] : []).Append(now).Min();
+        var (first, last) = (terms.Balances.Select(b => b.Since).DefaultIfEmpty(0).Min(),
+            terms.Balances.Select(b => b.Since).DefaultIfEmpty(0).Max());
+        // of what credit in units pays the time matters; else only what came before and after a balance began
+        var at = terms.Units.Count > 0 ? "r.bucket"
+            : "case when r.bucket < @first then @first - 1 when r.bucket < @last then @first else @last end";
+        var rows = await database.ReadAsync(db => db.QueryAsync<(long Period, string? Operation, long Meter, long At, long Quantity)>(
+            $"select r.period, o.operation, r.meter, {at} as at, cast(sum(r.quantity) as bigint) as quantity " +
+            "from rollups r left join operation_keys o on o.key = r.operation " +
+            "where r.entitlement = @Key and r.period >= @period and r.meter in @meters and r.quantity <> 0 " +
+            "group by r.period, o.operation, r.meter, 4",
+            new { entry.Key, period = entry.PeriodAt(Math.Max(since, entry.Source.StartAt)), meters, first, last }));
+        return rows.Select(r => new Past(r.Period, r.Operation, r.Meter, r.At, r.Quantity));
+    }
+
+    private async Task<PlanVersion?> PricesOfAsync(Entitlement of, PurseTerms terms, IReadOnlySet<string> meters)
+    {
+        var key = (of.PlanId, of.PlanVersion);
         if (!_versions.TryGetValue(key, out var version))
         {
-            var row = await database.ReadAsync(db => ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion));
+            var row = await database.ReadAsync(db => ConfigStore.FindVersionAsync(db, of.PlanId, of.PlanVersion));
             _versions[key] = version = row?.ToPlanVersion();
         }
 
-        var inForce = version?.In(currency).For(terms.PlanPhase, terms.Overrides);
+        var currency = terms.Balances.Count > 0 ? terms.Balances[0].Currency : version?.Currency;
+        var inForce = version is null ? null
+            : UnitCredit.Measured(version.In(currency!).For(of.PlanPhase, of.Overrides), meters, of.Interval);
         // a meter whose measurements do not add up is only known when it is invoiced
         return inForce is null ? null : inForce with
         {
             Prices = [.. inForce.Prices.Where(p => p.IsHeldAtGate && snapshot.FindMeter(p.Meter!) is { Meter.IsAdditive: true })],
         };
     }
+
+    private readonly record struct Past(long Period, string? Operation, long Meter, long At, long Quantity);
 }

@@ -36,7 +36,8 @@ internal static class BalancesApi
         return Answers.Ok(new
         {
             data = (table.FindCustomer((int)found.Key)?.Spending() ?? []).Select(s => View(
-                s.Balance, s.Used, s.Balance.Kind == BalanceKind.SpendCap ? every : null)),
+                s.Balance, s.Used, s.Balance.Kind == BalanceKind.SpendCap ? every : null))
+                .Concat((table.FindCustomer((int)found.Key)?.Units() ?? []).GroupBy(u => u.Grant.Meter).Select(ViewUnits)),
             next_cursor = (string?)null,
         });
     }
@@ -114,6 +115,15 @@ internal static class BalancesApi
             $"must be a decimal from 0 to {most} with at most 12 digits after the point, such as \"10.00\"", name);
         return null;
     }
+
+    private static object ViewUnits(IGrouping<string, (UnitGrant Grant, decimal Left)> units) => new
+    {
+        kind = "units",
+        meter = units.Key,
+        amount = PriceWriter.Text(units.Sum(u => u.Grant.Left)),
+        used = PriceWriter.Text(units.Sum(u => u.Grant.Left - u.Left)),
+        available = PriceWriter.Text(units.Sum(u => u.Left)),
+    };
 
     private static object View(Balance balance, decimal used, Interval? every) => new
     {

@@ -3,13 +3,17 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Config.File;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.V1;
 
-/// <summary><c>/v1/credits</c>: prepaid and promotional credit in money, once or with every period.</summary>
+/// <summary><c>/v1/credits</c>: prepaid and promotional credit in money or in units of a meter, once or with every period.
+/// </summary>
 internal static class CreditsApi
 {
+    private const decimal MostUnits = 1_000_000_000_000_000;
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/credits", async (HttpRequest request, GrantStore grants, CustomerStore customers) =>
@@ -28,16 +32,20 @@ internal static class CreditsApi
     }
 
     private static async Task<IResult> CreateAsync(
-        HttpRequest request, Database database, GrantStore grants, CustomerStore customers, ChangeFeed feed,
-        TimeProvider clock)
+        HttpRequest request, Database database, GrantStore grants, CustomerStore customers, PlanPublishing publishing)
     {
+        var (feed, clock) = (publishing.Feed, publishing.Clock);
         var fields = await Fields.ReadAsync(request);
         var customer = await MoneyFields.CustomerAsync(fields, customers);
         var kind = fields.Text("kind", required: true);
         if (kind is not (null or GrantRow.Prepaid or GrantRow.Promotional))
             fields.Add("bad_value", "must be prepaid or promotional", "kind");
         var currency = Currency.Of(customer?.Currency ?? "USD");
-        var amount = MoneyFields.Amount(fields, "amount", currency);
+        var units = Units(fields, publishing);
+        var inUnits = fields.Has("units") || fields.Has("meter");
+        var amount = MoneyFields.Amount(fields, "amount", currency, required: !inUnits);
+        if (inUnits && fields.Has("amount"))
+            fields.Add("bad_value", "and 'units' exclude each other: credit is money, or units of a meter", "amount");
         var effectiveAt = fields.Instant("effective_at");
         var expiresAt = fields.Instant("expires_at");
         if (expiresAt <= (effectiveAt ?? Micros.Now(clock)))
@@ -55,6 +63,7 @@ internal static class CreditsApi
             EffectiveAt = effectiveAt,
             ExpiresAt = expiresAt,
             Prices = MoneyFields.Prices(fields),
+            Units = units,
         };
         if (fields.Faults() is { } faults) return faults;
         if (interval is null)
@@ -74,6 +83,25 @@ internal static class CreditsApi
         return Answers.Created($"/v1/credits/{recurring}", View((await grants.FindRecurringAsync(recurring))!));
     }
 
+    /// <summary><c>units</c> and <c>meter</c>, which stand together.</summary>
+    private static (Meter Meter, decimal Units)? Units(Fields fields, PlanPublishing publishing)
+    {
+        var inUnits = fields.Has("units") || fields.Has("meter");
+        var units = MoneyFields.Decimal(fields, "units", (0, MostUnits), required: inUnits);
+        if (fields.Text("meter", required: inUnits) is not { } name) return null;
+        var meter = publishing.Publisher.Current.Meters.FirstOrDefault(m => m.Name == name)?.Meter;
+        if (meter is null) fields.Add("unknown_meter", $"There is no meter '{name}'.", "meter");
+        else if (!meter.IsAdditive)
+            fields.Add("bad_value", "must be a meter whose measurements add up: count or sum", "meter");
+        if (units == 0) fields.Add("bad_value", "must be above zero", "units");
+        if (meter is null || units is not { } number) return null;
+        var stored = number * Meter.PowerOfTen(meter.Scale);
+        if (decimal.Truncate(stored) != stored || stored > MostUnits)
+            fields.Add("bad_value", $"must have at most {meter.Scale} digits after the point, and 15 in all: what '{name}' counts",
+                "units");
+        return (meter, number);
+    }
+
     private static object View(RecurringGrantRow r) => new
     {
         r.Id,
@@ -82,8 +110,10 @@ internal static class CreditsApi
         r.Name,
         every = r.Interval,
         rollover_periods = r.Rollover,
-        amount = MoneyFields.Text(r.Amount, r.Currency),
-        r.Currency,
+        amount = r.Meter is null ? MoneyFields.Text(r.Amount, r.Currency) : null,
+        currency = r.Meter is null ? r.Currency : null,
+        units = r.Meter is null ? null : PriceWriter.Text(r.Amount / Meter.PowerOfTen((int)(r.Scale ?? 0))),
+        r.Meter,
         next_at = r.EndAt <= r.NextAt ? null : Micros.ToText(r.NextAt),
         ends_at = r.EndAt is { } end ? Micros.ToText(end) : null,
     };
@@ -116,9 +146,11 @@ internal static class CreditsApi
         g.Customer,
         g.Kind,
         g.Name,
-        amount = MoneyFields.Text(g.Amount, g.Currency),
-        balance = MoneyFields.Text(g.Left, g.Currency),
-        g.Currency,
+        amount = g.Meter is null ? MoneyFields.Text(g.Amount, g.Currency) : null,
+        units = g.Meter is null ? null : PriceWriter.Text(g.Units(g.Amount)),
+        balance = g.Meter is null ? MoneyFields.Text(g.Left, g.Currency) : PriceWriter.Text(g.Units(g.Left)),
+        currency = g.Meter is null ? g.Currency : null,
+        g.Meter,
         g.Priority,
         effective_at = Micros.ToText(g.EffectiveAt),
         expires_at = g.ExpiresAt is { } end ? Micros.ToText(end) : null,

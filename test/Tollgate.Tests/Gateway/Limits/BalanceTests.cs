@@ -101,16 +101,16 @@ public sealed class BalanceTests
         var tiers = new[] { new Tier(10, 0), new Tier(null, 2m) };
         var plan = new PlanVersion("plan_1", 1, Currency.Usd,
             [new PriceComponent("calls", "calls", null, new Price.Graduated(tiers))]);
-        var purse = Purse.Counting().With([new Balance
+        var purse = Purse.Counting().With(PurseTerms.None with { Balances = [new Balance
         {
             CustomerKey = 1,
             Kind = BalanceKind.Prepaid,
             Amount = 101,
             Currency = Currency.Usd,
             Since = 0,
-        }]);
+        }] });
         var charge = new Charge(1, 0, plan, "data", 1);
-        purse.Restore(0, charge, "calls", before: 6, since: 0);
+        purse.Restore(charge with { At = -1 }, new More("calls", 6), settled: false);
         var (admitted, billed) = (0, 0);
         Parallel.For(0, 4, thread =>
         {

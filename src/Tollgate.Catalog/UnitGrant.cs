@@ -1,0 +1,133 @@
+namespace Tollgate.Catalog;
+
+/// <summary>Credit in units of a meter: it takes the place of what a price would ask for, beyond what the price includes.
+/// </summary>
+/// <param name="Key">Tells it from others.</param>
+/// <param name="Left">Units of the meter, as they are counted: before any conversion.</param>
+public sealed record UnitGrant(long Key, string Meter, decimal Left)
+{
+    /// <summary>Names of the prices that it is for; null for all of the meter.</summary>
+    public IReadOnlyList<string>? Prices { get; init; }
+
+    /// <summary>What is used from then on burns it; microseconds UTC.</summary>
+    public long From { get; init; } = long.MinValue;
+
+    public long To { get; init; } = long.MaxValue;
+
+    public bool Covers(string price, long at) => From <= at && at < To && (Prices is null || Prices.Contains(price));
+
+    public bool Equals(UnitGrant? other) => other is not null
+        && (Key, Meter, Left, From, To) == (other.Key, other.Meter, other.Left, other.From, other.To)
+        && (Prices ?? []).SequenceEqual(other.Prices ?? []) && Prices is null == other.Prices is null;
+
+    public override int GetHashCode() => HashCode.Combine(Key, Left);
+}
+
+/// <summary>So many units of a grant were used.</summary>
+public readonly record struct UnitBurn(long Grant, decimal Units);
+
+/// <summary>
+/// Usage of a price, in the order in which credit in units is burnt, and what of it lies beyond the included units.
+/// </summary>
+/// <param name="Used">In order of time.</param>
+internal sealed record Beyond(PriceComponent Price, Usage[] Used, decimal Included)
+{
+    public List<UnitBurn>?[] Burns { get; } = new List<UnitBurn>?[Used.Length];
+
+    /// <summary>What is beyond, and no credit was left for.</summary>
+    public decimal Uncovered { get; set; }
+
+    /// <summary>Each item with what it adds to what is beyond; below zero where a correction takes some back.</summary>
+    public IEnumerable<(int Item, decimal Units)> Items()
+    {
+        // single events are priced one by one: no units of theirs stand for others
+        if (Price.LooksAtEvents) yield break;
+        var (total, free) = (0m, UnitCredit.Counted(Price.Price, Included));
+        for (var i = 0; i < Used.Length; i++)
+        {
+            var before = Math.Max(0, total - free);
+            total = Exact.Add(total, Used[i].Total);
+            if (Math.Max(0, total - free) - before is not 0m and var units) yield return (i, units);
+        }
+    }
+}
+
+/// <summary>Burns credit in units: in order of time, and of grants in the order in which they are given.</summary>
+public static class UnitCredit
+{
+    /// <summary>Included units, as priced, in units of the meter.</summary>
+    public static decimal Counted(Price price, decimal included) => price.Convert switch
+    {
+        null => included,
+        { Divides: true } c => Exact.Multiply(included, c.Factor),
+        var c => included / c.Factor,
+    };
+
+    /// <summary>
+    /// The plan with what credit also counts: a quota that stops calls, and that no price asks about, is a price of
+    /// nothing beyond its allowance. So credit lets calls pass that the quota would refuse, and is burnt for them.
+    /// </summary>
+    /// <param name="meters">Of which there is credit.</param>
+    /// <param name="interval">Of the subscription: the allowance of other windows is a limit that credit does not lift.</param>
+    public static PlanVersion Measured(PlanVersion plan, IReadOnlySet<string> meters, Interval interval)
+    {
+        if (meters.Count == 0) return plan;
+        PriceComponent[] quotas =
+        [
+            .. from q in plan.Quotas
+               where meters.Contains(q.Meter) && IsLifted(q, interval)
+               where !plan.Prices.Any(p => p.Meter == q.Meter && (p.Operations is null || q.Operations is null
+                   || p.Operations.Intersect(q.Operations).Any()))
+               select new PriceComponent("quota " + q.Name, q.Meter, q.Operations, new Price.PerUnit(0) { Included = q.Allowance }),
+        ];
+        return quotas.Length == 0 ? plan : plan with { Prices = [.. plan.Prices, .. quotas] };
+    }
+
+    /// <summary>Whether credit lets calls pass that a quota alone would refuse.</summary>
+    public static bool IsLifted(Quota quota, Interval interval) => quota.Overage == Overage.Block
+        && !quota.Per.Calendar && (quota.Per.Unit is null || quota.Per.Unit == interval);
+
+    internal static void Burn(IReadOnlyList<Beyond> prices, IReadOnlyList<UnitGrant> grants)
+    {
+        var left = grants.Select(g => g.Left).ToArray();
+        var items = prices.SelectMany((p, order) => p.Items().Select(i => (p, order, i.Item, i.Units)))
+            .OrderBy(i => i.p.Used[i.Item].At).ThenBy(i => i.p.Used[i.Item].Operation, StringComparer.Ordinal)
+            .ThenBy(i => i.order).ThenBy(i => i.Item);
+        foreach (var (price, _, item, units) in items)
+            if (units > 0) Take(price, item, units);
+            else GiveBack(price, item, -units);
+
+        void Take(Beyond of, int item, decimal units)
+        {
+            var at = of.Used[item].At;
+            for (var g = 0; g < left.Length && units > 0; g++)
+            {
+                if (left[g] <= 0 || grants[g].Meter != of.Price.Meter || !grants[g].Covers(of.Price.Name, at)) continue;
+                var part = Math.Min(units, left[g]);
+                (left[g], units) = (left[g] - part, units - part);
+                (of.Burns[item] ??= []).Add(new UnitBurn(grants[g].Key, part));
+            }
+
+            of.Uncovered += units;
+        }
+
+        // what a correction takes back was not covered, or was covered last
+        void GiveBack(Beyond of, int upTo, decimal units)
+        {
+            var uncovered = Math.Min(units, of.Uncovered);
+            (units, of.Uncovered) = (units - uncovered, of.Uncovered - uncovered);
+            for (var i = upTo - 1; i >= 0 && units > 0; i--)
+            {
+                if (of.Burns[i] is not { } burns) continue;
+                for (var b = burns.Count - 1; b >= 0 && units > 0; b--)
+                {
+                    var part = Math.Min(units, burns[b].Units);
+                    burns[b] = burns[b] with { Units = burns[b].Units - part };
+                    units -= part;
+                    for (var g = 0; g < left.Length; g++)
+                        if (grants[g].Key == burns[b].Grant) left[g] += part;
+                }
+            }
+        }
+    }
+}
