@@ -43,6 +43,7 @@ return args switch
     ["check", "postgres"] => CheckOnPostgres(),
     ["bench", .. var rest] => Bench("e2e", rest),
     ["drain", .. var rest] => Bench("drain", rest),
+    ["ingest", .. var rest] => Bench("ingest", rest),
     ["billing", .. var rest] => Bench("billing", rest),
     ["prometheus", .. var rest] => Bench("prometheus", rest),
     ["torture", .. var rest] => Bench("torture", rest),
@@ -60,6 +61,7 @@ int Usage()
         dotnet dev.cs check postgres  only what is stored or reached by HTTP, with PostgreSQL as the store
         dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
         dotnet dev.cs drain    measure how fast a journal is drained and archived
+        dotnet dev.cs ingest   measure events from outside: accepted and counted, beside --ids 100000000 known ones
         dotnet dev.cs billing  measure the run that invoices a month, and a draft
         dotnet dev.cs prometheus  our sums of a Prometheus' counters and those of increase(), against the truth
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was

@@ -82,6 +82,8 @@ internal sealed class LedgerRig : IAsyncDisposable
                 operations: { data: GET {{Path}} }
             plans:
               metered: { operations: [data], limits: [{{Limit}}/year] }
+            meters:
+              storage: { aggregation: sum, event: storage.used, value: $.gigabytes, scale: 3, dimensions: { region: $.region } }
             """);
         var ports = LocalPorts.Free(2);
         (Proxy, Admin) = (LocalPorts.At(ports[0]), LocalPorts.At(ports[1]));
@@ -177,7 +179,7 @@ internal sealed class LedgerRig : IAsyncDisposable
         }
     }
 
-    private async Task<JsonElement> PostAsync(string path, object body, CancellationToken stop)
+    public async Task<JsonElement> PostAsync(string path, object body, CancellationToken stop)
     {
         using var answer = await _client.PostAsJsonAsync(new Uri(Admin, path), body, s_snake, stop);
         var text = await answer.Content.ReadAsStringAsync(stop);

@@ -13,6 +13,7 @@ var root = new RootCommand("Measures Tollgate against its peers. `micro` runs th
 {
     EndToEndCommand.Create(),
     DrainBench.Create(),
+    IngestBench.Create(),
     BillingBench.Create(),
     PrometheusComparison.Create(),
     KeysBench.Create(),

@@ -37,8 +37,8 @@ public sealed record ScopeRule(AdminScope Reads, AdminScope Writes)
 /// <summary>The route writes in transactions of its own, since its work takes turns with other writers.</summary>
 public sealed record OwnTransactions;
 
-/// <summary>The route is a question, though it is a POST: it makes no transaction, and nothing is written down of it.
-/// </summary>
+/// <summary>The route changes nothing in the store, though it is a POST: a question, or usage, which goes into the journal. It
+/// makes no transaction, nothing is written into the audit log, and an <c>Idempotency-Key</c> is not looked at.</summary>
 public sealed record ChangesNothing;
 
 /// <summary>How routes of the admin port say who may use them.</summary>
@@ -59,7 +59,8 @@ public static class AdminRoutes
     public static TRoute InOwnTransactions<TRoute>(this TRoute route) where TRoute : IEndpointConventionBuilder =>
         route.WithMetadata(new OwnTransactions());
 
-    /// <summary>This route answers a question whose text is a body. Map it for those who may read.</summary>
+    /// <summary>This route answers a question whose text is a body (map it for those who may read), or takes usage, which has
+    /// identities of its own.</summary>
     public static TRoute ChangesNothing<TRoute>(this TRoute route) where TRoute : IEndpointConventionBuilder =>
         route.WithMetadata(new ChangesNothing());
 }
