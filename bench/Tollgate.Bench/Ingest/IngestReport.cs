@@ -28,9 +28,9 @@ internal sealed record IngestReport(
             CloudEvents in batches of {EventSender.Batch:N0} over four connections to `POST /v1/events`, one meter with a number as
             text and a dimension, {EventSender.Customers:N0} customers; one event in a hundred was sent before. The store (SQLite on
             the disk, WAL, `synchronous = full`) knew {Ids:N0} identities of the last 35 days when it began:
-            {BytesOfIds >> 20:N0} MiB{(Ids == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", {(double)BytesOfIds / Ids:N1} bytes each"))}.
+            {BytesOfIds >> 20:N0} MiB, {(double)BytesOfIds / Math.Max(Ids, 1):N1} bytes each.
 
-            | run | accepted/s | accepted | to come later (503) | slowest answer | behind at the end | caught up after | counted/s |
+            | run | accepted/s | accepted | 503 | slowest answer | behind at the end | caught up after | counted/s |
             |---|---:|---:|---:|---:|---:|---:|---:|
             """);
         foreach (var r in Runs)
@@ -41,8 +41,8 @@ internal sealed record IngestReport(
             .AppendLine("written to the disk, bytes an event |").AppendLine("|---|---:|---:|---:|---:|");
         foreach (var r in Runs)
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {r.Name} | {r.Cpu.TotalMicroseconds / r.Accepted:N2} | {r.MostAnonymous >> 20:N0} MiB | {r.MostResident >> 20:N0} MiB | " +
-                $"{(double)r.Written / r.Accepted:N0} |");
+                $"| {r.Name} | {r.Cpu.TotalMicroseconds / r.Accepted:N2} | {r.MostAnonymous >> 20:N0} MiB | " +
+                $"{r.MostResident >> 20:N0} MiB | {(double)r.Written / r.Accepted:N0} |");
         text.AppendLine(CultureInfo.InvariantCulture, $"""
 
             *Counted/s* is all that was accepted over the time until the last of it was in the sums, sending included.

@@ -28,7 +28,8 @@ internal static class KnownIds
             for (var left = ids / Days; left > 0; left -= AtOnce)
                 await RunAsync(db, string.Create(CultureInfo.InvariantCulture,
                     $"insert into event_ids_{day} with recursive n(i) as (select 1 union all select i + 1 from n where i < ") +
-                    $"{Math.Min(left, AtOnce)}) select random(), random(), 2863311530, 1800000000000000 + {left} + i, 0 from n order by 1", stop);
+                    $"{Math.Min(left, AtOnce)}) select random(), random(), 2863311530, 1800000000000000 + {left} + i, 0 from n " +
+                    "order by 1", stop);
         }
 
         await RunAsync(db, "pragma wal_checkpoint(truncate)", stop);

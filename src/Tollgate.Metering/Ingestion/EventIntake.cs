@@ -71,6 +71,7 @@ public sealed class EventIntake(
             at += length;
         }
 
+        if (journal.IsStrict && parts.Count > 0) await journal.CommitAsync();
         var accepted = answers.Count(a => a.Accepted);
         Interlocked.Add(ref _accepted, accepted);
         Interlocked.Add(ref _rejected, answers.Length - accepted);

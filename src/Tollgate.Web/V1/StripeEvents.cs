@@ -8,8 +8,8 @@ namespace Tollgate.Web.V1;
 
 /// <summary>
 /// Meter events as Stripe's clients send them, as a form (v1) or as JSON (v2). The event's name is the type, the payload's
-/// <c>stripe_customer_id</c> the subject, the payload the data. An event without an identifier gets one, as at Stripe:
-/// then a retry is another event.
+/// <c>stripe_customer_id</c> the subject, the payload the data. An event without an identifier is told apart by the request's
+/// <c>Idempotency-Key</c>, which Stripe's clients send; without that too it gets one, and a retry is another event.
 /// </summary>
 internal static class StripeEvents
 {
@@ -32,7 +32,8 @@ internal static class StripeEvents
         foreach (var (name, value) in form)
             if (name.StartsWith("payload[", StringComparison.Ordinal) && name[^1] == ']') payload[name[8..^1]] = value.ToString();
         using var data = JsonSerializer.SerializeToDocument(payload);
-        return await TakeAsync((intake, clock, 1), data.RootElement, One("event_name"), One("identifier"), One("timestamp"));
+        return await TakeAsync((intake, clock, 1), data.RootElement, One("event_name"), One("identifier") ?? KeyOf(request),
+            One("timestamp"));
 
         string? One(string name) => form.TryGetValue(name, out var value) ? value.ToString() : null;
     }
@@ -43,11 +44,14 @@ internal static class StripeEvents
         if (body.Fault is { } fault) return fault;
         if (body.Root.ValueKind != JsonValueKind.Object) return Refused("The body must be an object.", "event_name");
         var payload = body.Root.TryGetProperty("payload"u8, out var p) ? p : default;
-        return await TakeAsync((intake, clock, 2), payload, One("event_name"), One("identifier"), One("timestamp"));
+        return await TakeAsync((intake, clock, 2), payload, One("event_name"), One("identifier") ?? KeyOf(request),
+            One("timestamp"));
 
         string? One(string name) => body.Root.TryGetProperty(name, out var v) && v.ValueKind == JsonValueKind.String ? v.GetString()
             : v.ValueKind == JsonValueKind.Number ? v.GetRawText() : null;
     }
+
+    private static string? KeyOf(HttpRequest request) => request.Headers["Idempotency-Key"] is [{ Length: > 0 } key] ? key : null;
 
     private static async Task<IResult> TakeAsync(
         (EventIntake Intake, TimeProvider Clock, int Version) by, JsonElement payload, string? type, string? identifier, string? time)

@@ -188,6 +188,30 @@ public sealed class EventsApiTests
         Assert.Equal(("25", "25"), (await CallCostTests.ValueAsync(server, "level"), await CallCostTests.ValueAsync(server, "mean")));
     }
 
+    [Fact]
+    public async Task Events_of_a_new_subject_make_no_entry_in_the_audit_log_and_a_retry_of_Stripes_client_counts_once()
+    {
+        await using var server = await StartAsync();
+        var before = (await server.GetAsync("/v1/audit_log")).ToString();
+        var unknown = Used("1", "2").Replace("\"alice\"", "\"nobody\"", StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(server, "/v1/events", Structured, unknown)).Status);
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v2/billing/meter_events")
+            {
+                Content = new StringContent("""
+                    {"event_name":"storage.used","payload":{"gigabytes":"4","billable":true,"stripe_customer_id":"alice"}}
+                    """),
+            };
+            request.Headers.Add("Idempotency-Key", "one-try");
+            using var answer = await server.Admin.SendAsync(request, TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        Assert.Equal("4", await CallCostTests.ValueAsync(server, "storage"));
+        Assert.Equal(before, (await server.GetAsync("/v1/audit_log")).ToString());
+    }
+
     [Theory]
     [InlineData("", 400)]
     [InlineData("{", 400)]
