@@ -90,7 +90,8 @@ public sealed class CreditNoteStore(Database database, TimeProvider clock)
             });
         await db.ExecuteAsync(
             "update invoices set credited = credited + @MinorUnits where key = @Key", new { amount.MinorUnits, invoice.Key });
-        await Ledger.PostAsync(db, row.CustomerKey, Entry.OfCreditNote(id, amount, share), id, now);
+        var shared = await SharedRevenue.TakeBackAsync(db, invoice, invoice.Credited + amount.MinorUnits, id, now);
+        await Ledger.PostAsync(db, row.CustomerKey, Entry.OfCreditNote(id, amount, share, shared), id, now);
         await GiveBackAsync(db, invoice, amount, (id, now));
         await Settling.SettleAsync(db, row.CustomerKey, row.Currency, now, invoice.Key);
         return row;

@@ -11,6 +11,9 @@ namespace Tollgate.Billing;
 public sealed record ReadDraft(
     InvoiceDraft Draft, InvoiceDocument Document, IReadOnlyList<ToldUsage> Told, IReadOnlyList<ToldUsage> Late)
 {
+    /// <summary>Lines of which publishers have a share.</summary>
+    public IReadOnlyList<SharedLine> Shared { get; init; } = [];
+
     /// <summary>What it burns of credit in units, as it is stored.</summary>
     public IReadOnlyList<((long Grant, long Stored) Burn, long SettlesAt)> UnitBurns { get; init; } = [];
 }
@@ -108,6 +111,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         return new ReadDraft(draft.Value, document, told, tooLate)
         {
             UnitBurns = credit.Stored(draft.Value.UnitBurns),
+            Shared = SharedRevenue.Of(terms, draft.Value, page?.RevenueShares ?? await PublisherStore.AllSharesAsync(db)),
         };
     }
 

@@ -203,9 +203,10 @@ public sealed class InvoiceStore(Database database)
         var customer = draft.Subscription.CustomerKey;
         var promotional = draft.Burns.Where(b => b.Grant.Kind == GrantRow.Promotional)
             .Aggregate(Money.Zero(draft.Total.Currency), (sum, b) => sum + b.Amount);
+        var shared = await SharedRevenue.EarnAsync(db, read.Shared, invoice, draft.Total.Currency, now);
         // an inclusive price contains the tax of what was given away: revenue and promotion both go without it
         await Ledger.PostAsync(db, customer, Entry.OfInvoice(invoice.Id,
-            new InvoiceAmounts(draft.Sum.Net, draft.Sum.Tax, promotional, draft.Sum.Prepaid)), invoice.Id, now);
+            new InvoiceAmounts(draft.Sum.Net, draft.Sum.Tax, promotional, draft.Sum.Prepaid) { Shared = shared }), invoice.Id, now);
         foreach (var burn in draft.Burns)
             await GrantStore.BurnAsync(db, burn.Grant.Key, invoice.Key, burn.Amount.MinorUnits, now);
         foreach (var (burn, settlesAt) in read.UnitBurns)
@@ -251,6 +252,7 @@ public sealed class InvoiceStore(Database database)
             new { now, invoice.Key });
         await Ledger.PostAsync(db, invoice.CustomerKey, Entry.Reversed(
             invoice.Id, await Ledger.OfDocumentAsync(db, invoice.Id)), invoice.Id + " void", now);
+        await SharedRevenue.VoidAsync(db, invoice, now);
         await GrantStore.UnburnAsync(db, invoice.Key, now);
         if (await CreditAtGate.IsKeptAsync(db, invoice.CustomerKey))
             await CreditAtGate.WriteAsync(db, invoice.CustomerKey, now);

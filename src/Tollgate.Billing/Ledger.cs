@@ -27,6 +27,9 @@ public enum Account : byte
 
     /// <summary>Written off.</summary>
     BadDebt,
+
+    /// <summary>Owed to publishers, who have a share of the revenue.</summary>
+    Payable,
 }
 
 /// <summary>One side of a movement of money: a debit above zero, a credit below.</summary>
@@ -55,11 +58,15 @@ public sealed record Entry
         new Posting(Account.Customer, amounts.Total - amounts.Prepaid),
         new Posting(Account.Prepaid, amounts.Prepaid),
         new Posting(Account.Promotion, amounts.Promotional),
-        new Posting(Account.Revenue, -(amounts.Net + amounts.Promotional)),
+        new Posting(Account.Revenue, -(amounts.Net + amounts.Promotional - amounts.Shared)),
+        new Posting(Account.Payable, -amounts.Shared),
         new Posting(Account.Tax, -amounts.Tax));
 
-    public static Entry OfCreditNote(string id, Money gross, Money tax) => new(id,
-        new Posting(Account.Revenue, gross - tax), new Posting(Account.Tax, tax), new Posting(Account.Customer, -gross));
+    /// <param name="shared">What publishers give back of it.</param>
+    public static Entry OfCreditNote(string id, Money gross, Money tax, Money shared) => new(id,
+        new Posting(Account.Revenue, gross - tax - shared),
+        new Posting(Account.Payable, shared),
+        new Posting(Account.Tax, tax), new Posting(Account.Customer, -gross));
 
     public static Entry OfPayment(string id, Money amount) =>
         new(id, new Posting(Account.Cash, amount), new Posting(Account.Customer, -amount));
@@ -79,6 +86,9 @@ public sealed record Entry
 public sealed record InvoiceAmounts(Money Net, Money Tax, Money Promotional, Money Prepaid)
 {
     public Money Total => Net + Tax;
+
+    /// <summary>What publishers have of it.</summary>
+    public Money Shared { get; init; } = Money.Zero(Net.Currency);
 }
 
 /// <summary>A posting as it is stored.</summary>

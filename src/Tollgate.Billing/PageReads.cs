@@ -36,6 +36,9 @@ internal sealed class PageReads
     /// <summary>Customers with several subscriptions: what one of them burns is not there for the next.</summary>
     public required IReadOnlySet<long> HaveSeveral { get; init; }
 
+    /// <summary>Of publishers, whatever they are of.</summary>
+    public required IReadOnlyList<ShareRow> RevenueShares { get; init; }
+
     /// <summary>Subscriptions with a minimum or a maximum.</summary>
     public required IReadOnlySet<long> HaveCommitments { get; init; }
 
@@ -51,6 +54,7 @@ internal sealed class PageReads
             HaveTerms = await OwnersAsync("customer_terms"),
             HaveCoupons = await OwnersAsync("applied_coupons"),
             HaveGrants = await OwnersAsync("grants"),
+            RevenueShares = await PublisherStore.AllSharesAsync(db),
             HaveSeveral = (await db.QueryAsync<long>("select customer_key from subscriptions where customer_key in @customers " +
                 "group by customer_key having count(*) > 1", new { customers })).ToHashSet(),
             HaveCommitments = (await db.QueryAsync<long>(

@@ -38,6 +38,7 @@ internal static class AdminSetup
         .AddSingleton(new AddOnStore(node.Database, node.Clocks.Business))
         .AddSingleton(new SubscriptionChanges(node.Database, node.Clocks.Business, node.Billing))
         .AddSingleton(new PaymentStore(node.Database, node.Clocks.Business))
+        .AddSingleton(new PublisherStore(node.Database, node.Clocks.Business))
         .AddSingleton(new CreditNoteStore(node.Database, node.Clocks.Business))
         .AddSingleton(new GrantStore(node.Database, node.Clocks.Business))
         .AddSingleton(new CouponStore(node.Database, node.Clocks.Business))

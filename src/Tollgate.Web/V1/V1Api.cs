@@ -35,6 +35,7 @@ public static class V1Api
         CouponsApi.Map(billing);
         CommitmentsApi.Map(billing);
         PostingsApi.Map(billing);
+        PublishersApi.Map(billing);
         InvoicesApi.Map(billing);
         BillingRunApi.Map(billing);
         UsageApi.Map(billing);
