@@ -17,7 +17,7 @@ public sealed class MoneyFaultTests
         POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"-1"} 400 amount
         POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1e3"} 400 amount
         POST /v1/credits {"customer":"ann","kind":"prepaid","amount":{}} 400 amount
-        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","units":"5"} 400 units
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","units":"5"} 400 meter amount
         POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","expires_at":"2026-01-01T00:00:00Z"} 400 expires_at
         POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"1","rollover_periods":1} 400 rollover_periods
         POST /v1/credits {"customer":"jpy","kind":"prepaid","amount":"1.5"} 400 amount
