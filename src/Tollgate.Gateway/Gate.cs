@@ -69,6 +69,9 @@ public struct Decision
     /// <summary>The instant at which it was counted: later than the admission where the clock was set back.</summary>
     internal long CountedAt;
 
+    /// <summary>The instant at which its limits, quotas and balances were looked at, also of a call that is refused.</summary>
+    internal long LookedAt;
+
     /// <summary>How many quotas the pool had counted by then: it reserved units in those of them that it still has.</summary>
     internal int SlotsMade;
     internal Pool? Pool;

@@ -21,7 +21,7 @@ internal readonly record struct Charge(
         new(entitlement.Key, decision.Period, entitlement.Prices!, operation, decision.Units, decision.Cost)
         {
             Era = entitlement.Era,
-            At = decision.CountedAt,
+            At = decision.LookedAt,
         };
 }
 

@@ -54,7 +54,7 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
         var limits = bound.Terms.Limits;
         lock (this)
         {
-            now = decision.CountedAt = _latest = Math.Max(now, _latest);
+            now = decision.LookedAt = _latest = Math.Max(now, _latest);
             decision.Tallies[(int)LimitScope.Consumer] = TallyOf(LimitScope.Consumer, caller, now);
             var violated = -1;
             for (var i = 0; i < limits.Length; i++)
