@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Dapper;
+using Microsoft.Data.Sqlite;
 using Tollgate.Catalog;
 
 namespace Tollgate.Metering;
@@ -46,7 +47,9 @@ internal sealed class EventIdentities
         }
 
         var added = new List<EventGroup>(fresh.Count);
-        foreach (var chunk in fresh.Values.Chunk(RowsAtOnce))
+        // in the order of the key: neighbours change the same pages, and two nodes never wait for each other's rows in a ring
+        var sorted = fresh.Values.OrderBy(g => (long)(ulong)(g.Identity >> 64)).ThenBy(g => (long)(ulong)g.Identity).ToArray();
+        foreach (var chunk in db is SqliteConnection ? [sorted] : sorted.Chunk(RowsAtOnce))
         {
             var inserted = await InsertAsync(db, journal, today, chunk);
             foreach (var group in chunk)
@@ -106,7 +109,15 @@ internal sealed class EventIdentities
     {
         var known = new List<UInt128>();
         var filter = Math.Abs(day - today) > 1 ? await FilterAsync(db, day) : null;
-        foreach (var chunk in identities.Where(i => filter?.MayContain(i) != false).Chunk(RowsAtOnce))
+        var asked = identities.Where(i => filter?.MayContain(i) != false);
+        if (db is SqliteConnection sqlite)
+        {
+            var keys = asked.Order().ToArray();
+            return SqliteRollups.Which(sqlite, $"select 1 from {TableOf(day)} where high = ?1 and low = ?2", keys.Length,
+                (row, values) => Fill(keys[row], values), columns: 2).ConvertAll(row => keys[row]);
+        }
+
+        foreach (var chunk in asked.Chunk(RowsAtOnce))
         {
             await using var command = db.CreateCommand();
             command.CommandText = $"select high, low from {TableOf(day)} where " +
@@ -131,6 +142,13 @@ internal sealed class EventIdentities
     private static async Task<HashSet<UInt128>> InsertAsync(
         DbConnection db, uint journal, int today, EventGroup[] events)
     {
+        if (db is SqliteConnection sqlite)
+            return SqliteRollups.Which(sqlite, $"insert into {TableOf(today)} (high, low, journal, sequence, duplicates) " +
+                "values (?1, ?2, ?3, ?4, 0) on conflict (high, low) do nothing", events.Length, (row, values) =>
+                {
+                    Fill(events[row].Identity, values);
+                    (values[2], values[3]) = (journal, (long)events[row].Sequence);
+                }, columns: 4).Select(row => events[row].Identity).ToHashSet();
         await using var command = db.CreateCommand();
         command.CommandText =
             $"insert into {TableOf(today)} (high, low, journal, sequence, duplicates) values " +
@@ -153,6 +171,9 @@ internal sealed class EventIdentities
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync()) into.Add(new UInt128((ulong)reader.GetInt64(0), (ulong)reader.GetInt64(1)));
     }
+
+    private static void Fill(UInt128 identity, Span<long> values) =>
+        (values[0], values[1]) = ((long)(ulong)(identity >> 64), (long)(ulong)identity);
 
     private static void AddKey(DbCommand command, int i, UInt128 identity)
     {
