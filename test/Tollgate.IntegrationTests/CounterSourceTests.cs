@@ -150,7 +150,7 @@ public sealed class CounterSourceTests
         app.HasTwin = true;
         await AwaitAsync(server.Admin, s => s.GetProperty("parked").GetArrayLength() == 1);
         app.HasTwin = false;
-        Assert.Contains("two processes answer behind one target", server.Output.ToString(), StringComparison.Ordinal);
+        await SaidAsync(server, "two processes answer behind one target");
         await UsageAsync(server.Admin, 0);
         using var client = new HttpClient { BaseAddress = server.Admin };
         Assert.Contains("tollgate_source_parked_targets{source=\"app\"} 1", await client.GetStringAsync("/metrics"),
@@ -171,6 +171,14 @@ public sealed class CounterSourceTests
 
     private static Task SeenAsync(PrometheusServer prometheus, double value) =>
         prometheus.AwaitAsync("sum(api_requests_total)", value);
+
+    // what the server logs comes through a pipe, and may come after what it answers
+    private static async Task SaidAsync(ServerProcess server, string words)
+    {
+        for (var i = 0; i < 100 && !server.Output.ToString().Contains(words, StringComparison.Ordinal); i++)
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+        Assert.Contains(words, server.Output.ToString(), StringComparison.Ordinal);
+    }
 
     private static async Task UsageAsync(Uri admin, long truth)
     {
