@@ -128,9 +128,11 @@ public sealed partial class GateTable(
     {
         var customer = CustomerOf(customerKey);
         var entries = customer.Compile(await EntitlementStore.OfCustomerAsync(db, customerKey));
-        await new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business)).SeedAsync(entries);
+        var seeding = new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business));
+        await seeding.SeedAsync(entries);
         await new PurseLoading(database, catchUp, _snapshot, Micros.Now(business)).LoadAsync(customer, entries);
         customer.Entitle(entries);
+        seeding.Forget();
     }
 
     private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, Addresses, Leases));

@@ -71,8 +71,11 @@ internal sealed class OutsideStamps
     public static async Task DeleteAsync(DbConnection db, ArchiveFile gone)
     {
         var key = new { journal = (long)gone.Journal, first = (long)gone.First, next = (long)gone.Next };
-        // a batch may reach into the next file
-        await db.ExecuteAsync("delete from outside_stamps where journal = @journal and first >= @first and next <= @next", key);
+        // a batch may reach into another file, or beyond what is archived: its stamps go with the last that holds a part of it
+        await db.ExecuteAsync("delete from outside_stamps where journal = @journal and next > @first and first < @next " +
+            "and next <= (select max(a.next) from archive_files a where a.journal = @journal) " +
+            "and not exists (select 1 from archive_files a where a.journal = @journal and a.deleted_at is null " +
+            "and a.first < outside_stamps.next and a.next > outside_stamps.first)", key);
         await db.ExecuteAsync("delete from later_stamps where journal = @journal and sequence >= @first and sequence < @next", key);
     }
 

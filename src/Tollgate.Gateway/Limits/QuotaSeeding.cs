@@ -13,13 +13,20 @@ internal sealed class QuotaSeeding(Database database, Func<Task> catchUp, GateSn
     /// <summary>Then the last answer counts: at most what ended while it was asked is counted twice.</summary>
     private const int MostTries = 5;
 
-    /// <summary>Each in its pool; then the pools forget what is long past.</summary>
+    private readonly List<(Pool Pool, BoundTerms Bound)> _seeded = [];
+
+    /// <summary>Each in its pool.</summary>
     public async Task SeedAsync(IReadOnlyList<EntitlementEntry> entries)
     {
-        var inForce = new List<(Pool Pool, BoundTerms Bound)>();
         foreach (var entry in entries)
-            if (await SeedAsync(entry) is { } bound) inForce.Add((entry.Holder.Pool, bound));
-        foreach (var of in inForce.GroupBy(b => b.Pool)) of.Key.Forget([.. of.Select(b => b.Bound)]);
+            if (await SeedAsync(entry) is { } bound) _seeded.Add((entry.Holder.Pool, bound));
+    }
+
+    /// <summary>The pools forget what is long past. Not before the entitlements are in force: calls go by those before until
+    /// then, and a quota that is forgotten while they do would count none of them.</summary>
+    public void Forget()
+    {
+        foreach (var of in _seeded.GroupBy(b => b.Pool)) of.Key.Forget([.. of.Select(b => b.Bound)]);
     }
 
     private async Task<BoundTerms?> SeedAsync(EntitlementEntry entry)

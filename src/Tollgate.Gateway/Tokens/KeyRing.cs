@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.IdentityModel.Tokens;
 using Tollgate.Config;
 using Tollgate.Config.File;
+using Tollgate.Storage;
 
 namespace Tollgate.Gateway.Tokens;
 

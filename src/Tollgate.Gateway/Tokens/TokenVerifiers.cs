@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using Tollgate.Config;
 using Tollgate.Config.File;
+using Tollgate.Storage;
 
 namespace Tollgate.Gateway.Tokens;
 

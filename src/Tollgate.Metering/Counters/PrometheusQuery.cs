@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Tollgate.Storage;
 
 namespace Tollgate.Metering;
 
@@ -10,6 +11,9 @@ internal static class PrometheusQuery
 {
     /// <summary>A larger answer is refused: a shorter stretch is asked for next.</summary>
     public const int MostBytes = 64 << 20;
+
+    /// <summary>Of a file with a token.</summary>
+    private const int MostOfToken = 64 << 10;
 
     /// <summary>Of more jobs nobody is asked when their processes started.</summary>
     private const int MostJobs = 100;
@@ -42,7 +46,7 @@ internal static class PrometheusQuery
         using var request = new HttpRequestMessage(HttpMethod.Post, $"{source.Prometheus!.AbsoluteUri.TrimEnd('/')}/api/v1/query");
         request.Content = new FormUrlEncodedContent([new("query", query), new("time", toSeconds.ToString(CultureInfo.InvariantCulture))]);
         if (source.TokenFile is { } file)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(file, stop)).Trim());
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", SmallFile.Read(file, MostOfToken).Trim());
         using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
         if (response.Content.Headers.ContentLength > MostBytes) return null;
         await using var body = await response.Content.ReadAsStreamAsync(stop);

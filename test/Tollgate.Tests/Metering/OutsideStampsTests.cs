@@ -35,6 +35,46 @@ public sealed class OutsideStampsTests
         Assert.InRange((double)bytes / kept.Count, 0, most);
     }
 
+    [Fact]
+    public async Task Stamps_of_a_batch_go_with_the_last_file_of_the_archive_that_holds_a_part_of_it()
+    {
+        await using var books = new Books();
+        var files = Enumerable.Range(0, 3).Select(i => new ArchiveFile
+        {
+            Journal = 7,
+            First = 10UL * (ulong)i,
+            Next = 10UL * (ulong)(i + 1),
+            Boot = 1,
+            Bytes = 1,
+            Checksum = "x",
+            Records = 10,
+            Holes = 0,
+            Calls = 0,
+            Quantity = 0,
+            MinAt = i,
+            MaxAt = i,
+        }).ToArray();
+        foreach (var (first, last) in ((ulong, ulong)[])[(1, 8), (8, 11), (12, 19), (28, 31)])
+        {
+            var stamps = new OutsideStamps();
+            stamps.Set(first, OutsideStamp.Nobodys);
+            stamps.Set(last, OutsideStamp.Nobodys);
+            await books.Database.WriteAsync(db => stamps.AddAsync(db, 7));
+        }
+
+        foreach (var file in files) await books.Database.WriteAsync(db => ArchiveStore.AddAsync(db, file, 1));
+        Assert.Equal([8, 12, 28], await LeftAfterAsync(files[0]));
+        Assert.Equal([28], await LeftAfterAsync(files[1]));
+        // a part of it is in the journal still
+        Assert.Equal([28], await LeftAfterAsync(files[2]));
+
+        async Task<IEnumerable<long>> LeftAfterAsync(ArchiveFile gone)
+        {
+            await books.Database.WriteAsync(db => ArchiveStore.DeleteAsync(db, gone, 2));
+            return await books.ReadAsync(db => db.QueryAsync<long>("select first from outside_stamps order by first"));
+        }
+    }
+
     [Theory(Skip = Support.TestDatabase.NeedsTheFile, SkipType = typeof(Support.TestDatabase),
         SkipWhen = nameof(Support.TestDatabase.OnPostgres))]
     [InlineData("x'00'")]
