@@ -50,8 +50,11 @@ public sealed class SharedCreditTests : IAsyncDisposable
     private async Task<(SubscriptionRow, SubscriptionRow)> StartAsync()
     {
         var customer = await _books.CustomerAsync("acme");
-        return (await _books.SubscribeAsync(customer, await _books.PlanAsync("a", "base flat 10.00 arrears"), Books.At("2026-04-01")),
+        var both = (await _books.SubscribeAsync(customer, await _books.PlanAsync("a", "base flat 10.00 arrears"), Books.At("2026-04-01")),
             await _books.SubscribeAsync(customer, await _books.PlanAsync("b", "base flat 10.00 arrears"), Books.At("2026-04-01")));
+        // nothing is owed at the start; then one bill of each is due, and a page would draft both at once
+        await RunAsync("2026-04-01T01:00");
+        return both;
     }
 
     private async Task RunAsync(string at) => Assert.Empty((await _books.BillAsync(Books.At(at))).Parked);

@@ -88,6 +88,25 @@ public sealed class ManyVersionsTests
         Assert.Equal(8, counted.Call(now, new Caller(1, 1, 7, 0)).Limits[0].Remaining);
     }
 
+    [Fact]
+    public void A_kind_that_is_in_force_is_not_forgotten_however_old_it_is()
+    {
+        var now = Counted.At("2026-01-10T12:00:00Z");
+        var always = new Quota("always", "calls", 10) { Operations = ["7"] };
+        var counted = new Counted("", always);
+        counted.Settle(counted.Call(now, new Caller(1, 1, 7, 0)), 1, operation: 7);
+        for (var i = 0; i < 100; i++)
+        {
+            var other = (100 + i).ToString(CultureInfo.InvariantCulture);
+            counted.Change(now, "", always, new Quota("q", "calls", 1_000) { Operations = [other] });
+            counted.Forget();
+        }
+
+        Assert.Equal(Pool.MostSlots, counted.Kinds);
+        counted.Change(now, "", always);
+        Assert.Equal(8, counted.Call(now, new Caller(1, 1, 7, 0)).Limits[0].Remaining);
+    }
+
     private const string First = "{ name: first, meter: calls, where: { operation: [o0] }, allowance: 100, per: month }";
 
     private static string QuotasOf(int version)

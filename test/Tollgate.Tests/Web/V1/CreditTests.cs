@@ -40,10 +40,10 @@ public sealed class CreditTests
         await using var server = await TestServer.StartAsync(Quotes, upstream);
         var key = await server.SubscribeAsync("ann", "payg");
         await GrantAsync(server, "10.00");
-        Assert.Equal(100, await PassAsync(server, key, 101));
+        Assert.Equal(100, await server.PassAsync("/quotes", key, 101));
         Assert.Equal("credit_exhausted", await RefusedAsync(server, key));
         await GrantAsync(server, "0.20");
-        Assert.Equal(2, await PassAsync(server, key, 4));
+        Assert.Equal(2, await server.PassAsync("/quotes", key, 4));
         Assert.Equal("0", (await BalanceAsync(server)).GetProperty("available").GetString());
 
         await server.AdvanceAsync("P1M");
@@ -54,7 +54,7 @@ public sealed class CreditTests
             c => Assert.Equal("0.00", Text(c, "balance")));
         Assert.Equal("credit_exhausted", await RefusedAsync(server, key));
         await GrantAsync(server, "1.00");
-        Assert.Equal(10, await PassAsync(server, key, 12));
+        Assert.Equal(10, await server.PassAsync("/quotes", key, 12));
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class CreditTests
         var key = await server.SubscribeAsync("ann", "payg");
         await TermsAsync(server, new { tax_percent = "20" });
         await GrantAsync(server, "1.20");
-        Assert.Equal(10, await PassAsync(server, key, 12));
+        Assert.Equal(10, await server.PassAsync("/quotes", key, 12));
         await server.AdvanceAsync("P1M");
         var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
         Assert.Equal(("1.00", "0.20", "1.20", "0.00"), (Text(invoice, "net"), Text(invoice, "tax"),
@@ -93,11 +93,11 @@ public sealed class CreditTests
         var key = await server.SubscribeAsync("ann", "payg");
         await server.PostAsync("/v1/credits",
             new { customer = "ann", kind = "prepaid", amount = "5.00", expires_at = "2026-01-20T00:00:00Z" });
-        Assert.Equal(10, await PassAsync(server, key, 10));
+        Assert.Equal(10, await server.PassAsync("/quotes", key, 10));
         await server.AdvanceAsync("P11D");
         Assert.Equal("credit_exhausted", await RefusedAsync(server, key));
         await GrantAsync(server, "2.00");
-        Assert.Equal(20, await PassAsync(server, key, 22));
+        Assert.Equal(20, await server.PassAsync("/quotes", key, 22));
         await server.AdvanceAsync("P1M");
         var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
         Assert.Equal(("3.00", "0.00"), (Text(invoice, "prepaid_credit"), Text(invoice, "amount_due")));
@@ -114,9 +114,9 @@ public sealed class CreditTests
         await GrantAsync(server, "0.10");
         await server.PostAsync("/v1/credits",
             new { customer = "ann", kind = "prepaid", amount = "0.30", effective_at = "2026-01-12T00:00:00Z" });
-        Assert.Equal(1, await PassAsync(server, key, 3));
+        Assert.Equal(1, await server.PassAsync("/quotes", key, 3));
         await server.AdvanceAsync("P2D");
-        Assert.Equal(3, await PassAsync(server, key, 5));
+        Assert.Equal(3, await server.PassAsync("/quotes", key, 5));
     }
 
     [Fact]
@@ -131,7 +131,7 @@ public sealed class CreditTests
         await server.AdvanceAsync("PT1M");
         var charged = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
         var left = 50m - decimal.Parse(Text(charged, "prepaid_credit"), System.Globalization.CultureInfo.InvariantCulture);
-        Assert.Equal((int)(left * 10), await PassAsync(server, key, (int)(left * 10) + 3));
+        Assert.Equal((int)(left * 10), await server.PassAsync("/quotes", key, (int)(left * 10) + 3));
     }
 
     [Fact]
@@ -141,9 +141,9 @@ public sealed class CreditTests
         await using var server = await TestServer.StartAsync(Quotes, upstream);
         var key = await server.SubscribeAsync("ann", "payg");
         await GrantAsync(server, "0.20");
-        Assert.Equal(2, await PassAsync(server, key, 3));
+        Assert.Equal(2, await server.PassAsync("/quotes", key, 3));
         await TermsAsync(server, new { credit_overage = "bill" });
-        Assert.Equal(3, await PassAsync(server, key, 3));
+        Assert.Equal(3, await server.PassAsync("/quotes", key, 3));
         await server.AdvanceAsync("P1M");
         var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
         Assert.Equal(("0.20", "0.30"), (Text(invoice, "prepaid_credit"), Text(invoice, "amount_due")));
@@ -158,9 +158,9 @@ public sealed class CreditTests
         var recurring = await server.PostAsync("/v1/credits",
             new { customer = "ann", kind = "prepaid", amount = "0.20", every = "day" });
         var path = "/v1/credits/" + Text(recurring, "id");
-        Assert.Equal(2, await PassAsync(server, key, 3));
+        Assert.Equal(2, await server.PassAsync("/quotes", key, 3));
         await server.AdvanceAsync("P1D");
-        Assert.Equal(2, await PassAsync(server, key, 3));
+        Assert.Equal(2, await server.PassAsync("/quotes", key, 3));
         Assert.Equal("2026-01-12T00:00:00Z", Text(await server.GetAsync(path), "next_at"));
         await server.PostAsync(path + "/void", new { });
         await server.AdvanceAsync("P2D");
@@ -188,7 +188,7 @@ public sealed class CreditTests
         var key = await server.SubscribeAsync("ann", null);
         await TermsAsync(server, new { net_days = 0, hold_after_days = 5 });
         var subscription = Text(await server.PostAsync("/v1/subscriptions", new { customer = "ann", plan = "pro" }), "id");
-        Assert.Equal(1, await PassAsync(server, key, 1));
+        Assert.Equal(1, await server.PassAsync("/quotes", key, 1));
         await server.AdvanceAsync("P6D");
         Assert.Equal("payment_overdue", await RefusedAsync(server, key));
         var first = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
@@ -200,7 +200,7 @@ public sealed class CreditTests
         Assert.Equal("payment_overdue", await RefusedAsync(server, key));
         var paid = await server.PostAsync("/v1/payments", new { customer = "ann", amount = "500.00" });
         Assert.Equal(Text(await server.GetAsync("/v1/customers/ann"), "id"), Text(paid, "customer"));
-        Assert.Equal(1, await PassAsync(server, key, 1));
+        Assert.Equal(1, await server.PassAsync("/quotes", key, 1));
     }
 
     [Fact]
@@ -211,7 +211,7 @@ public sealed class CreditTests
         var key = await server.SubscribeAsync("ann", null);
         await TermsAsync(server, new { net_days = 0, hold_after_days = 5 });
         var subscription = Text(await server.PostAsync("/v1/subscriptions", new { customer = "ann", plan = "payg" }), "id");
-        Assert.Equal(3, await PassAsync(server, key, 3));
+        Assert.Equal(3, await server.PassAsync("/quotes", key, 3));
         await server.AdvanceAsync("P1M");
         await server.AdvanceAsync("P6D");
         Assert.Equal("payment_overdue", await RefusedAsync(server, key));
@@ -223,7 +223,7 @@ public sealed class CreditTests
         // what is written off is not waited for either
         var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data")[0];
         await server.PostAsync($"/v1/invoices/{Text(invoice, "number")}/uncollectible", new { });
-        Assert.Equal(1, await PassAsync(server, key, 1));
+        Assert.Equal(1, await server.PassAsync("/quotes", key, 1));
     }
 
     private static Task<JsonElement> GrantAsync(TestServer server, string amount) =>
@@ -233,18 +233,6 @@ public sealed class CreditTests
     {
         using var answer = await server.Admin.PutAsJsonAsync("/v1/customers/ann/terms", terms);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-    }
-
-    private static async Task<int> PassAsync(TestServer server, string key, int calls)
-    {
-        var passed = 0;
-        for (var i = 0; i < calls; i++)
-        {
-            using var answer = await server.CallAsync("/quotes", key);
-            if (answer.StatusCode == HttpStatusCode.OK) passed++;
-        }
-
-        return passed;
     }
 
     private static async Task<string> RefusedAsync(TestServer server, string key)
