@@ -7,6 +7,9 @@ public readonly record struct Paging(long After, int Limit)
 {
     public const int MaxLimit = 1_000;
 
+    /// <summary>Rows to read: the one beyond the page tells that there is a next.</summary>
+    public int Rows => Limit + 1;
+
     public static IResult? TryRead(HttpRequest request, out Paging paging)
     {
         paging = new Paging(0, 100);

@@ -13,26 +13,21 @@ internal static class AddOnsApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/add_ons", async (HttpRequest request, AddOnStore addOns) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await addOns.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, a => a.Key));
-        routes.MapGet("/v1/add_ons/{name}", async (string name, AddOnStore addOns) =>
-            await addOns.FindAsync(name) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("add-on", name));
+        routes.MapList<AddOnStore, AddOnRow>(
+            "/v1/add_ons", (store, page) => store.ListAsync(page.After, page.Rows), View, a => a.Key);
+        routes.MapOne<AddOnStore, AddOnRow>("/v1/add_ons/{id}", "add-on", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/add_ons", CreateAsync);
     }
 
     private static async Task<IResult> CreateAsync(HttpRequest request, AddOnStore addOns, PlanPublishing publishing)
     {
         var fields = await Fields.ReadAsync(request);
-        var name = fields.Text("name", required: true);
-        if (name is not null && name.Contains('/', StringComparison.Ordinal))
-            fields.Add("bad_value", "must not contain a slash", "name");
+        var name = MoneyFields.Name(fields);
         var prices = PlanVersionsApi.ReadPrices(fields, publishing.Publisher.Current);
-        var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
-        if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
+        var currency = MoneyFields.CurrencyOr(fields, publishing.Currency);
         if (prices is { Count: 0 }) fields.Add("bad_value", "must have a price at least", "prices");
         if (fields.Faults() is { } faults) return faults;
-        var added = await addOns.AddAsync(name!, Currency.Of(code), Config.File.PriceWriter.Write(prices!));
+        var added = await addOns.AddAsync(name!, currency, Config.File.PriceWriter.Write(prices!));
         return added is null
             ? Answers.Conflict("duplicate_name", $"There is an add-on '{name}' already.", "name")
             : Answers.Created($"/v1/add_ons/{added.Id}", View(added));

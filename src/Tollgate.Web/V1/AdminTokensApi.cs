@@ -15,11 +15,9 @@ internal static class AdminTokensApi
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/admin_tokens", async (HttpRequest request, AdminTokenStore tokens) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await tokens.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, t => t.Key));
-        routes.MapGet("/v1/admin_tokens/{token}", async (string token, AdminTokenStore tokens) =>
-            await tokens.FindAsync(token) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("token", token));
+        routes.MapList<AdminTokenStore, AdminTokenRow>(
+            "/v1/admin_tokens", (store, page) => store.ListAsync(page.After, page.Rows), View, t => t.Key);
+        routes.MapOne<AdminTokenStore, AdminTokenRow>("/v1/admin_tokens/{id}", "token", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/admin_tokens", CreateAsync);
         routes.MapDelete("/v1/admin_tokens/{token}", async (string token, AdminTokenStore tokens) =>
         {

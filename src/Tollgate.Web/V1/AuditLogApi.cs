@@ -23,7 +23,7 @@ internal static class AuditLogApi
         if (problems.Count > 0) return Answers.Invalid(problems);
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
         var query = new AuditQuery(Text("actor"), Text("action"), Text("resource")?.TrimEnd('/'), from, to);
-        var rows = await log.ListAsync(query, paging.After == 0 ? long.MaxValue : paging.After, paging.Limit + 1);
+        var rows = await log.ListAsync(query, paging.After == 0 ? long.MaxValue : paging.After, paging.Rows);
         return Answers.Page(rows, paging.Limit, View, r => r.Key);
 
         string? Text(string name) => request.Query[name].ToString() is { Length: > 0 } text ? text : null;

@@ -22,7 +22,7 @@ internal static class BillingRunApi
         }));
         routes.MapGet("/v1/late_usage", async (HttpRequest request, Database database) =>
             Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await database.ReadAsync(db => LateUsageRow.ListAsync(db, paging.After, paging.Limit + 1)),
+            ?? Answers.Page(await database.ReadAsync(db => LateUsageRow.ListAsync(db, paging.After, paging.Rows)),
                 paging.Limit, View, l => l.Key));
     }
 

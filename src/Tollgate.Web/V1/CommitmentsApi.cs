@@ -25,10 +25,10 @@ internal static class CommitmentsApi
             }
 
             return Answers.Page(
-                await commitments.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key);
+                await commitments.ListAsync(key, paging.After, paging.Rows), paging.Limit, View, c => c.Key);
         });
-        routes.MapGet("/v1/commitments/{id}", async (string id, CommitmentStore commitments) =>
-            await commitments.FindAsync(id) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("commitment", id));
+        routes.MapOne<CommitmentStore, CommitmentRow>(
+            "/v1/commitments/{id}", "commitment", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/commitments", CreateAsync);
     }
 
@@ -36,10 +36,7 @@ internal static class CommitmentsApi
         HttpRequest request, CommitmentStore commitments, SubscriptionStore subscriptions, CustomerStore customers)
     {
         var fields = await Fields.ReadAsync(request);
-        var id = fields.Text("subscription", required: true);
-        var subscription = id is null ? null : await subscriptions.FindAsync(id);
-        if (id is not null && subscription is null)
-            fields.Add("unknown_subscription", $"There is no subscription '{id}'.", "subscription");
+        var subscription = await MoneyFields.SubscriptionAsync(fields, subscriptions, required: true);
         var customer = subscription is null ? null : await customers.OfKeyAsync(subscription.CustomerKey);
         var kind = fields.Text("kind", required: true);
         if (kind is not (null or CommitmentRow.Minimum or CommitmentRow.Maximum))

@@ -26,7 +26,7 @@ internal static class ConsumersApi
     private static async Task<IResult> ListAsync(HttpRequest request, ConsumerStore consumers, CustomerStore customers)
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-        var rows = await consumers.ListAsync(paging.After, paging.Limit + 1);
+        var rows = await consumers.ListAsync(paging.After, paging.Rows);
         var names = await NamesAsync(customers, [.. rows]);
         return Answers.Page(rows, paging.Limit, c => View(c, names), c => c.Key);
     }

@@ -11,11 +11,9 @@ internal static class CouponsApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/coupons", async (HttpRequest request, CouponStore coupons) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await coupons.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key));
-        routes.MapGet("/v1/coupons/{name}", async (string name, CouponStore coupons) =>
-            await coupons.FindAsync(name) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("coupon", name));
+        routes.MapList<CouponStore, CouponRow>(
+            "/v1/coupons", (store, page) => store.ListAsync(page.After, page.Rows), View, c => c.Key);
+        routes.MapOne<CouponStore, CouponRow>("/v1/coupons/{id}", "coupon", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/coupons", CreateAsync);
         routes.MapPost("/v1/coupons/{name}/apply", ApplyAsync);
     }
@@ -23,14 +21,11 @@ internal static class CouponsApi
     private static async Task<IResult> CreateAsync(HttpRequest request, CouponStore coupons, PlanPublishing publishing)
     {
         var fields = await Fields.ReadAsync(request);
-        var name = fields.Text("name", required: true);
-        if (name is not null && name.Contains('/', StringComparison.Ordinal))
-            fields.Add("bad_value", "must not contain a slash", "name");
+        var name = MoneyFields.Name(fields);
         var percent = MoneyFields.Decimal(fields, "percent_off", (0, 100));
         if (percent == 0) fields.Add("bad_value", "must be above zero", "percent_off");
-        var code = fields.Text("currency") ?? publishing.Currency.Currency.Code;
-        if (Currency.Find(code) is null) fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
-        var amount = MoneyFields.Amount(fields, "amount_off", Currency.Find(code) ?? Currency.Usd, required: false);
+        var amount = MoneyFields.Amount(
+            fields, "amount_off", MoneyFields.CurrencyOr(fields, publishing.Currency), required: false);
         if (fields.Has("percent_off") == fields.Has("amount_off"))
             fields.Add("missing_field", "is required, or amount_off, and not both", "percent_off");
         var invoices = fields.Whole("invoices", 1, 1_000);
@@ -46,11 +41,8 @@ internal static class CouponsApi
         string name, HttpRequest request, CouponStore coupons, CustomerStore customers, SubscriptionStore subscriptions)
     {
         var fields = await Fields.ReadAsync(request);
-        var id = fields.Text("subscription");
-        var subscription = id is null ? null : await subscriptions.FindAsync(id);
-        if (id is not null && subscription is null)
-            fields.Add("unknown_subscription", $"There is no subscription '{id}'.", "subscription");
-        var customer = await MoneyFields.CustomerAsync(fields, customers, required: id is null)
+        var subscription = await MoneyFields.SubscriptionAsync(fields, subscriptions, required: false);
+        var customer = await MoneyFields.CustomerAsync(fields, customers, required: !fields.Has("subscription"))
             ?? (subscription is null ? null : await customers.OfKeyAsync(subscription.CustomerKey));
         if (subscription is not null && customer is not null && subscription.CustomerKey != customer.Key)
             fields.Add("bad_value", "is not a subscription of this customer", "subscription");

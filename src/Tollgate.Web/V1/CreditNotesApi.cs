@@ -13,15 +13,10 @@ internal static class CreditNotesApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/credit_notes", async (HttpRequest request, CreditNoteStore notes, CustomerStore customers) =>
-        {
-            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-            var (key, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-            return unknown ?? Answers.Page(
-                await notes.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, n => n.Key);
-        });
-        routes.MapGet("/v1/credit_notes/{id}", async (string id, CreditNoteStore notes) =>
-            await notes.FindAsync(id) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("credit note", id));
+        routes.MapListByCustomer<CreditNoteStore, CreditNoteRow>(
+            "/v1/credit_notes", (store, customer, page) => store.ListAsync(customer, page.After, page.Rows), View, n => n.Key);
+        routes.MapOne<CreditNoteStore, CreditNoteRow>(
+            "/v1/credit_notes/{id}", "credit note", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/credit_notes", CreateAsync);
     }
 
@@ -29,10 +24,7 @@ internal static class CreditNotesApi
         HttpRequest request, Database database, CreditNoteStore notes, InvoiceStore invoices, ChangeFeed feed)
     {
         var fields = await Fields.ReadAsync(request);
-        var number = fields.Text("invoice", required: true);
-        var invoice = number is null ? null : await invoices.FindAsync(number);
-        if (number is not null && invoice is null)
-            fields.Add("unknown_invoice", $"There is no invoice '{number}'.", "invoice");
+        var invoice = await MoneyFields.InvoiceAsync(fields, invoices, required: true);
         var currency = Currency.Of(invoice?.Currency ?? "USD");
         var amount = MoneyFields.Amount(fields, "amount", currency, required: false);
         var reason = fields.Text("reason", required: true);

@@ -16,17 +16,11 @@ internal static class CreditsApi
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/credits", async (HttpRequest request, GrantStore grants, CustomerStore customers) =>
-        {
-            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-            var (key, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-            return unknown ?? Answers.Page(
-                await grants.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, g => g.Key);
-        });
-        routes.MapGet("/v1/credits/{id}", async (string id, GrantStore grants) =>
-            await grants.FindAsync(id) is { } found ? Answers.Ok(View(found))
-                : await grants.FindRecurringAsync(id) is { } recurring ? Answers.Ok(View(recurring))
-                : Answers.NotFound("credit", id));
+        routes.MapListByCustomer<GrantStore, GrantRow>(
+            "/v1/credits", (store, customer, page) => store.ListAsync(customer, page.After, page.Rows), View, g => g.Key);
+        routes.MapOne<GrantStore, object>("/v1/credits/{id}", "credit", async (store, id) =>
+            await store.FindAsync(id) is { } found ? View(found)
+                : await store.FindRecurringAsync(id) is { } recurring ? View(recurring) : null, view => view);
         routes.MapPost("/v1/credits", CreateAsync);
         routes.MapPost("/v1/credits/{id}/void", VoidAsync);
     }

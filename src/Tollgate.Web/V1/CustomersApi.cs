@@ -13,13 +13,9 @@ internal static class CustomersApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/customers", async (HttpRequest request, CustomerStore customers) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await customers.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, c => c.Key));
-        routes.MapGet("/v1/customers/{customer}", async (string customer, CustomerStore customers) =>
-            await customers.FindAsync(customer) is { } found
-                ? Answers.Ok(View(found))
-                : Answers.NotFound("customer", customer));
+        routes.MapList<CustomerStore, CustomerRow>(
+            "/v1/customers", (store, page) => store.ListAsync(page.After, page.Rows), View, c => c.Key);
+        routes.MapOne<CustomerStore, CustomerRow>("/v1/customers/{id}", "customer", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/customers", CreateAsync);
     }
 

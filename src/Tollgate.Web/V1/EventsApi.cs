@@ -95,7 +95,7 @@ internal static class EventsApi
     {
         if (Paging.TryRead(request, out var paging) is { } fault) return fault;
         await drain.CatchUpAsync();
-        var rows = await database.ReadAsync(db => EventStore.UnattributedAsync(db, paging.After, paging.Limit + 1));
+        var rows = await database.ReadAsync(db => EventStore.UnattributedAsync(db, paging.After, paging.Rows));
         return Answers.Page(rows, paging.Limit, r => new
         {
             subject = r.Subject,

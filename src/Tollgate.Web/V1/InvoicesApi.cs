@@ -49,11 +49,9 @@ internal static class InvoicesApi
         HttpRequest request, InvoiceStore invoices, CustomerStore customers, TimeProvider clock)
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-        CustomerRow? customer = null;
-        if (request.Query["customer"].ToString() is { Length: > 0 } name
-            && (customer = await customers.FindAsync(name)) is null)
-            return Answers.Invalid(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer"));
-        var rows = await invoices.ListAsync(customer?.Key, paging.After, paging.Limit + 1);
+        var (customer, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
+        if (unknown is not null) return unknown;
+        var rows = await invoices.ListAsync(customer, paging.After, paging.Rows);
         var now = Micros.Now(clock);
         return Answers.Page(rows, paging.Limit, r => View(r, now), r => r.Key);
     }

@@ -49,6 +49,44 @@ internal static class MoneyFields
         return customer;
     }
 
+    /// <summary>The invoice that a request names; a fault when there is none.</summary>
+    public static async Task<InvoiceRow?> InvoiceAsync(Fields fields, InvoiceStore invoices, bool required)
+    {
+        if (fields.Text("invoice", required) is not { } number) return null;
+        var invoice = await invoices.FindAsync(number);
+        if (invoice is null) fields.Add("unknown_invoice", $"There is no invoice '{number}'.", "invoice");
+        return invoice;
+    }
+
+    /// <summary>The subscription that a request names; a fault when there is none.</summary>
+    public static async Task<SubscriptionRow?> SubscriptionAsync(
+        Fields fields, SubscriptionStore subscriptions, bool required)
+    {
+        if (fields.Text("subscription", required) is not { } id) return null;
+        var subscription = await subscriptions.FindAsync(id);
+        if (subscription is null)
+            fields.Add("unknown_subscription", $"There is no subscription '{id}'.", "subscription");
+        return subscription;
+    }
+
+    /// <summary>What something is called that is named in paths.</summary>
+    public static string? Name(Fields fields)
+    {
+        var name = fields.Text("name", required: true);
+        if (name is not null && name.Contains('/', StringComparison.Ordinal))
+            fields.Add("bad_value", "must not contain a slash", "name");
+        return name;
+    }
+
+    /// <summary>The currency that a request names, else the one of the file.</summary>
+    public static Currency CurrencyOr(Fields fields, SystemCurrency system)
+    {
+        if (fields.Text("currency") is not { } code) return system.Currency;
+        if (Currency.Find(code) is { } currency) return currency;
+        fields.Add("bad_value", "must be an ISO 4217 code such as USD", "currency");
+        return Currency.Usd;
+    }
+
     /// <summary><c>?customer=</c> of a list.</summary>
     public static async Task<(long? Key, IResult? Faults)> OfCustomerAsync(HttpRequest request, CustomerStore customers)
     {

@@ -13,15 +13,9 @@ internal static class PaymentsApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/payments", async (HttpRequest request, PaymentStore payments, CustomerStore customers) =>
-        {
-            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-            var (key, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-            return unknown ?? Answers.Page(
-                await payments.ListAsync(key, paging.After, paging.Limit + 1), paging.Limit, View, p => p.Key);
-        });
-        routes.MapGet("/v1/payments/{id}", async (string id, PaymentStore payments) =>
-            await payments.FindAsync(id) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("payment", id));
+        routes.MapListByCustomer<PaymentStore, PaymentRow>(
+            "/v1/payments", (store, customer, page) => store.ListAsync(customer, page.After, page.Rows), View, p => p.Key);
+        routes.MapOne<PaymentStore, PaymentRow>("/v1/payments/{id}", "payment", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/payments", CreateAsync);
     }
 
@@ -30,11 +24,8 @@ internal static class PaymentsApi
         ChangeFeed feed, TimeProvider clock)
     {
         var fields = await Fields.ReadAsync(request);
-        var number = fields.Text("invoice");
-        var invoice = number is null ? null : await invoices.FindAsync(number);
-        if (number is not null && invoice is null)
-            fields.Add("unknown_invoice", $"There is no invoice '{number}'.", "invoice");
-        var customer = await MoneyFields.CustomerAsync(fields, customers, required: number is null)
+        var invoice = await MoneyFields.InvoiceAsync(fields, invoices, required: false);
+        var customer = await MoneyFields.CustomerAsync(fields, customers, required: !fields.Has("invoice"))
             ?? (invoice is null ? null : await customers.OfKeyAsync(invoice.CustomerKey));
         if (invoice is not null && customer is not null && invoice.CustomerKey != customer.Key)
             fields.Add("bad_value", "is not an invoice of this customer", "invoice");

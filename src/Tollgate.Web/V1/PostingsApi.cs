@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Billing;
 using Tollgate.Catalog;
@@ -12,14 +11,8 @@ internal static class PostingsApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/postings", async (HttpRequest request, Database database, CustomerStore customers) =>
-        {
-            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-            var (key, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-            if (unknown is not null) return unknown;
-            var rows = await database.ReadAsync(db => Ledger.ListAsync(db, key, paging.After, paging.Limit + 1));
-            return Answers.Page(rows, paging.Limit, View, p => p.Key);
-        });
+        routes.MapListByCustomer<Database, PostingRow>("/v1/postings", (database, customer, page) =>
+            database.ReadAsync(db => Ledger.ListAsync(db, customer, page.After, page.Rows)), View, p => p.Key);
         routes.MapGet("/v1/customers/{customer}/accounts", async (
             string customer, Database database, CustomerStore customers) =>
             await customers.FindAsync(customer) is not { } found ? Answers.NotFound("customer", customer)

@@ -18,11 +18,9 @@ internal static class PublishersApi
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/publishers", async (HttpRequest request, PublisherStore publishers) =>
-            Paging.TryRead(request, out var paging)
-            ?? Answers.Page(await publishers.ListAsync(paging.After, paging.Limit + 1), paging.Limit, View, p => p.Key));
-        routes.MapGet("/v1/publishers/{publisher}", async (string publisher, PublisherStore publishers) =>
-            await publishers.FindAsync(publisher) is { } found ? Answers.Ok(View(found)) : Unknown(publisher));
+        routes.MapList<PublisherStore, PublisherRow>(
+            "/v1/publishers", (store, page) => store.ListAsync(page.After, page.Rows), View, p => p.Key);
+        routes.MapOne<PublisherStore, PublisherRow>("/v1/publishers/{id}", "publisher", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/publishers", CreateAsync);
         routes.MapGet("/v1/publishers/{publisher}/shares", SharesAsync);
         routes.MapPost("/v1/publishers/{publisher}/shares", AgreeAsync);
@@ -35,9 +33,7 @@ internal static class PublishersApi
     private static async Task<IResult> CreateAsync(HttpRequest request, PublisherStore publishers)
     {
         var fields = await Fields.ReadAsync(request);
-        var name = fields.Text("name", required: true);
-        if (name is not null && name.Contains('/', StringComparison.Ordinal))
-            fields.Add("bad_value", "must not contain a slash", "name");
+        var name = MoneyFields.Name(fields);
         if (fields.Faults() is { } faults) return faults;
         return await publishers.AddAsync(name!) is { } added ? Answers.Created($"/v1/publishers/{added.Id}", View(added))
             : Answers.Conflict("duplicate_name", $"There is a publisher '{name}' already.", "name");
@@ -47,7 +43,7 @@ internal static class PublishersApi
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
         return await publishers.FindAsync(publisher) is not { } found ? Unknown(publisher) : Answers.Page(
-            await publishers.SharesAsync(found.Key, paging.After, paging.Limit + 1), paging.Limit, View, s => s.Key);
+            await publishers.SharesAsync(found.Key, paging.After, paging.Rows), paging.Limit, View, s => s.Key);
     }
 
     private static async Task<IResult> AgreeAsync(
@@ -95,7 +91,7 @@ internal static class PublishersApi
         var period = InvoicePeriod.Read(request.Query["period"].ToString(), DateTimeZone.Utc);
         if (!period.Ok) return Answers.Invalid(period.Problems);
         var time = (Micros.Of(period.Value.Start), Micros.Of(period.Value.End));
-        var entries = await publishers.EntriesAsync(found.Key, time, paging.After, paging.Limit + 1);
+        var entries = await publishers.EntriesAsync(found.Key, time, paging.After, paging.Rows);
         return Answers.Ok(new
         {
             publisher = found.Name,

@@ -86,7 +86,7 @@ internal static class SourcesApi
         if (Paging.TryRead(request, out var paging) is { } fault) return fault;
         if (Find(counters, name) is not { } source) return Answers.NotFound("source", name);
         await drain.CatchUpAsync();
-        var rows = await database.ReadAsync(db => CounterStore.PageAsync(db, name, paging.After, paging.Limit + 1));
+        var rows = await database.ReadAsync(db => CounterStore.PageAsync(db, name, paging.After, paging.Rows));
         var scale = source.Source.Meter.Scale;
         return Answers.Page(rows, paging.Limit, r => new
         {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -123,13 +124,11 @@ public sealed record SubscriptionChangeAnswers(
 
         var (row, at, invoice) = outcome.Value;
         if (!preview) await Publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
-        var view = (await Views.FindAsync(id))!;
-        return Answers.Ok(view with
-        {
-            EffectiveAt = Micros.ToText(at),
-            Preview = preview,
-            Invoice = invoice is null ? null : JsonDocument.Parse(invoice).RootElement,
-        });
+        var view = JsonSerializer.SerializeToNode(await Views.FindAsync(id), Answers.Json)!;
+        view["effective_at"] = Micros.ToText(at);
+        view["preview"] = preview;
+        if (invoice is not null) view["invoice"] = JsonNode.Parse(invoice);
+        return Answers.Ok(view);
     }
 
     /// <summary>Of the customer of a subscription; null when there is none.</summary>

@@ -1,6 +1,4 @@
 using System.Data.Common;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
@@ -8,92 +6,27 @@ using Tollgate.Storage;
 
 namespace Tollgate.Web.V1;
 
-/// <summary>A subscription as the API shows it.</summary>
-public sealed record SubscriptionView
-{
-    public required string Id { get; init; }
-
-    /// <summary><c>scheduled</c>, <c>trial</c>, <c>active</c>, <c>paused</c> or <c>ended</c>.</summary>
-    public required string Status { get; init; }
-
-    public required string? Customer { get; init; }
-
-    public required string Plan { get; init; }
-
-    public required string PlanId { get; init; }
-
-    public required long Priority { get; init; }
-
-    public required int Quantity { get; init; }
-
-    public required IReadOnlyList<object> AddOns { get; init; }
-
-    public required string Interval { get; init; }
-
-    public required string Anchor { get; init; }
-
-    /// <summary><c>calendar</c> or <c>anniversary</c>.</summary>
-    public required string Alignment { get; init; }
-
-    public required string Timezone { get; init; }
-
-    public required string Proration { get; init; }
-
-    public required string StartAt { get; init; }
-
-    public required string? TrialEnd { get; init; }
-
-    /// <summary>The phase of the plan that it is in; null for the plan's own terms.</summary>
-    public required string? PlanPhase { get; init; }
-
-    /// <summary>What the plan version has beside prices, as the phase and the overrides have it.</summary>
-    public required IReadOnlyDictionary<string, object> Features { get; init; }
-
-    public required string? EndAt { get; init; }
-
-    public required string? CurrentPeriodStart { get; init; }
-
-    public required string? CurrentPeriodEnd { get; init; }
-
-    /// <summary>Terms that are agreed for later.</summary>
-    public required IReadOnlyList<object> Scheduled { get; init; }
-
-    public required string ManagedBy { get; init; }
-
-    public required string CreatedAt { get; init; }
-
-    /// <summary>Only in the answer to a change, with the next two.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? EffectiveAt { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public bool? Preview { get; init; }
-
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public JsonElement? Invoice { get; init; }
-}
-
 /// <summary>Subscriptions as the API shows them: with the terms that hold now, and those that will.</summary>
 public sealed class SubscriptionViews(Database database, CustomerStore customers, Publisher publisher, TimeProvider clock)
 {
-    public async Task<SubscriptionView?> FindAsync(string id)
+    public async Task<object?> FindAsync(string id)
     {
         if (await database.ReadAsync(db => SubscriptionStore.FindAsync(db, id)) is not { } row) return null;
         return (await OfAsync([row]))[row.Key];
     }
 
-    public async Task<IReadOnlyDictionary<long, SubscriptionView>> OfAsync(IReadOnlyList<SubscriptionRow> rows)
+    public async Task<IReadOnlyDictionary<long, object>> OfAsync(IReadOnlyList<SubscriptionRow> rows)
     {
         var names = await customers.NamesAsync(rows.Select(r => r.CustomerKey));
         return await database.ReadAsync(async db =>
         {
-            var views = new Dictionary<long, SubscriptionView>();
+            var views = new Dictionary<long, object>();
             foreach (var row in rows) views[row.Key] = await OfAsync(db, row, names.GetValueOrDefault(row.CustomerKey));
             return views;
         });
     }
 
-    private async Task<SubscriptionView> OfAsync(DbConnection db, SubscriptionRow row, string? customer)
+    private async Task<object> OfAsync(DbConnection db, SubscriptionRow row, string? customer)
     {
         var now = Micros.Now(clock);
         var stretches = await SubscriptionStore.StretchesAsync(db, row.Id);
@@ -104,31 +37,32 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
         var calendar = terms?.Calendar ?? row.Calendar;
         var period = current.Terms is null ? (Period?)null : calendar.PeriodOf(calendar.IndexAt(Micros.ToInstant(now)));
         var planId = terms?.PlanId ?? row.PlanId;
-        return new SubscriptionView
+        // status: scheduled, trial, active, paused or ended; alignment: calendar or anniversary
+        return new
         {
-            Id = row.Id,
-            Status = row.EndAt <= now ? "ended" : current.Terms is null ? "scheduled"
+            id = row.Id,
+            status = row.EndAt <= now ? "ended" : current.Terms is null ? "scheduled"
                 : current.Own.Phase.ToString().ToLowerInvariant(),
-            Customer = customer,
-            Plan = NameOf(planId),
-            PlanId = planId,
-            Priority = row.Priority,
-            Quantity = own?.Quantity ?? 1,
-            AddOns = own is null ? [] : await AddOnsAsync(db, own),
-            Interval = calendar.Interval.ToText(),
-            Anchor = NodaTime.Text.LocalDatePattern.Iso.Format(calendar.Anchor),
-            Alignment = row.Alignment,
-            Timezone = row.Timezone,
-            Proration = row.Proration,
-            StartAt = Micros.ToText(row.StartAt),
-            TrialEnd = stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial) is { Terms.EndAt: { } trial }
+            customer,
+            plan = NameOf(planId),
+            plan_id = planId,
+            priority = row.Priority,
+            quantity = own?.Quantity ?? 1,
+            add_ons = own is null ? [] : await AddOnsAsync(db, own),
+            interval = calendar.Interval.ToText(),
+            anchor = NodaTime.Text.LocalDatePattern.Iso.Format(calendar.Anchor),
+            alignment = row.Alignment,
+            timezone = row.Timezone,
+            proration = row.Proration,
+            start_at = Micros.ToText(row.StartAt),
+            trial_end = stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial) is { Terms.EndAt: { } trial }
                 ? Micros.ToText(trial) : null,
-            PlanPhase = terms?.PlanPhase,
-            Features = terms is null ? new Dictionary<string, object>() : CatalogueApi.Features(Of(terms)),
-            EndAt = row.EndAt is { } end ? Micros.ToText(end) : null,
-            CurrentPeriodStart = period is { } p ? Micros.ToText(Micros.Of(p.Start)) : null,
-            CurrentPeriodEnd = period is { } q ? Micros.ToText(Micros.Of(q.End)) : null,
-            Scheduled = stretches.Where(s => s.Terms.StartAt > now && row.StartAt <= now).Select(object (s) => new
+            plan_phase = terms?.PlanPhase,
+            features = terms is null ? new Dictionary<string, object>() : CatalogueApi.Features(Of(terms)),
+            end_at = row.EndAt is { } end ? Micros.ToText(end) : null,
+            current_period_start = period is { } p ? Micros.ToText(Micros.Of(p.Start)) : null,
+            current_period_end = period is { } q ? Micros.ToText(Micros.Of(q.End)) : null,
+            scheduled = stretches.Where(s => s.Terms.StartAt > now && row.StartAt <= now).Select(object (s) => new
             {
                 at = Micros.ToText(s.Terms.StartAt),
                 status = s.Own.Phase.ToString().ToLowerInvariant(),
@@ -136,8 +70,8 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
                 plan_phase = s.Terms.PlanPhase,
                 quantity = s.Own.Quantity,
             }).ToArray(),
-            ManagedBy = row.ManagedBy,
-            CreatedAt = Micros.ToText(row.CreatedAt),
+            managed_by = row.ManagedBy,
+            created_at = Micros.ToText(row.CreatedAt),
         };
     }
 

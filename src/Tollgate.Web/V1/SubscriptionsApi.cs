@@ -21,8 +21,8 @@ internal static class SubscriptionsApi
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/subscriptions", ListAsync);
-        routes.MapGet("/v1/subscriptions/{id}", async (string id, SubscriptionViews views) =>
-            await views.FindAsync(id) is { } found ? Answers.Ok(found) : Answers.NotFound("subscription", id));
+        routes.MapOne<SubscriptionViews, object>(
+            "/v1/subscriptions/{id}", "subscription", (views, id) => views.FindAsync(id), view => view);
         routes.MapPost("/v1/subscriptions", CreateAsync);
     }
 
@@ -30,11 +30,9 @@ internal static class SubscriptionsApi
         HttpRequest request, SubscriptionStore subscriptions, CustomerStore customers, SubscriptionViews views)
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-        CustomerRow? customer = null;
-        if (request.Query["customer"].ToString() is { Length: > 0 } name
-            && (customer = await customers.FindAsync(name)) is null)
-            return Answers.Invalid(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer"));
-        var rows = await subscriptions.ListAsync(paging.After, paging.Limit + 1, customer?.Key);
+        var (customer, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
+        if (unknown is not null) return unknown;
+        var rows = await subscriptions.ListAsync(paging.After, paging.Rows, customer);
         var shown = await views.OfAsync(rows);
         return Answers.Page(rows, paging.Limit, s => shown[s.Key], s => s.Key);
     }

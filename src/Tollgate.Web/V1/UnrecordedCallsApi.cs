@@ -25,7 +25,7 @@ internal static class UnrecordedCallsApi
             "left join entitlements e on e.key = u.entitlement left join customers c on c.key = e.customer_key " +
             "left join consumers k on k.key = u.consumer left join operation_keys o on o.key = u.operation " +
             "order by u.bucket desc, u.journal, u.entitlement, u.consumer, u.operation limit @most offset @after",
-            new { most = paging.Limit + 1, after = paging.After })).AsList());
+            new { most = paging.Rows, after = paging.After })).AsList());
         return Answers.Ok(new
         {
             data = rows.Take(paging.Limit).Select(r => new
