@@ -6,6 +6,9 @@ namespace Tollgate.Bench;
 /// </summary>
 internal sealed record CountCheck
 {
+    /// <summary>As on the command line.</summary>
+    public required string Target { get; init; }
+
     /// <summary>2xx answers in warm-up and rounds, and the one call before them.</summary>
     public required long Answered { get; init; }
 
@@ -20,21 +23,22 @@ internal sealed record CountCheck
     public bool Holds => Counted >= Answered && Counted <= AtMost;
 
     public string Sentence => Counted is null
-        ? $"count check FAILED: {Reason}; {Answered} calls were answered"
-        : $"count check {(Holds ? "holds" : "FAILED")}: Tollgate counted {Counted} calls, "
+        ? $"count check of {Target} FAILED: {Reason}; {Answered} calls were answered"
+        : $"count check of {Target} {(Holds ? "holds" : "FAILED")}: it counted {Counted} calls, "
             + $"the load generator has {Answered} answers, and up to {AtMost} are right "
             + "(calls under way when a run ends are counted but not seen)";
 
     public static async Task<CountCheck> TakeAsync(
-        TollgatePeer tollgate, Load load, IReadOnlyList<WrkResult> runs, CancellationToken stop)
+        Target target, TollgatePeer tollgate, int connections, IReadOnlyList<WrkResult> runs, CancellationToken stop)
     {
         const int firstCall = 1;
         var answered = firstCall + runs.Sum(run => run.Requests - run.Non2xx);
         var (counted, reason) = await tollgate.CountedCallsAsync(answered, stop);
         return new CountCheck
         {
+            Target = target.Name,
             Answered = answered,
-            AtMost = answered + ((long)load.Connections * runs.Count),
+            AtMost = answered + ((long)connections * runs.Count),
             Counted = counted,
             Reason = reason,
         };

@@ -2,37 +2,18 @@ using System.Runtime.InteropServices;
 
 namespace Tollgate.Bench;
 
-internal sealed record EndToEndOptions
-{
-    public required Load Load { get; init; }
-    public required int Rounds { get; init; }
-    public required string Output { get; init; }
-    public required IReadOnlyList<Target> Targets { get; init; }
-
-    /// <summary>How many operations Tollgate has; one of them is called.</summary>
-    public int Operations { get; init; } = 1;
-
-    /// <summary>Keys of Tollgate that come or go each second while it is under load.</summary>
-    public int Changes { get; init; }
-
-    /// <summary>The command that repeats this run, from the repository's root.</summary>
-    public string Command =>
-        $"dotnet run -c Release --project bench/Tollgate.Bench -- e2e --seconds {Load.Seconds} --rounds {Rounds} "
-        + $"--connections {Load.Connections} --keys {Load.Keys} --operations {Operations} --changes {Changes} "
-        + $"--targets {string.Join(',', Targets.Select(t => t.Name))}";
-}
-
 /// <summary>One turn of one target.</summary>
-/// <param name="Cpu">User and system time of the target's own processes.</param>
-/// <param name="BehindCalls">Of that, what threads for work behind the calls have used; see <see cref="ProcessTree"/>.</param>
+/// <param name="Gate">User and system time that the target's processes used in it, but for <paramref name="Behind"/>.</param>
+/// <param name="Behind">What threads for work behind the calls used, until they were done with it; see
+/// <see cref="ProcessTree"/>.</param>
 /// <param name="Changes">Keys that came or went meanwhile.</param>
-internal sealed record Turn(Target Target, int Round, WrkResult Seen, TimeSpan Cpu, TimeSpan BehindCalls, long Changes)
+internal sealed record Turn(Target Target, int Round, WrkResult Seen, TimeSpan Gate, TimeSpan Behind, long Changes)
 {
-    /// <summary>All of it, over the answers given.</summary>
-    public double CpuMicrosecondsPerRequest => Cpu.TotalMicroseconds / Math.Max(1, Seen.Requests);
+    /// <summary>Over the answers given.</summary>
+    public double GateMicroseconds => Gate.TotalMicroseconds / Math.Max(1, Seen.Requests);
 
-    /// <inheritdoc cref="BehindCalls"/>
-    public double BehindMicrosecondsPerRequest => BehindCalls.TotalMicroseconds / Math.Max(1, Seen.Requests);
+    /// <inheritdoc cref="Behind"/>
+    public double BehindMicroseconds => Behind.TotalMicroseconds / Math.Max(1, Seen.Requests);
 }
 
 /// <summary>
@@ -71,50 +52,59 @@ internal static class EndToEnd
     {
         var machine = await Machine.DescribeAsync(stop);
         await using var stand = await Stand.StartAsync(options, stop);
-
-        var allRuns = new List<(Target Target, WrkResult Seen)>();
+        var allRuns = options.Targets.ToDictionary(target => target, _ => new List<WrkResult>());
+        var warmUps = new List<WarmUp>();
         foreach (var peer in stand.Measured)
         {
-            Console.WriteLine($"warm-up  {peer.Target.Name,-9} {peer.Target.WarmUpSeconds} s");
-            var warmUp = options.Load with { Seconds = peer.Target.WarmUpSeconds };
-            allRuns.Add((peer.Target, await Wrk.RunAsync(warmUp, peer.Address, stop)));
+            await using var changes = await ChangesAsync(stand, peer, options, stop);
+            warmUps.Add(await WarmUp.RunAsync(
+                peer, seconds => Wrk.RunAsync(options.LoadOf(peer.Target, seconds), peer.Address, stop), allRuns[peer.Target], stop));
+            var warm = warmUps[^1];
+            Console.WriteLine($"warm-up  {warm.Target.Name,-19} {warm.Seconds} s, {warm.Compiled:F0} methods compiled in the last 5 s");
         }
 
+        var before = await JournalsAsync(stand, stop);
         var turns = new List<Turn>();
         for (var round = 1; round <= options.Rounds; round++)
             for (var i = 0; i < stand.Measured.Count; i++)
             {
                 // Each round begins with another target: none always follows the same neighbour's garbage.
                 var peer = stand.Measured[(i + round - 1) % stand.Measured.Count];
+                await stand.AwaitQuietAsync(stop);
                 var turn = await TakeTurnAsync(stand, peer, round, options, stop);
                 turns.Add(turn);
-                allRuns.Add((peer.Target, turn.Seen));
+                allRuns[peer.Target].Add(turn.Seen);
                 Console.WriteLine(
-                    $"round {round}  {peer.Target.Name,-9} {turn.Seen.RequestsPerSecond,9:F0} req/s  "
+                    $"round {round}  {peer.Target.Name,-19} {turn.Seen.RequestsPerSecond,9:F0} req/s  "
                     + $"p50 {turn.Seen.P50Ms,6:F2} ms  p99 {turn.Seen.P99Ms,6:F2} ms  "
-                    + $"{turn.CpuMicrosecondsPerRequest,6:F1} us CPU/req, {turn.BehindMicrosecondsPerRequest,5:F1} of them behind calls");
+                    + $"{turn.GateMicroseconds,6:F1} us CPU/req, {turn.BehindMicroseconds,5:F1} behind calls");
             }
 
         var resident = stand.Measured
-            .ToDictionary(peer => peer.Target, peer => ProcessTree.ResidentBytes(peer.ProcessId));
+            .ToDictionary(peer => peer.Target, peer => ProcessTree.ResidentOf(peer.ProcessId));
+        var journals = (await JournalsAsync(stand, stop)).ToDictionary(j => j.Key, j => j.Value.Since(before[j.Key]));
         var allocated = new Dictionary<Target, double>();
-        foreach (var peer in stand.Measured.Where(p => p.Target == Target.Yarp || p.Target == Target.Tollgate))
+        foreach (var peer in stand.Measured.Where(p => p.Target.IsDotnet))
         {
-            var (bytes, seen) = await Allocations.PerRequestAsync(peer, options.Load with { Seconds = 3 }, stop);
-            allocated[peer.Target] = bytes;
-            allRuns.Add((peer.Target, seen));
+            var load = options.LoadOf(peer.Target, options.Full ? 10 : 3);
+            var (activity, seen) = await RuntimeActivity.UnderAsync(
+                peer.ProcessId, () => Wrk.RunAsync(load, peer.Address, stop), stop);
+            allocated[peer.Target] = activity.AllocatedBytes / Math.Max(1, seen.Requests);
+            allRuns[peer.Target].Add(seen);
         }
 
-        var count = stand.Tollgate is { } tollgate
-            ? await CountCheck.TakeAsync(tollgate, options.Load, [.. TollgateRuns(allRuns)], stop)
-            : null;
+        var counts = new Dictionary<Target, CountCheck>();
+        foreach (var (target, tollgate) in stand.Tollgates)
+            counts[target] = await CountCheck.TakeAsync(target, tollgate, options.Connections, allRuns[target], stop);
         var report = new Report(options, machine with { FileSystem = stand.FileSystem })
         {
             Turns = turns,
-            ResidentBytes = resident,
+            WarmUps = warmUps,
+            Resident = resident,
             AllocatedBytes = allocated,
-            ColdStart = stand.Tollgate?.ColdStart,
-            Count = count,
+            ColdStarts = stand.Tollgates.ToDictionary(t => t.Key, t => t.Value.ColdStart),
+            Journals = journals,
+            Counts = counts,
         };
         report.Print();
         report.Write(TimeProvider.System);
@@ -124,14 +114,34 @@ internal static class EndToEnd
     private static async Task<Turn> TakeTurnAsync(
         Stand stand, Peer peer, int round, EndToEndOptions options, CancellationToken stop)
     {
-        await using var changes = options.Changes > 0 && peer.Target == Target.Tollgate
-            ? await KeyChanges.BeginAsync(stand.Client, stand.Tollgate!.Admin, options.Changes, stop) : null;
-        var (before, behind) = (ProcessTree.Cpu(peer.ProcessId), ProcessTree.CpuBehindCalls(peer.ProcessId));
-        var seen = await Wrk.RunAsync(options.Load, peer.Address, stop);
-        return new Turn(peer.Target, round, seen, ProcessTree.Cpu(peer.ProcessId) - before,
-            ProcessTree.CpuBehindCalls(peer.ProcessId) - behind, changes?.Done ?? 0);
+        var (total, behind) = Used(peer);
+        WrkResult seen;
+        (TimeSpan Total, TimeSpan Behind) after;
+        long changed = 0;
+        await using (var changes = await ChangesAsync(stand, peer, options, stop))
+        {
+            seen = await Wrk.RunAsync(options.LoadOf(peer.Target, options.Seconds), peer.Address, stop);
+            after = Used(peer);
+            changed = changes?.Done ?? 0;
+        }
+
+        // what the calls left to be done is part of what they cost
+        if (peer.Target.IsTollgate) await stand.AwaitQuietAsync(stop);
+        return new Turn(peer.Target, round, seen, after.Total - total - (after.Behind - behind), Used(peer).Behind - behind, changed);
+
+        static (TimeSpan Total, TimeSpan Behind) Used(Peer peer) =>
+            (ProcessTree.Cpu(peer.ProcessId), ProcessTree.CpuBehindCalls(peer.ProcessId));
     }
 
-    private static IEnumerable<WrkResult> TollgateRuns(IEnumerable<(Target Target, WrkResult Seen)> runs) =>
-        runs.Where(run => run.Target == Target.Tollgate).Select(run => run.Seen);
+    private static async Task<KeyChanges?> ChangesAsync(Stand stand, Peer peer, EndToEndOptions options, CancellationToken stop) =>
+        options.Changes > 0 && stand.Tollgates.TryGetValue(peer.Target, out var tollgate)
+            ? await KeyChanges.BeginAsync(stand.Client, tollgate.Admin, options.Changes, stop) : null;
+
+    private static async Task<Dictionary<Target, JournalSeen>> JournalsAsync(Stand stand, CancellationToken stop)
+    {
+        var seen = new Dictionary<Target, JournalSeen>();
+        foreach (var (target, tollgate) in stand.Tollgates)
+            seen[target] = await JournalSeen.OfAsync(tollgate, stand.Client, stop);
+        return seen;
+    }
 }

@@ -2,6 +2,12 @@ using System.Globalization;
 
 namespace Tollgate.Bench;
 
+/// <summary>Memory of a process that is in RAM.</summary>
+/// <param name="Bytes">All of it.</param>
+/// <param name="Own">Of that, what no file stands behind. The rest is the program itself and what it has mapped, as segments of
+/// the journal: the kernel takes that back when memory is short.</param>
+internal readonly record struct Resident(long Bytes, long Own);
+
 /// <summary>What a process and all that it started have used so far, as /proc tells.</summary>
 internal static class ProcessTree
 {
@@ -29,7 +35,9 @@ internal static class ProcessTree
     }
 
     /// <summary>Resident memory, summed; pages that processes share count once for each.</summary>
-    public static long ResidentBytes(int root) => Members(root).Sum(member => ResidentBytesOf(member.Id));
+    public static Resident ResidentOf(int root) => Members(root)
+        .Select(member => new Resident(FieldOf(member.Id, "VmRSS:"), FieldOf(member.Id, "RssAnon:")))
+        .Aggregate(new Resident(0, 0), (sum, one) => new Resident(sum.Bytes + one.Bytes, sum.Own + one.Own));
 
     private static List<Stat> Members(int root)
     {
@@ -43,11 +51,10 @@ internal static class ProcessTree
         return members;
     }
 
-    private static long ResidentBytesOf(int id)
+    private static long FieldOf(int id, string label)
     {
         try
         {
-            const string label = "VmRSS:";
             var line = File.ReadLines($"/proc/{id}/status")
                 .FirstOrDefault(line => line.StartsWith(label, StringComparison.Ordinal));
             return line is null ? 0 : 1024 * Whole(line[label.Length..^" kB".Length]);

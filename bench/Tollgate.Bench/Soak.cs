@@ -31,7 +31,7 @@ internal static class Soak
                 var seen = await Wrk.RunAsync(connections, TurnSeconds, rig.Key, new Uri(rig.Proxy, LedgerRig.Path), stop);
                 runs.Add(seen);
                 samples.Add(new SoakSample(minute, seen.RequestsPerSecond, seen.P99Ms,
-                    ProcessTree.ResidentBytes(rig.ProcessId), SizeOf(rig.Data)));
+                    ProcessTree.ResidentOf(rig.ProcessId).Bytes, SizeOf(rig.Data)));
                 Console.WriteLine($"minute {minute}: {seen.RequestsPerSecond:N0}/s, p99 {seen.P99Ms:N1} ms, " +
                     $"{samples[^1].ResidentBytes >> 20} MiB resident, {samples[^1].DataBytes >> 20} MiB of data");
             }

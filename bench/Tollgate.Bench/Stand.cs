@@ -6,6 +6,7 @@ internal sealed class Stand : IAsyncDisposable
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("tollgate-bench-");
     private readonly HttpClient client = new();
     private readonly List<Peer> running = [];
+    private readonly Dictionary<Target, TollgatePeer> tollgates = [];
 
     private Stand()
     {
@@ -14,8 +15,8 @@ internal sealed class Stand : IAsyncDisposable
     /// <summary>Those to measure, in the order of the options.</summary>
     public IReadOnlyList<Peer> Measured { get; private set; } = [];
 
-    /// <summary>Null when Tollgate is not among the targets.</summary>
-    public TollgatePeer? Tollgate { get; private set; }
+    /// <summary>Those of them that are Tollgate.</summary>
+    public IReadOnlyDictionary<Target, TollgatePeer> Tollgates => tollgates;
 
     /// <summary>For whatever is asked beside the load.</summary>
     public HttpClient Client => client;
@@ -60,7 +61,7 @@ internal sealed class Stand : IAsyncDisposable
                 : target == Target.Proxy ? Add(Peer.StartNginx(target, FolderOf(target), Marks(ports[1])))
                 : target == Target.Lua ? Add(Peer.StartNginx(target, FolderOf(target), Marks(ports[2])))
                 : target == Target.Yarp ? Add(Peer.StartYarp(FolderOf(target), ports[3], upstream.Address))
-                : await StartTollgateAsync(upstream.Address, options, stop);
+                : await StartTollgateAsync(target, upstream.Address, options, stop);
             await peer.AwaitFirstCallAsync(client, stop);
             measured.Add(peer);
         }
@@ -70,15 +71,33 @@ internal sealed class Stand : IAsyncDisposable
         {
             ["PORT"] = port,
             ["UPSTREAM"] = ports[0],
-            ["KEYS"] = 2 * Math.Max(options.Load.Keys, 5_000),
+            ["KEYS"] = 2 * Math.Max(options.Keys, 5_000),
         };
     }
 
-    private async Task<Peer> StartTollgateAsync(Uri upstream, EndToEndOptions options, CancellationToken stop)
+    /// <summary>Waits until what was measured last has done its work behind the calls, so that the next one has the
+    /// machine to itself; but not for long.</summary>
+    public async Task AwaitQuietAsync(CancellationToken stop)
     {
-        Tollgate = await TollgatePeer.StartAsync(
-            FolderOf(Target.Tollgate), upstream, options.Load.Keys, options.Operations, client, stop);
-        return Add(Tollgate.Peer);
+        var (step, idle) = (TimeSpan.FromMilliseconds(500), TimeSpan.FromMilliseconds(30));
+        var quiet = 0;
+        var before = Used();
+        for (var n = 0; n < 60 && quiet < 2; n++)
+        {
+            await Task.Delay(step, TimeProvider.System, stop);
+            var now = Used();
+            quiet = now - before < idle ? quiet + 1 : 0;
+            before = now;
+        }
+
+        TimeSpan Used() => Measured.Aggregate(TimeSpan.Zero, (sum, peer) => sum + ProcessTree.Cpu(peer.ProcessId));
+    }
+
+    private async Task<Peer> StartTollgateAsync(Target target, Uri upstream, EndToEndOptions options, CancellationToken stop)
+    {
+        var tollgate = tollgates[target] = await TollgatePeer.StartAsync(
+            target, FolderOf(target), upstream, options.ShapeOf(target), client, stop);
+        return Add(tollgate.Peer);
     }
 
     private Peer Add(Peer peer)

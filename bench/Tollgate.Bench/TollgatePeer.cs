@@ -11,40 +11,43 @@ namespace Tollgate.Bench;
 /// Tollgate as it ships: the Release build of the server, a data folder of its own on the disk, and a plan with two limits and
 /// a monthly quota, so high that no call is refused.
 /// </summary>
-internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client, TimeSpan start)
+internal sealed class TollgatePeer(Peer peer, Uri admin, string folder, HttpClient client, TimeSpan start)
 {
     private const string Server = "src/Tollgate.Server/bin/Release/net10.0/Tollgate.Server.dll";
     private const int KeysOfConsumer = 10;
-    private static readonly TimeSpan PatienceForUsage = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PatienceForUsage = TimeSpan.FromSeconds(30);
 
     public Peer Peer { get; } = peer;
 
     public Uri Admin { get; } = admin;
+
+    /// <summary>Its data folder.</summary>
+    public string Data { get; } = Path.Combine(folder, "data");
 
     /// <summary>From the start of the process over all its keys until it says that it is ready.</summary>
     public TimeSpan ColdStart { get; } = start;
 
     /// <summary>Starts it once for the plan, puts the keys into its store, and starts it over them.</summary>
     public static async Task<TollgatePeer> StartAsync(
-        string folder, Uri upstream, int keys, int operations, HttpClient client, CancellationToken stop)
+        Target target, string folder, Uri upstream, (int Keys, int Operations) shape, HttpClient client, CancellationToken stop)
     {
         await BuildIfMissingAsync(stop);
         Directory.CreateDirectory(folder);
-        await File.WriteAllTextAsync(Path.Combine(folder, "tollgate.yaml"), ConfigOf(upstream, operations), stop);
-        var first = Spawn(folder);
+        await File.WriteAllTextAsync(Path.Combine(folder, "tollgate.yaml"), ConfigOf(upstream, shape.Operations), stop);
+        var first = Spawn(target, folder);
         await using (first.Peer) await AwaitAsync(first, client, stop);
         var data = Path.Combine(folder, "data");
         await using (var database = Database.Open(Path.Combine(data, DataFolder.Store)))
         {
             var plan = await new ConfigStore(database, TimeProvider.System).FindAsync(ConfigKind.Plan, "pro");
-            await ManyKeys.WriteAsync(database, ApiKeys.Open(Path.Combine(data, DataFolder.InstallKey)), keys,
-                Math.Min(keys, KeysOfConsumer), Publication.PlanIdOf(plan!), TimeProvider.System);
+            await ManyKeys.WriteAsync(database, ApiKeys.Open(Path.Combine(data, DataFolder.InstallKey)), shape.Keys,
+                Math.Min(shape.Keys, KeysOfConsumer), Publication.PlanIdOf(plan!), TimeProvider.System);
         }
 
         var began = TimeProvider.System.GetTimestamp();
-        var second = Spawn(folder);
+        var second = Spawn(target, folder);
         await AwaitAsync(second, client, stop);
-        return new TollgatePeer(second.Peer, second.Admin, client, TimeProvider.System.GetElapsedTime(began));
+        return new TollgatePeer(second.Peer, second.Admin, folder, client, TimeProvider.System.GetElapsedTime(began));
     }
 
     private static Task AwaitAsync((Peer Peer, Uri Admin) server, HttpClient client, CancellationToken stop)
@@ -53,7 +56,7 @@ internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client, Time
         return server.Peer.AwaitOkAsync(client, () => new HttpRequestMessage(HttpMethod.Get, ready), stop);
     }
 
-    private static (Peer Peer, Uri Admin) Spawn(string folder)
+    private static (Peer Peer, Uri Admin) Spawn(Target target, string folder)
     {
         var ports = LocalPorts.Free(2);
         var (proxy, admin) = (LocalPorts.At(ports[0]), LocalPorts.At(ports[1]));
@@ -65,7 +68,7 @@ internal sealed class TollgatePeer(Peer peer, Uri admin, HttpClient client, Time
             "--proxy", Text(proxy),
             "--admin", Text(admin),
         ];
-        return (new Peer(Target.Tollgate, proxy, ChildProcess.Start("dotnet", arguments, folder)), admin);
+        return (new Peer(target, proxy, ChildProcess.Start("dotnet", arguments, folder)), admin);
     }
 
     private static string ConfigOf(Uri upstream, int operations)

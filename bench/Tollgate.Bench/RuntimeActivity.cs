@@ -6,22 +6,26 @@ using Microsoft.Diagnostics.Tracing;
 namespace Tollgate.Bench;
 
 /// <summary>
-/// How many bytes a .NET process allocates while it is under load, as its runtime tells whoever asks
-/// (<c>System.Runtime</c>, <c>alloc-rate</c>). Asked in a turn of its own: listening costs a little CPU.
+/// What a .NET runtime did meanwhile, as it tells whoever asks (<c>System.Runtime</c>). Asked in turns of their own:
+/// listening costs a little CPU.
 /// </summary>
-internal static class Allocations
+/// <param name="AllocatedBytes">On the heap of the collector.</param>
+/// <param name="Compiled">Methods that the JIT compiled, each of its tiers for itself.</param>
+internal sealed record RuntimeActivity(double AllocatedBytes, double Compiled)
 {
     private static readonly TimeSpan OneInterval = TimeSpan.FromSeconds(1.5);
 
-    /// <returns>Bytes for each answer, and what the load generator saw.</returns>
-    public static async Task<(double Bytes, WrkResult Seen)> PerRequestAsync(Peer peer, Load load, CancellationToken stop)
+    /// <summary>Runs the load, and says what the runtime of the process did under it.</summary>
+    public static async Task<(RuntimeActivity Activity, WrkResult Seen)> UnderAsync(
+        int processId, Func<Task<WrkResult>> load, CancellationToken stop)
     {
-        var client = new DiagnosticsClient(peer.ProcessId);
+        var client = new DiagnosticsClient(processId);
         var provider = new EventPipeProvider("System.Runtime", EventLevel.Informational, -1,
             new Dictionary<string, string> { ["EventCounterIntervalSec"] = "1" });
         using var session = await client.StartEventPipeSessionAsync(
             [provider], requestRundown: false, circularBufferMB: 16, stop);
         var bytes = 0.0;
+        var compiled = new List<double>();
         var listening = Task.Run(() =>
         {
             using var source = new EventPipeEventSource(session.EventStream);
@@ -29,17 +33,23 @@ internal static class Allocations
             {
                 if (e.EventName != "EventCounters" || e.PayloadValue(0) is not IDictionary<string, object> outer) return;
                 var counter = (IDictionary<string, object>)outer["Payload"];
-                if ((string)counter["Name"] == "alloc-rate")
-                    bytes += Convert.ToDouble(counter["Increment"], CultureInfo.InvariantCulture);
+                switch ((string)counter["Name"])
+                {
+                    case "alloc-rate": bytes += Number(counter["Increment"]); break;
+                    case "methods-jitted-count": compiled.Add(Number(counter["Mean"])); break;
+                    default: break;
+                }
             };
             source.Process();
         }, stop);
         await Task.Delay(OneInterval, TimeProvider.System, stop);
-        var seen = await Wrk.RunAsync(load, peer.Address, stop);
+        var seen = await load();
         // the last interval ends after the load
         await Task.Delay(OneInterval, TimeProvider.System, stop);
         await session.StopAsync(stop);
         await listening;
-        return (bytes / Math.Max(1, seen.Requests), seen);
+        return (new RuntimeActivity(bytes, compiled.Count == 0 ? 0 : compiled[^1] - compiled[0]), seen);
     }
+
+    private static double Number(object value) => Convert.ToDouble(value, CultureInfo.InvariantCulture);
 }
