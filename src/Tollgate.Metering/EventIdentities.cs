@@ -10,16 +10,16 @@ namespace Tollgate.Metering;
 /// drained. An identity is remembered in the transaction of its effect, so a retry that arrives at any moment counts
 /// nothing. A table is dropped whole when its day is over for long.
 /// </summary>
-internal sealed class EventIdentities
+/// <param name="seals">Whether filters are made as days pass, within the transactions; else somebody calls
+/// <see cref="EventFilters.SealAsync(Storage.Database, int, CancellationToken)"/>.</param>
+internal sealed class EventIdentities(bool seals)
 {
     /// <summary>A retry within so many days is known to be one.</summary>
     public const int KeepDays = 35;
 
     private const int RowsAtOnce = 64;
 
-    // of days that nobody writes to any more: the day before today is always asked itself, since another node's clock
-    // may be behind
-    private readonly Dictionary<int, IdentityFilter> _filters = [];
+    private readonly EventFilters _filters = new();
 
     public static int DayOf(long micros) => (int)(micros / (86_400 * Micros.PerSecond));
 
@@ -27,19 +27,18 @@ internal sealed class EventIdentities
 
     /// <summary>Remembers these events, inside the drain's transaction.</summary>
     /// <param name="today">Business time.</param>
-    /// <param name="drops">Filled with days whose tables were dropped, to be told after the commit.</param>
     /// <returns>Those that were never seen before, each once.</returns>
     public async Task<List<EventGroup>> TakeAsync(
-        DbConnection db, uint journal, int today, List<EventGroup> events, List<int> drops)
+        DbConnection db, uint journal, int today, List<EventGroup> events)
     {
-        var days = await OpenDayAsync(db, today, drops);
+        var days = await OpenDayAsync(db, today);
         var duplicates = new List<(int Day, UInt128 Identity)>();
         var fresh = new Dictionary<UInt128, EventGroup>(events.Count);
         foreach (var group in events)
             if (!fresh.TryAdd(group.Identity, group)) duplicates.Add((today, group.Identity));
-        foreach (var day in days.Where(d => d != today))
+        foreach (var (day, filtered) in days.Where(d => d.Key != today))
         {
-            foreach (var known in await KnownAsync(db, day, today, fresh.Keys))
+            foreach (var known in await KnownAsync(db, day, filtered, fresh.Keys))
             {
                 fresh.Remove(known);
                 duplicates.Add((day, known));
@@ -66,38 +65,38 @@ internal sealed class EventIdentities
     }
 
     /// <summary>Which of these are remembered.</summary>
-    public async Task<List<UInt128>> FindAsync(DbConnection db, int today, IReadOnlyCollection<UInt128> identities)
+    public async Task<List<UInt128>> FindAsync(DbConnection db, IReadOnlyCollection<UInt128> identities)
     {
         var found = new List<UInt128>();
-        foreach (var day in await db.QueryAsync<long>("select day from event_days"))
-            found.AddRange(await KnownAsync(db, (int)day, today, identities));
+        foreach (var (day, filtered) in await _filters.DaysAsync(db))
+            found.AddRange(await KnownAsync(db, day, filtered, identities));
         return found;
     }
 
-    /// <summary>Forgets the filters of tables that are gone. Called after the commit.</summary>
-    public void Forget(IEnumerable<int> days)
+    /// <returns>The days that are remembered, and how many identities their filters know; -1 without a filter.</returns>
+    private async Task<Dictionary<int, long>> OpenDayAsync(DbConnection db, int today)
     {
-        foreach (var day in days) _filters.Remove(day);
-    }
-
-    private static async Task<List<int>> OpenDayAsync(DbConnection db, int today, List<int> drops)
-    {
-        var days = (await db.QueryAsync<long>("select day from event_days")).Select(d => (int)d).ToList();
-        if (!days.Contains(today))
+        var days = await _filters.DaysAsync(db);
+        if (!days.TryGetValue(today, out var filtered))
         {
             await db.ExecuteAsync($"create table if not exists {TableOf(today)} (high bigint not null, low bigint not null, " +
                 "journal bigint not null, sequence bigint not null, duplicates bigint not null, " +
                 $"primary key (high, low)){Storage.Sql.Clustered(db)}");
             await db.ExecuteAsync("insert into event_days (day) values (@today) on conflict do nothing", new { today });
-            days.Add(today);
+            if (seals)
+            {
+                await EventFilters.SealAsync(db, today);
+                days = await _filters.DaysAsync(db);
+            }
         }
+        else if (filtered >= 0) await EventFilters.UnsealAsync(db, today); // a clock that jumped back
 
-        foreach (var old in days.Where(d => d < today - KeepDays).ToArray())
+        foreach (var old in days.Keys.Where(d => d < today - KeepDays).ToArray())
         {
             await db.ExecuteAsync($"drop table if exists {TableOf(old)}");
             await db.ExecuteAsync("delete from event_days where day = @old", new { old });
+            await EventFilters.UnsealAsync(db, old);
             days.Remove(old);
-            drops.Add(old);
         }
 
         return days;
@@ -105,10 +104,10 @@ internal sealed class EventIdentities
 
     /// <summary>Which of these were counted on that day.</summary>
     private async Task<List<UInt128>> KnownAsync(
-        DbConnection db, int day, int today, IReadOnlyCollection<UInt128> identities)
+        DbConnection db, int day, long filtered, IReadOnlyCollection<UInt128> identities)
     {
         var known = new List<UInt128>();
-        var filter = Math.Abs(day - today) > 1 ? await FilterAsync(db, day) : null;
+        var filter = await _filters.FindAsync(db, day, filtered);
         var asked = identities.Where(i => filter?.MayContain(i) != false);
         if (db is SqliteConnection sqlite)
         {
@@ -127,16 +126,6 @@ internal sealed class EventIdentities
         }
 
         return known;
-    }
-
-    private async Task<IdentityFilter> FilterAsync(DbConnection db, int day)
-    {
-        if (_filters.TryGetValue(day, out var known)) return known;
-        var count = await db.ExecuteScalarAsync<long>($"select count(*) from {TableOf(day)}");
-        var filter = new IdentityFilter(count);
-        await foreach (var (high, low) in db.QueryUnbufferedAsync<(long, long)>($"select high, low from {TableOf(day)}"))
-            filter.Add(new UInt128((ulong)high, (ulong)low));
-        return _filters[day] = filter;
     }
 
     private static async Task<HashSet<UInt128>> InsertAsync(
@@ -192,37 +181,4 @@ internal sealed class EventIdentities
 
     public static object Key(UInt128 identity) =>
         new { High = (long)(ulong)(identity >> 64), Low = (long)(ulong)identity };
-}
-
-/// <summary>
-/// Says of most identities that they are not in a table, without reading it. Twelve bits for each and four bits
-/// looked at: about one in two hundred of those that are not there has to be looked up.
-/// </summary>
-internal sealed class IdentityFilter(long count)
-{
-    private readonly ulong[] _bits = new ulong[Math.Max(1, (count * 12 + 63) / 64)];
-
-    public void Add(UInt128 identity)
-    {
-        for (var i = 0; i < 4; i++)
-        {
-            var bit = BitOf(identity, i);
-            _bits[bit >> 6] |= 1UL << (int)(bit & 63);
-        }
-    }
-
-    public bool MayContain(UInt128 identity)
-    {
-        for (var i = 0; i < 4; i++)
-        {
-            var bit = BitOf(identity, i);
-            if ((_bits[bit >> 6] & (1UL << (int)(bit & 63))) == 0) return false;
-        }
-
-        return true;
-    }
-
-    /// <summary>The identity is a hash already: its two halves give any number of independent places.</summary>
-    private ulong BitOf(UInt128 identity, int i) =>
-        ((ulong)identity + (ulong)i * ((ulong)(identity >> 64) | 1)) % ((ulong)_bits.Length * 64);
 }

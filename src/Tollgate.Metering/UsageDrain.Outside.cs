@@ -8,14 +8,14 @@ public sealed partial class UsageDrain
     /// <summary>Adds the events of the batch that were not counted before, and what counters grew by, to their owners'
     /// sums; what is nobody's is set aside. What became of each record is kept.</summary>
     private async Task AddOutsideAsync(
-        DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into, List<int> dropped)
+        DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into)
     {
         var (first, last) = (Array.FindIndex(_batch, 0, count, r => r.Kind >= RecordKind.Event), count - 1);
         if (first < 0) return;
         while (_batch[last].Kind < RecordKind.Event) last--;
         var known = _recorded is null ? null
             : await _recorded.ReadAsync(db, _id, (_batch[first].Sequence, _batch[last].Sequence + 1));
-        var counts = (await EventsAsync(db, count, known, dropped)).Concat(await CountersAsync(db, first, last)).ToArray();
+        var counts = (await EventsAsync(db, count, known)).Concat(await CountersAsync(db, first, last)).ToArray();
         var rows = Array.ConvertAll(counts, i => UnattributedRow.Of(_id, _batch[i]));
         await _attribution.LearnAsync(db, rows.Select(r => (int)r.Subject));
         var stamps = new OutsideStamps();
@@ -47,14 +47,14 @@ public sealed partial class UsageDrain
 
     /// <summary>Places of the events that count.</summary>
     private async Task<IEnumerable<int>> EventsAsync(
-        DbConnection db, int count, Dictionary<ulong, OutsideStamp>? known, List<int> dropped)
+        DbConnection db, int count, Dictionary<ulong, OutsideStamp>? known)
     {
         var groups = EventGroups.Find(_batch.AsSpan(0, count));
         if (groups.Count == 0) return [];
         var today = EventIdentities.DayOf(Catalog.Micros.Now(_clocks.Business));
         var fresh = known is null
-            ? await _identities.TakeAsync(db, _id, today, groups, dropped)
-            : await _recorded!.TakeAsync(db, (_id, today), groups, (known, _identities, dropped));
+            ? await _identities.TakeAsync(db, _id, today, groups)
+            : await _recorded!.TakeAsync(db, (_id, today), groups, (known, _identities));
         return fresh.SelectMany(g => Enumerable.Range(g.First, g.Count));
     }
 

@@ -34,7 +34,7 @@ public sealed partial class UsageDrain : IDisposable
     private readonly Database _database;
     private readonly Clocks _clocks;
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly EventIdentities _identities = new();
+    private readonly EventIdentities _identities;
     private readonly EventAttribution _attribution;
     private readonly RecordedStamps? _recorded;
     private readonly Dictionary<ulong, Admission> _open = [];
@@ -62,6 +62,7 @@ public sealed partial class UsageDrain : IDisposable
         uint id, ReadRecords read, Database database, Clocks clocks, ReadTerms terms, RecordedStamps? recorded = null)
     {
         _recorded = recorded;
+        _identities = new EventIdentities(seals: recorded is not null);
         _id = id;
         _read = read;
         _database = database;
@@ -179,6 +180,11 @@ public sealed partial class UsageDrain : IDisposable
         }
     }
 
+    /// <summary>Makes the filters of days that are over, so that few of them are asked for an event. Draining goes on
+    /// meanwhile.</summary>
+    public Task SealEventsAsync(CancellationToken cancel) => EventFilters.SealAsync(
+        _database, EventIdentities.DayOf(Catalog.Micros.Now(_clocks.Business)), cancel);
+
     public void Dispose() => _turn.Dispose();
 
     /// <summary>Drains up to where the journal begins out of the archive.</summary>
@@ -197,13 +203,11 @@ public sealed partial class UsageDrain : IDisposable
         if (!_known) await LoadAsync();
         var (position, more) = (_position, true);
         if (ReadWhole(read, ref position, ref more) == 0) return false;
-        var dropped = new List<int>();
         var outside = new OutsideUsages();
         var batch = await WriteAsync(async db =>
         {
             // from the start again, should the store run this a second time
             (position, more) = (_position, true);
-            dropped.Clear();
             outside.Clear();
             var sums = await RollupStore.BatchAsync(db, _id);
             for (var records = 0; more && records < MostRecords && sums.Sums.Count < MostRows;)
@@ -211,7 +215,7 @@ public sealed partial class UsageDrain : IDisposable
                 var count = ReadWhole(read, ref position, ref more);
                 records += count;
                 foreach (ref readonly var record in _batch.AsSpan(0, count)) sums.AddCall(record);
-                await AddOutsideAsync(db, count, (sums, outside), dropped);
+                await AddOutsideAsync(db, count, (sums, outside));
             }
 
             await RollupStore.AddAsync(db, sums);
@@ -220,7 +224,6 @@ public sealed partial class UsageDrain : IDisposable
             await MoveAsync(db, _position, position);
             return sums;
         });
-        _identities.Forget(dropped);
         foreach (var (sequence, admission) in batch.Opened) _open[sequence] = admission;
         foreach (var sequence in batch.Closed) _open.Remove(sequence);
         Volatile.Write(ref _position, position);

@@ -272,6 +272,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     {
         Loop("draining", s_drainEvery, Drain.CatchUpAsync);
         Loop("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token));
+        Loop("making filters of events", s_archiveEvery, () => Drain.SealEventsAsync(_stopping.Token), atOnce: true);
         Loop("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true);
         _loops.Add(_peers.FollowAsync(_stopping.Token));
         Loop("a sign of life", s_beatEvery, _peers.BeatAsync);

@@ -46,9 +46,9 @@ internal sealed record IngestReport(
         text.AppendLine(CultureInfo.InvariantCulture, $"""
 
             *Counted/s* is all that was accepted over the time until the last of it was in the sums, sending included.
-            The first event after the identities were filled in was in the sums after {First.TotalSeconds:N1} s (the filters of days
-            before yesterday are made); after a restart, ready in {Start.TotalSeconds:N1} s, after
-            {AfterStart.TotalSeconds:N1} s.
+            The first event after the identities were filled in, before filters of their days are made, was in the sums after
+            {First.TotalSeconds:N1} s; after a restart, ready in {Start.TotalSeconds:N1} s, after
+            {AfterStart.TotalSeconds:N1} s. Filters are made beside the drain, a day at a time.
 
             Counted: {Counted:N0} events of {Sent:N0} that were sent, each once: {(Counted == Sent ? "holds" : "FAILED")}.
             """);

@@ -44,7 +44,7 @@ internal sealed class RecordedStamps
     /// <summary>The events that counted. An event without a stamp is judged anew.</summary>
     public async Task<List<EventGroup>> TakeAsync(
         DbConnection db, (uint Journal, int Today) at, List<EventGroup> groups,
-        (Dictionary<ulong, OutsideStamp> Known, EventIdentities Identities, List<int> Dropped) by)
+        (Dictionary<ulong, OutsideStamp> Known, EventIdentities Identities) by)
     {
         foreach (var group in groups)
             if (!by.Known.ContainsKey(group.Sequence) && _kept.Contains(at.Journal))
@@ -52,7 +52,7 @@ internal sealed class RecordedStamps
         var (counted, others) = (new List<EventGroup>(groups.Count), new List<EventGroup>());
         foreach (var group in groups)
             (by.Known.TryGetValue(group.Sequence, out var stamp) && !stamp.Counts ? others : counted).Add(group);
-        var fresh = await by.Identities.TakeAsync(db, at.Journal, at.Today, counted, by.Dropped);
+        var fresh = await by.Identities.TakeAsync(db, at.Journal, at.Today, counted);
         if (fresh.Count < counted.Count)
         {
             var first = fresh.Select(g => g.Sequence).ToHashSet();
@@ -65,7 +65,7 @@ internal sealed class RecordedStamps
 
         foreach (var group in counted) _uncounted.Remove(group.Identity);
         if (others.Count == 0) return fresh;
-        var known = (await by.Identities.FindAsync(db, at.Today, others.Select(o => o.Identity).ToArray())).ToHashSet();
+        var known = (await by.Identities.FindAsync(db, others.Select(o => o.Identity).ToArray())).ToHashSet();
         foreach (var group in others)
             if (!known.Contains(group.Identity)) _uncounted[group.Identity] = group.Sequence;
         return fresh;

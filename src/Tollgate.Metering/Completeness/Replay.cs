@@ -39,7 +39,7 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
     {
         var complete = await scratch.ReadAsync(ArchiveStore.CompleteFromAsync);
         _from = (complete + UsageStore.Bucket - 1) / UsageStore.Bucket * UsageStore.Bucket;
-        await scratch.WriteAsync(db => ReplayTables.PutAsideAsync(db, _from));
+        var faults = await scratch.WriteAsync(db => ReplayTables.PutAsideAsync(db, _from));
         foreach (var (journal, read) in journals)
         {
             var (until, open) = await BeginAsync(journal);
@@ -53,7 +53,7 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
         await scratch.WriteAsync(MoveAsync);
         var differences = await scratch.ReadAsync(db => ReplayTables.CompareAsync(db, _from));
         var rows = await scratch.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from before_rollups"));
-        return new Replayed(_records, rows, [.. _recorded.Doubts(whole: _from == 0), .. differences]) { From = _from };
+        return new Replayed(_records, rows, [.. faults, .. _recorded.Doubts(whole: _from == 0), .. differences]) { From = _from };
     }
 
     private Task<(ulong Until, HashSet<ulong> Open)> BeginAsync(uint journal) => scratch.WriteAsync(async db =>

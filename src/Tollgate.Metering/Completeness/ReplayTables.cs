@@ -37,8 +37,10 @@ internal static class ReplayTables
     ];
 
     /// <summary>Puts aside what the drain will make again, from an instant on.</summary>
-    public static async Task PutAsideAsync(DbConnection db, long from)
+    /// <returns>What is wrong with it already, in words.</returns>
+    public static async Task<IReadOnlyList<string>> PutAsideAsync(DbConnection db, long from)
     {
+        var faults = new List<string>();
         foreach (var (table, _, time) in s_tables)
         {
             await db.ExecuteAsync($"create table {Before}{table} as select * from {table} where {time} >= @from", new { from });
@@ -51,6 +53,7 @@ internal static class ReplayTables
         await db.ExecuteAsync($"create table {Before}identities (high bigint, low bigint, journal bigint, sequence bigint)");
         foreach (var day in await db.QueryAsync<long>("select day from event_days"))
         {
+            if (await EventFilters.FaultAsync(db, (int)day) is { } fault) faults.Add(fault);
             var table = EventIdentities.TableOf((int)day);
             await db.ExecuteAsync($"insert into {Before}identities {Identities}{table}");
             await db.ExecuteAsync($"drop table {table}");
@@ -58,8 +61,10 @@ internal static class ReplayTables
 
         await db.ExecuteAsync($"alter table event_days rename to {Before}event_days");
         await db.ExecuteAsync("create table event_days (day integer primary key)");
+        await db.ExecuteAsync("delete from event_filters");
         await db.ExecuteAsync($"create table {Before}counter_series as select * from counter_series");
         await db.ExecuteAsync("update counter_series set first_at = 0, at = 0, value = 0, counted = 0, resets = 0, reset_at = 0");
+        return faults;
     }
 
     /// <summary>What stands in one of the two and not in the other, in words.</summary>

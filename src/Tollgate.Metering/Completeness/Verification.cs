@@ -64,7 +64,7 @@ public sealed class Verification(IReadOnlyList<string> folders, string? server, 
     private async Task CopyServerAsync(string scratch)
     {
         await using var live = Database.Open(server!);
-        await StoreSnapshot.TakeAsync(live, scratch, "event_days");
+        await StoreSnapshot.TakeAsync(live, scratch, "event_days", "event_filters");
     }
 
     private async Task<Verified> RunAsync(Database database)
