@@ -35,6 +35,9 @@ public sealed class JournalRegistry(Database database, Clocks clocks)
         "update journals set seen_at = @seen, complete_to = @completeTo where id = @id and closed = 0",
         new { id = (long)id, seen = Micros.Now(clocks.Machine), completeTo }));
 
+    /// <summary>A sign of life, before the first call.</summary>
+    public Task SeenAsync(uint id) => WriteAsync(id, "update journals set seen_at = @seen where id = @id and closed = 0");
+
     /// <summary>A journal with nothing left in it: drained, and no call is under way.</summary>
     public Task CloseAsync(uint id) => WriteAsync(id, 
         "update journals set closed = 1, seen_at = @seen where id = @id " +
@@ -46,6 +49,10 @@ public sealed class JournalRegistry(Database database, Clocks clocks)
 
     public Task<IReadOnlyList<RegisteredJournal>> AllAsync() => database.ReadAsync<IReadOnlyList<RegisteredJournal>>(
         async db => (await db.QueryAsync<RegisteredJournal>($"select {Columns} from journals order by id")).AsList());
+
+    /// <summary>How many journals may have calls, those of nodes that are silent among them; 1 or more.</summary>
+    public static async Task<int> CountOpenAsync(Database database) => Math.Max(1, (int)await database.ReadAsync(
+        db => db.ExecuteScalarAsync<long>("select count(*) from journals where closed = 0")));
 
     /// <summary>How many nodes have given a sign of life lately; 1 or more.</summary>
     public async Task<int> AliveAsync(TimeSpan lately)

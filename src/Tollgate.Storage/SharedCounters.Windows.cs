@@ -10,7 +10,7 @@ public sealed partial class SharedCounters
     public async Task<WindowAnswer[]?> AskAsync(IReadOnlyList<WindowQuestion> questions)
     {
         const int each = 9;
-        if (_away) return null;
+        if (_away || _redis is not { } redis) return null;
         var keys = new RedisKey[questions.Count];
         var values = new RedisValue[1 + questions.Count * each];
         values[0] = _node;
@@ -24,7 +24,7 @@ public sealed partial class SharedCounters
 
         try
         {
-            var answers = (RedisResult[])(await _redis.GetDatabase().ScriptEvaluateAsync(RedisScripts.Windows, keys, values))!;
+            var answers = (RedisResult[])(await redis.GetDatabase().ScriptEvaluateAsync(RedisScripts.Windows, keys, values))!;
             return Array.ConvertAll(answers, a =>
             {
                 var parts = (long[])a!;

@@ -15,14 +15,23 @@ public sealed partial class SharedCounters : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
 
     private const string WantedChannel = "tollgate:wanted";
-    private const string JoinedChannel = "tollgate:joined";
 
-    private readonly ConnectionMultiplexer _redis;
+    private readonly ConfigurationOptions _options;
     private readonly RedisValue _node;
+    private ConnectionMultiplexer? _redis;
     private long _question;
     private volatile bool _away;
 
-    private SharedCounters(ConnectionMultiplexer redis, string node) => (_redis, _node) = (redis, node);
+    private SharedCounters(ConfigurationOptions options, string node) => (_options, _node) = (options, node);
+
+    /// <summary>Host and port, for messages.</summary>
+    public string Address => RedisAddress.Show(_options);
+
+    /// <summary>True once it was reached and is listened to; it stays so when it goes away again.</summary>
+    public bool IsListening { get; private set; }
+
+    /// <summary>Why it was last not reached.</summary>
+    public string? Trouble { get; private set; }
 
     /// <summary>True from a question without an answer until <see cref="ProbeAsync"/> hears from Redis again.</summary>
     public bool IsAway => _away;
@@ -37,7 +46,8 @@ public sealed partial class SharedCounters : IAsyncDisposable
     /// <param name="address"><c>redis://:password@host:6379</c>, <c>rediss://</c> for TLS, or the driver's own form
     /// (several hosts; <c>serviceName=</c> for Sentinel).</param>
     /// <param name="node">Names this process among all that ever counted: a restarted one is another.</param>
-    /// <exception cref="StorageException">The address cannot be read, or nobody answers there.</exception>
+    /// <returns>Away when nobody answers there yet: then <see cref="ListenAsync"/> tries again.</returns>
+    /// <exception cref="StorageException">The address cannot be read, or what answers there cannot be used.</exception>
     public static async Task<SharedCounters> OpenAsync(string address, string node)
     {
         var options = RedisAddress.Parse(address);
@@ -51,34 +61,30 @@ public sealed partial class SharedCounters : IAsyncDisposable
         options.ReconnectRetryPolicy = new LinearRetry(250);
         // its check is a command that a Sentinel does not know
         options.HighIntegrity = string.IsNullOrEmpty(options.ServiceName);
-        try
-        {
-            var redis = await ConnectionMultiplexer.ConnectAsync(options);
-            var server = redis.GetServers().FirstOrDefault(s => s.IsConnected);
-            if (server is { Version.Major: < 7 })
-                throw new StorageException($"--redis is Redis {server.Version}; Tollgate needs 7 or newer.");
-            return new SharedCounters(redis, node);
-        }
-        catch (RedisException e)
-        {
-            throw new StorageException($"--redis {RedisAddress.Show(options)} cannot be reached: {e.Message}", e);
-        }
+        var counters = new SharedCounters(options, node);
+        counters._away = !await counters.ConnectAsync();
+        return counters;
     }
 
-    /// <summary>Calls back with the key of a counter of which somebody else needs what lies idle.</summary>
-    public Task OnWantedAsync(Action<string> wanted) => _redis.GetSubscriber().SubscribeAsync(
-        RedisChannel.Literal(WantedChannel), (_, key) => wanted(key.ToString()));
-
-    /// <summary>Says to the other nodes that there is one more, and calls back when another one says so. When this returns,
-    /// all that were there have been told.</summary>
-    public async Task JoinAsync(Action joined)
+    /// <summary>Reaches it where it was not there so far, and calls back with the key of a counter of which somebody else
+    /// needs what lies idle.</summary>
+    /// <exception cref="StorageException">What answers there cannot be used.</exception>
+    public async Task ListenAsync(Action<string> wanted)
     {
-        var subscriber = _redis.GetSubscriber();
-        await subscriber.SubscribeAsync(RedisChannel.Literal(JoinedChannel), (_, node) =>
+        if (IsListening || (_redis is null && !await ConnectAsync())) return;
+        try
         {
-            if (node != _node) joined();
-        });
-        if (!_away) await subscriber.PublishAsync(RedisChannel.Literal(JoinedChannel), _node);
+            await _redis!.GetSubscriber().SubscribeAsync(
+                RedisChannel.Literal(WantedChannel), (_, key) => wanted(key.ToString()));
+            IsListening = true;
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            // anew, so that nothing is heard twice
+            (_away, Trouble) = (true, e.Message);
+            await _redis!.DisposeAsync();
+            _redis = null;
+        }
     }
 
     /// <summary>Tells what was spent and asks for more, for counters of one hash tag, in one step. Questions about one
@@ -86,7 +92,7 @@ public sealed partial class SharedCounters : IAsyncDisposable
     /// <returns>Null when Redis did not answer; what was asked may have happened.</returns>
     public async Task<CounterAnswer[]?> AskAsync(IReadOnlyList<CounterQuestion> questions)
     {
-        if (_away) return null;
+        if (_away || _redis is not { } redis) return null;
         var keys = new RedisKey[questions.Count];
         var values = new RedisValue[2 + questions.Count * 6];
         (values[0], values[1]) = (_node, Interlocked.Increment(ref _question));
@@ -101,7 +107,7 @@ public sealed partial class SharedCounters : IAsyncDisposable
 
         try
         {
-            var answers = (RedisResult[])(await _redis.GetDatabase().ScriptEvaluateAsync(RedisScripts.Counters, keys, values))!;
+            var answers = (RedisResult[])(await redis.GetDatabase().ScriptEvaluateAsync(RedisScripts.Counters, keys, values))!;
             return Array.ConvertAll(answers, a =>
             {
                 var parts = (long[])a!;
@@ -118,24 +124,50 @@ public sealed partial class SharedCounters : IAsyncDisposable
     /// <summary>Asks for the time: whether Redis is there, and whether the clocks agree.</summary>
     public async Task ProbeAsync(TimeProvider wall)
     {
+        if (_redis is not { } redis) return;
         try
         {
             var before = wall.GetUtcNow();
-            var theirs = (RedisResult[])(await _redis.GetDatabase().ExecuteAsync("TIME"))!;
+            var theirs = (RedisResult[])(await redis.GetDatabase().ExecuteAsync("TIME"))!;
             var now = wall.GetUtcNow();
             var at = DateTimeOffset.FromUnixTimeSeconds((long)theirs[0]).AddMicroseconds((long)theirs[1]);
             Skew = before + (now - before) / 2 - at;
-            var listening = (RedisResult[])(await _redis.GetDatabase().ExecuteAsync("PUBSUB", "NUMSUB", WantedChannel))!;
+            var listening = (RedisResult[])(await redis.GetDatabase().ExecuteAsync("PUBSUB", "NUMSUB", WantedChannel))!;
             Nodes = Math.Max(1, (int)listening[1]);
             _away = false;
         }
         catch (Exception e) when (e is RedisException or TimeoutException)
         {
-            _away = true;
+            (_away, Trouble) = (true, e.Message);
         }
     }
 
-    public ValueTask DisposeAsync() => _redis.DisposeAsync();
+    public ValueTask DisposeAsync() => _redis?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private async Task<bool> ConnectAsync()
+    {
+        try
+        {
+            var redis = await ConnectionMultiplexer.ConnectAsync(_options);
+            if (redis.GetServers().FirstOrDefault(s => s.IsConnected) is { Version: { Major: < 7 } version })
+            {
+                await redis.DisposeAsync();
+                throw new StorageException($"--redis is Redis {version}; Tollgate needs 7 or newer.");
+            }
+
+            _redis = redis;
+            return true;
+        }
+        catch (RedisConnectionException e) when (e.FailureType != ConnectionFailureType.AuthenticationFailure)
+        {
+            Trouble = e.Message;
+            return false;
+        }
+        catch (RedisException e)
+        {
+            throw new StorageException($"--redis {Address} cannot be used: {e.Message}", e);
+        }
+    }
 }
 
 /// <param name="Key">With the window in it, and a hash tag.</param>

@@ -40,18 +40,21 @@ public sealed class TableFile : IDisposable
     }
 
     /// <summary>Writes the tables as they are at one moment.</summary>
-    public async Task WriteAsync(Database from)
+    /// <returns>How long it took, without what only the first one needs.</returns>
+    public async Task<TimeSpan> WriteAsync(Database from, TimeProvider machine)
     {
         await _turn.WaitAsync();
         try
         {
             var path = Path.Combine(_folder, Guid.NewGuid().ToString("n") + Unborn);
             Prepare();
+            var began = machine.GetTimestamp();
             try
             {
                 File.Copy(Path.Combine(_folder, Template), path);
                 await FillAsync(from, path);
                 Publish(path);
+                return machine.GetElapsedTime(began);
             }
             catch
             {

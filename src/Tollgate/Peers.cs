@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Prometheus;
 using Tollgate.Catalog;
+using Tollgate.Gateway;
 using Tollgate.Metering;
 using Tollgate.Storage;
 
@@ -17,6 +18,9 @@ internal sealed class Peers(TollgateNode node, ILogger log)
     // several beats, so that one that was late counts all the same
     private static readonly TimeSpan s_alive = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(10);
+
     // between the instant of an admission and its record there are microseconds
     private const long MarginMicros = Micros.PerSecond;
 
@@ -25,6 +29,7 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         "Since the changes of other nodes were last heard; 0 on a store of one node.");
     private PostgresChanges? _changes;
     private string? _slowest;
+    private int _open;
 
     /// <summary>Before the tables are loaded: what changes from here on is heard.</summary>
     public async Task BeginAsync(CancellationToken cancel)
@@ -32,6 +37,35 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         if (node.Database.IsEmbedded) return;
         _changes = await node.Database.FollowAsync(node.Feed, cancel);
         await _registry.OpenAsync(node.Journal.Id, Environment.MachineName);
+    }
+
+    /// <summary>
+    /// Before the first call of a node that shares limits: when this returns, every other that gives signs of life knows
+    /// of this one, so that each takes its part of one more while Redis is away. Who has given two signs since this one was
+    /// registered has looked at the register in between. One that starts as well gives them while it waits for us.
+    /// </summary>
+    public async Task MakeKnownAsync(Leases leases, CancellationToken cancel)
+    {
+        if (_changes is null) return;
+        var began = node.Clocks.Machine.GetTimestamp();
+        var signs = new Dictionary<long, (long SeenAt, int Count)>();
+        while (true)
+        {
+            var others = await OpenOthersAsync();
+            // those that are silent may take calls all the same
+            leases.Alive(1 + others.Length);
+            await _registry.SeenAsync(node.Journal.Id);
+            foreach (var other in others)
+            {
+                if (!signs.TryGetValue(other.Id, out var known)) signs[other.Id] = (other.SeenAt, 0);
+                else if (known.SeenAt != other.SeenAt) signs[other.Id] = (other.SeenAt, known.Count + 1);
+            }
+
+            var since = Micros.Now(node.Clocks.Machine) - (s_alive.Ticks / TimeSpan.TicksPerMicrosecond);
+            if (others.All(o => signs[o.Id].Count >= 2 || o.SeenAt < since)
+                || node.Clocks.Machine.GetElapsedTime(began) > s_longest) return;
+            await Task.Delay(s_look, node.Clocks.Machine, cancel);
+        }
     }
 
     /// <summary>Takes over what other nodes change, until the stop. A lost connection is made again; what was missed
@@ -75,6 +109,9 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         await node.Drain.CatchUpAsync();
         await _registry.BeatAsync(node.Journal.Id, before);
         if (node.Table.Leases is { } leases) leases.Alive(await _registry.AliveAsync(s_alive));
+        var open = await JournalRegistry.CountOpenAsync(node.Database);
+        if (open != _open) node.TableChanged();
+        _open = open;
     }
 
     /// <summary>Up to when invoices may be made.</summary>
@@ -93,11 +130,13 @@ internal sealed class Peers(TollgateNode node, ILogger log)
 
     /// <summary>The journals of the other nodes, unless they are drained for good.</summary>
     public async Task<IReadOnlyList<Billing.JournalBehind>> OthersAsync() => _changes is null ? []
-        : [.. (await _registry.AllAsync()).Where(j => j.Closed == 0 && j.Id != node.Journal.Id)
-            .Select(j => new Billing.JournalBehind(j.Name, j.Node, j.CompleteTo))];
+        : [.. (await OpenOthersAsync()).Select(j => new Billing.JournalBehind(j.Name, j.Node, j.CompleteTo))];
 
     /// <summary>At a stop, when everything is drained: nobody has to wait for us.</summary>
     public Task LeaveAsync() => _changes is null ? Task.CompletedTask : _registry.CloseAsync(node.Journal.Id);
+
+    private async Task<RegisteredJournal[]> OpenOthersAsync() =>
+        [.. (await _registry.AllAsync()).Where(j => j.Closed == 0 && j.Id != node.Journal.Id)];
 
     private Task TakeOverAsync(Change change) =>
         change is Change.Publication ? node.Publisher.RepublishAsync() : node.Feed.AnnounceAsync(change);

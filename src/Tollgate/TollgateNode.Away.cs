@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Prometheus;
 using Tollgate.Config;
 using Tollgate.Config.File;
+using Tollgate.Metering;
 using Tollgate.Storage;
 
 namespace Tollgate;
@@ -13,7 +14,7 @@ public sealed partial class TollgateNode
     internal static readonly string[] GateTables =
     [
         "installation", "config_objects", "config_files", "operation_keys", "meter_keys", "plan_versions", "consumers",
-        "credentials", "entitlements", "balances",
+        "credentials", "entitlements", "balances", "journals",
     ];
 
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromMilliseconds(250);
@@ -51,7 +52,7 @@ public sealed partial class TollgateNode
         await Installation.CheckAsync(copy, Keys);
         Currency.Currency = await copy.ReadAsync(StoredFile.CurrencyAsync) ?? Currency.Currency;
         await Publisher.PublishAsync(copy);
-        await BeginSharingAsync();
+        await BeginSharingAsync(async leases => leases.Alive(await JournalRegistry.CountOpenAsync(copy)));
         await Table.LoadAsync(copy);
         await Table.RestoreAsync(Journal, copy);
         var age = Clocks.Machine.GetUtcNow().UtcDateTime - _tableOf!.Value;
@@ -100,16 +101,22 @@ public sealed partial class TollgateNode
         if (Options.ConfigFile is not null) await ReloadAsync(always: true);
     }
 
+    /// <summary>What is in the table has changed.</summary>
+    internal void TableChanged()
+    {
+        _tableChanged = true;
+        _tableBehind.Set(1);
+    }
+
     private async Task KeepTableAsync()
     {
         _joined = true;
         if (!_tableChanged || (_tableAt != 0 && Clocks.Machine.GetElapsedTime(_tableAt) < _tableTook * Rest
             && !_stopping.IsCancellationRequested)) return;
         _tableChanged = false;
-        var began = Clocks.Machine.GetTimestamp();
         try
         {
-            await TableFile.WriteAsync(Database);
+            _tableTook = await TableFile.WriteAsync(Database, Clocks.Machine);
         }
         catch
         {
@@ -118,7 +125,6 @@ public sealed partial class TollgateNode
         }
 
         _tableBehind.Set(_tableChanged ? 1 : 0);
-        _tableTook = Clocks.Machine.GetElapsedTime(began);
         _tableAt = Clocks.Machine.GetTimestamp();
     }
 

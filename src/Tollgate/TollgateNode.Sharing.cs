@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Tollgate.Gateway;
 using Tollgate.Storage;
 
@@ -15,6 +16,7 @@ public sealed partial class TollgateNode
 
     private SharedCounters? _counters;
     private volatile bool _leaving;
+    private bool _toldAway;
 
     /// <summary>Told to stop: it takes calls, and wants no more.</summary>
     public bool IsLeaving
@@ -28,15 +30,20 @@ public sealed partial class TollgateNode
         ?? (Table.Leases is { IsAway: false } leases && leases.Skew.Duration() > s_mostSkew
             ? $"the clock is {leases.Skew.TotalSeconds:F1} s away from that of Redis. Is NTP running?" : null);
 
-    /// <summary>What is not as it should be while calls are taken all the same.</summary>
-    public string? Impaired => Feed.Silence > Options.StaleFor
-        ? $"stale: no news of other nodes for {Feed.Silence.TotalSeconds:F0} s. Is PostgreSQL up? Each plan's when_stale " +
-            "says what happens."
-        : !Database.IsAttached
-        ? $"it began with its own table of {_tableOf:u}, since PostgreSQL does not answer."
-        : Table.Leases is { IsAway: true }
-            ? "limits are not shared: Redis does not answer. Each plan's limits_unavailable says what happens."
-            : PassingUnrecorded;
+    /// <summary>What is not as it should be while calls are taken all the same; null when nothing is.</summary>
+    public string? Impaired => string.Join(" And ", Impairments()) is { Length: > 0 } all ? all : null;
+
+    private IEnumerable<string> Impairments()
+    {
+        if (Feed.Silence > Options.StaleFor)
+            yield return $"stale: no news of other nodes for {Feed.Silence.TotalSeconds:F0} s. Is PostgreSQL up? Each plan's " +
+                "when_stale says what happens.";
+        if (!Database.IsAttached)
+            yield return $"it began with its own table of {_tableOf:u}, since PostgreSQL does not answer.";
+        if (Table.Leases is { IsAway: true })
+            yield return "limits are not shared: Redis does not answer. Each plan's limits_unavailable says what happens.";
+        if (PassingUnrecorded is { } unrecorded) yield return unrecorded;
+    }
 
     private static void CheckSharing(TollgateOptions options)
     {
@@ -47,17 +54,31 @@ public sealed partial class TollgateNode
             throw new StartupException("--redis shares limits between nodes, which need a store that they share: --database.");
     }
 
-    private async Task BeginSharingAsync()
+    /// <summary>Before the table is loaded: what others used until they knew of this node is in it then.</summary>
+    /// <param name="makeKnown">Lets the other nodes know of this one.</param>
+    private async Task BeginSharingAsync(Func<Leases, Task> makeKnown)
     {
         if (Options.Redis is not { } address) return;
         // a process that counts anew is another one
         _counters = await SharedCounters.OpenAsync(address, $"{Guid.NewGuid():n}");
         var leases = new Leases(_counters, Clocks.Machine, Registry);
-        await leases.ProbeAsync(Clocks.Business);
-        await leases.ListenAsync();
+        await ProbeAsync(leases);
+        await makeKnown(leases);
         Table.Leases = leases;
-        Loop("the clock of Redis", s_probeEvery, () => leases.ProbeAsync(Clocks.Business));
+        Loop("reaching Redis", s_probeEvery, () => ProbeAsync(leases));
         Loop("leases of limits", s_sweepEvery, leases.SweepAsync);
+    }
+
+    private async Task ProbeAsync(Leases leases)
+    {
+        await leases.ProbeAsync(Clocks.Business);
+        if (leases.IsAway == _toldAway) return;
+        _toldAway = leases.IsAway;
+        var (where, why) = leases.Where;
+        if (!_toldAway) _log.LogInformation("Redis {Address} answers: limits are shared.", where);
+        else
+            _log.LogWarning("Redis {Address} does not answer: limits are not shared until it does, and each plan's " +
+                "limits_unavailable says what happens. {Why}", where, why);
     }
 
     private async Task EndSharingAsync()

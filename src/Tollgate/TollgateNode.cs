@@ -238,8 +238,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         TakeSources();
         Feed.Listen(change =>
         {
-            _tableChanged = true;
-            _tableBehind.Set(1);
+            TableChanged();
             Drain.Reattribute();
             if (change is not Change.Publication) return Task.CompletedTask;
             TakeSources();
@@ -262,7 +261,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         if (file is not null) await ApplyAtStartAsync(file);
         await TakeCurrencyAsync();
         await Publisher.RepublishAsync();
-        await BeginSharingAsync();
+        await BeginSharingAsync(leases => _peers.MakeKnownAsync(leases, _stopping.Token));
         await Table.LoadAsync();
         await Table.RestoreAsync(Journal);
     }

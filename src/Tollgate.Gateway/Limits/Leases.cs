@@ -23,7 +23,7 @@ public sealed class Leases
     private readonly Gauge _up;
     private readonly Gauge _count;
     private int _nodes = 1, _ofStore = 1;
-    private long _joined = long.MinValue / 2;
+    private long _tryAt;
 
     public Leases(SharedCounters counters, TimeProvider machine, CollectorRegistry registry)
     {
@@ -54,8 +54,7 @@ public sealed class Leases
         lock (_watched)
         {
             _ofStore = nodes;
-            // who has just made itself known is not in the store's list of a moment ago
-            _nodes = Math.Max(IsAway || Now - _joined < 5_000 ? _nodes : 1, nodes);
+            _nodes = Math.Max(IsAway ? _nodes : 1, nodes);
             if (!IsAway) _nodes = Math.Max(_nodes, _counters.Nodes);
             _count.Set(_nodes);
         }
@@ -71,29 +70,30 @@ public sealed class Leases
 
     internal static string NameOf(Sharing sharing) => sharing.ToString().ToLowerInvariant();
 
-    /// <summary>Before the first call: hears who needs something, and makes itself known. The others know of this node when
-    /// this returns, so that none takes too large a part when Redis is lost at the next moment.</summary>
-    public async Task ListenAsync()
-    {
-        await _counters.OnWantedAsync(key =>
-        {
-            var tag = key.AsSpan(key.IndexOf('{', StringComparison.Ordinal) + 1);
-            var end = tag.IndexOf('}');
-            if (end > 0 && _watched.TryGetValue(tag[..end].ToString(), out var sharer) && sharer.GivesBack(key))
-                _ = AskAsync(sharer);
-        });
-        await _counters.JoinAsync(() =>
-        {
-            lock (_watched) (_nodes, _joined) = (_nodes + 1, Now);
-        });
-    }
+    /// <summary>Host and port of Redis, and why it was last not reached.</summary>
+    public (string Address, string? Trouble) Where => (_counters.Address, _counters.Trouble);
 
-    /// <summary>Whether Redis is there.</summary>
+    /// <summary>Whether Redis is there. Before it is asked anything for the first time, this node hears who needs what lies
+    /// idle here.</summary>
     public async Task ProbeAsync(TimeProvider business)
     {
-        await _counters.ProbeAsync(business);
+        if (!_counters.IsListening && Now >= _tryAt)
+        {
+            await _counters.ListenAsync(GiveBack);
+            _tryAt = Now + 1_000;
+        }
+
+        if (_counters.IsListening) await _counters.ProbeAsync(business);
         _up.Set(_counters.IsAway ? 0 : 1);
         Alive(_ofStore);
+    }
+
+    private void GiveBack(string key)
+    {
+        var tag = key.AsSpan(key.IndexOf('{', StringComparison.Ordinal) + 1);
+        var end = tag.IndexOf('}');
+        if (end > 0 && _watched.TryGetValue(tag[..end].ToString(), out var sharer) && sharer.GivesBack(key))
+            _ = AskAsync(sharer);
     }
 
     /// <summary>Ten times a second: renews and gives back.</summary>

@@ -94,16 +94,18 @@ public sealed class RedisWaysTests : IDisposable
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
-    public async Task A_test_clock_a_file_or_no_redis_where_one_is_named_refuse_to_start()
+    public async Task A_test_clock_a_file_or_a_redis_that_refuses_refuse_to_start()
     {
-        using var redis = RedisServer.Start();
+        using var redis = RedisServer.Start("--requirepass", "first");
         foreach (var (options, says) in new (Func<TollgateOptions, TollgateOptions>, string)[]
         {
             (o => o with { Redis = redis.Address }, "--test-clock"),
             (o => o with { Redis = redis.Address, TestClock = null, Database = null }, "--database"),
             (o => o with { Redis = "redis://secret@h", TestClock = null, Database = PostgresServer.Shared.Empty() }, "--redis"),
-            (o => o with { Redis = "redis://:pw@127.0.0.1:1", TestClock = null, Database = PostgresServer.Shared.Empty() },
-                "cannot be reached"),
+            (o => o with
+            {
+                Redis = $"redis://:pw@127.0.0.1:{redis.Port}", TestClock = null, Database = PostgresServer.Shared.Empty(),
+            }, "cannot be used"),
         })
         {
             var e = await Assert.ThrowsAsync<StartupException>(() => TestServer.StartAsync(change: options));
@@ -111,6 +113,31 @@ public sealed class RedisWaysTests : IDisposable
             Assert.DoesNotContain("secret", e.Message, StringComparison.Ordinal);
             Assert.DoesNotContain("pw", e.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task One_that_is_not_there_yet_is_away_until_it_is()
+    {
+        using var redis = RedisServer.Start();
+        redis.Stop();
+        await using var counters = await SharedCounters.OpenAsync($"redis://:pw@127.0.0.1:{redis.Port}", "one");
+        Assert.True(counters.IsAway);
+        Assert.DoesNotContain("pw", counters.Trouble, StringComparison.Ordinal);
+        Assert.Null(await counters.AskAsync([Question("a")]));
+        await counters.ListenAsync(_ => { });
+        await counters.ProbeAsync(TimeProvider.System);
+        Assert.True(counters.IsAway);
+        redis.Restart();
+        // it has no password, and does not mind one
+        for (var tries = 0; counters.IsAway; tries++)
+        {
+            Assert.True(tries < 50, counters.Trouble);
+            await counters.ListenAsync(_ => { });
+            await counters.ProbeAsync(TimeProvider.System);
+        }
+
+        Assert.Equal(7, (await counters.AskAsync([Question("a")]))![0].Granted);
+        Assert.Equal(1, counters.Nodes);
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
@@ -128,7 +155,8 @@ public sealed class RedisWaysTests : IDisposable
     private static async Task<long> AskAsync(string address)
     {
         await using var counters = await SharedCounters.OpenAsync(address, "one");
-        return (await counters.AskAsync([Question($"{Guid.NewGuid():n}")]))![0].Granted;
+        var answer = await counters.AskAsync([Question($"{Guid.NewGuid():n}")]);
+        return answer is null ? throw new StorageException($"Away: {counters.Trouble}") : answer[0].Granted;
     }
 
     private static CounterQuestion Question(string name) =>
