@@ -16,6 +16,9 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
     /// <summary>Counters that are read from a Prometheus.</summary>
     public IReadOnlyList<PublishedSource> Sources { get; init; } = [];
 
+    /// <summary>Every API, followed by what single operations of it show in its place.</summary>
+    public IEnumerable<PublishedApi> Faces => Apis.SelectMany(a => a.Faces);
+
     public PublishedMeter? FindMeter(string name) => Meters.FirstOrDefault(m => m.Name == name);
 
     /// <summary>What plan versions fix beside prices, newest and older; those that fix nothing are absent.</summary>
@@ -94,6 +97,10 @@ public sealed record PublishedApi
     public static IReadOnlyList<string> DefaultUnitsHeaders { get; } = ["Tollgate-Units", "X-Kong-Limit"];
 
     public required IReadOnlyList<PublishedOperation> Operations { get; init; }
+
+    /// <summary>Itself, followed by what single operations show in its place, each once.</summary>
+    public IEnumerable<PublishedApi> Faces => Operations.Select(o => o.Own).OfType<PublishedApi>()
+        .Distinct<PublishedApi>(ReferenceEqualityComparer.Instance).Prepend(this);
 }
 
 /// <summary>A method and a path template that can be called, counted and priced.</summary>
@@ -139,6 +146,11 @@ public sealed record PublishedOperation
 
     /// <summary>Whether the upstream gets the host that the caller named.</summary>
     public bool PreserveHost { get; init; }
+
+    /// <summary>The API as callers of this operation meet it, where that is another way than for the rest of it (plugins on a
+    /// Kong route): the same servers behind other credentials, rules for pages, sizes and answers. It has no operations.
+    /// Null: the API itself.</summary>
+    public PublishedApi? Own { get; init; }
 }
 
 /// <summary>A plan as the gate needs it: what it lets call and how often. Live, not versioned.</summary>

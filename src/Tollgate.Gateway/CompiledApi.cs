@@ -5,9 +5,17 @@ using Tollgate.Gateway.Tokens;
 
 namespace Tollgate.Gateway;
 
-/// <summary>An API on the hot path.</summary>
-public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders, TokenVerifiers? tokens = null)
+/// <summary>An API on the hot path, or what operations of one show in its place.</summary>
+/// <param name="api">What is in force.</param>
+/// <param name="credentialHeaders">Where any API looks for a credential.</param>
+/// <param name="tokens">Who checks tokens; none where no API takes any.</param>
+/// <param name="whole">The API whose servers it shares; null: it is one itself.</param>
+public sealed class CompiledApi(
+    PublishedApi api, string[] credentialHeaders, TokenVerifiers? tokens = null, CompiledApi? whole = null)
 {
+    /// <summary>What its servers and their turns belong to; null: itself.</summary>
+    internal CompiledApi? Whole { get; } = whole;
+
     public string Name { get; } = api.Name;
 
     /// <summary>Served by the application that the gate stands in, not by an upstream.</summary>
@@ -50,7 +58,7 @@ public sealed class CompiledApi(PublishedApi api, string[] credentialHeaders, To
     /// <summary>Where its upstream tells units of meters; none of these reaches a caller.</summary>
     public string[] UnitsHeaders { get; } = [.. api.UnitsHeaders];
 
-    public CompiledTarget[] Targets { get; } = api.Targets.Count > 0
+    public CompiledTarget[] Targets { get; } = whole is not null ? whole.Targets : api.Targets.Count > 0
         ? [.. api.Targets.Select(t => new CompiledTarget(t))] : [new CompiledTarget(new UpstreamTarget(api.Upstream))];
 
     public int Retries { get; } = api.Retries;

@@ -30,9 +30,9 @@ public sealed class GateSnapshot
     {
         _matcher = matcher;
         Apis = apis;
-        AnswersPreflights = apis.Any(a => a.Cors is not null);
+        AnswersPreflights = published.Faces.Any(a => a.Proxy.Cors is not null);
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
-        KeyQueries = [.. published.Apis.SelectMany(a => a.KeyQueries).Distinct(StringComparer.Ordinal)];
+        KeyQueries = [.. published.Faces.SelectMany(a => a.KeyQueries).Distinct(StringComparer.Ordinal)];
         _published = published;
         _meters = published.Meters.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
@@ -57,16 +57,18 @@ public sealed class GateSnapshot
     {
         var patterns = new List<(IReadOnlyList<string>, OperationPattern<CompiledOperation>)>();
         var apis = new List<CompiledApi>();
-        string[] credentialHeaders = [.. published.Apis.SelectMany(a => a.KeyHeaders)
+        string[] credentialHeaders = [.. published.Faces.SelectMany(a => a.KeyHeaders)
             .Concat(Publication.DefaultKeyHeaders).Distinct(StringComparer.OrdinalIgnoreCase)];
         foreach (var api in published.Apis)
         {
             var compiledApi = new CompiledApi(api, credentialHeaders, tokens);
             apis.Add(compiledApi);
+            var own = api.Faces.Skip(1).ToDictionary<PublishedApi, object, CompiledApi>(
+                face => face, face => new CompiledApi(face, credentialHeaders, tokens, compiledApi), ReferenceEqualityComparer.Instance);
             foreach (var operation in api.Operations)
             {
                 var compiled = new CompiledOperation(
-                    compiledApi, operation, OperationCost.Of(operation, published.Meters));
+                    operation.Own is { } face ? own[face] : compiledApi, operation, OperationCost.Of(operation, published.Meters));
                 foreach (var method in operation.Methods ?? [null!])
                     patterns.Add((operation.Hosts, new OperationPattern<CompiledOperation>(
                         method, operation.Template, operation.IsPrefix, compiled)));

@@ -31,9 +31,9 @@ public sealed partial class GateTable
     /// <summary>Before a state that needs it is in force. Changes take turns, so no consumer is missed.</summary>
     private void Prepare(Published published)
     {
-        var needed = published.Apis.Any(a => a.Anonymous is not null || a.Jwt is not null);
+        var needed = published.Faces.Any(a => a.Anonymous is not null || a.Jwt is not null);
         if (needed) _names ??= new ConsumerNames(_consumers.Values);
         else _names = null;
-        Tokens.Keep(published.Apis.Select(a => a.Jwt).OfType<JwtRules>());
+        Tokens.Keep(published.Faces.Select(a => a.Jwt).OfType<JwtRules>());
     }
 }

@@ -39,10 +39,7 @@ internal static class RunCommand
                         Migration.Renewal => "move when what they have paid for is over",
                         _ => "keep theirs (migrate: never)",
                     });
-            foreach (var api in server.Node.Publisher.Current.Apis.Where(a => a.Anonymous is not null))
-                Console.WriteLine($"tollgate: {api.Name} lets calls without a key in, as the consumer {api.Anonymous}");
-            foreach (var api in server.Node.Publisher.Current.Apis.Where(a => !a.RequiresKey))
-                Console.WriteLine($"tollgate: {api.Name} asks for no key: it forwards for everybody");
+            foreach (var open in OpenDoors.Of(server.Node.Publisher.Current)) Console.WriteLine($"tollgate: {open}");
             using var again = ReloadOnHangup(server.Node);
             using var signals = new StopSignals();
             await signals.First;

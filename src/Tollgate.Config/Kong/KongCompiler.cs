@@ -11,6 +11,8 @@ namespace Tollgate.Config.Kong;
 /// </summary>
 internal sealed class KongCompiler
 {
+    private const string Everywhere = "";
+
     private readonly List<(ConfigRow Row, KongService Service)> _services;
     private readonly List<KongPlugin> _plugins;
     private readonly IReadOnlyList<KongRouting> _routings;
@@ -18,25 +20,35 @@ internal sealed class KongCompiler
     private readonly Dictionary<string, string> _authorities;
     private readonly Dictionary<string, GateEntries> _gates;
     private readonly GateEntries _entries;
+    private readonly ILookup<string, KongPlugin> _scoped;
+
+    // what services look like on routes with plugins of their own, by the id of the route
+    private readonly Dictionary<string, PublishedApi> _own;
     private readonly ILookup<string, PublishedOperation> _operations;
 
     public KongCompiler(IReadOnlyList<ConfigRow> rows)
     {
         _services = Documents<KongService>(rows, ConfigKind.Service);
         _plugins = [.. Documents<KongPlugin>(rows, ConfigKind.Plugin).Select(p => p.Document).Where(p => p.Enabled)];
-        _routings = KongRouting.ByHost(Documents<KongRoute>(rows, ConfigKind.Route));
+        _scoped = _plugins.ToLookup(p => p.Scope ?? Everywhere);
+        var routes = Documents<KongRoute>(rows, ConfigKind.Route);
+        _routings = KongRouting.ByHost(routes);
         _servers = new KongServers(rows);
         _authorities = Documents<KongCaCertificate>(rows, ConfigKind.CaCertificate).ToDictionary(c => c.Row.Id, c => c.Document.Cert);
         _gates = _services.ToDictionary(s => s.Row.Id, s => new GateEntries(EntriesOf(s.Row.Id, null)));
         _entries = new GateEntries(_gates.Values.SelectMany(g => g.All).Select(e => e.Text));
+        var services = _services.ToDictionary(s => s.Row.Id);
+        _own = routes.Where(r => _scoped.Contains(r.Row.Id) && services.ContainsKey(r.Document.Service))
+            .ToDictionary(r => r.Row.Id, r => ApiOf(services[r.Document.Service].Row, services[r.Document.Service].Service, r.Row.Id));
         _operations = RouteOperations().Concat(GateOperations()).ToLookup(o => o.Service, o => o.Operation);
     }
 
-    public IEnumerable<PublishedApi> Apis() => _services.Select(s => ApiOf(s.Row, s.Service));
+    public IEnumerable<PublishedApi> Apis() =>
+        _services.Select(s => ApiOf(s.Row, s.Service, null) with { Operations = [.. _operations[s.Row.Id]] });
 
     /// <summary>The limits of the plan that this group is.</summary>
-    public IReadOnlyList<Limit> LimitsOf(string groupId) => _plugins
-        .Where(p => p.Name == KongPlugin.RateLimiting && p.ConsumerGroup == groupId)
+    public IReadOnlyList<Limit> LimitsOf(string groupId) => _scoped[groupId]
+        .Where(p => p.Name == KongPlugin.RateLimiting)
         .SelectMany(p => Enum.GetValues<WindowUnit>()
             .Where(u => p.Config.TryGetProperty(LimitWindow.NameOf(u), out var v) && v.ValueKind == JsonValueKind.Number)
             .Select(u => new Limit(p.Config.GetProperty(LimitWindow.NameOf(u)).GetInt64(), u)))
@@ -51,9 +63,11 @@ internal sealed class KongCompiler
         where listed.Covering(entry.Method, entry.Template).Any()
         select (service.Row.Name, entry.Text);
 
-    private PublishedApi ApiOf(ConfigRow row, KongService service)
+    /// <summary>A service as it is on all its routes, or on one that has plugins of its own.</summary>
+    private PublishedApi ApiOf(ConfigRow row, KongService service, string? route)
     {
-        var keyAuth = _plugins.Find(p => p.Name == KongPlugin.KeyAuth && p.Service == row.Id);
+        var plugins = PluginsOf(row.Id, route);
+        var keyAuth = plugins.Find(p => p.Name == KongPlugin.KeyAuth);
         return new PublishedApi
         {
             Id = Publication.ApiIdOf(row),
@@ -62,7 +76,7 @@ internal sealed class KongCompiler
             Upstream = service.Upstream,
             Targets = _servers.TargetsOf(service),
             Retries = service.Retries,
-            Proxy = KongProxy.Of(_plugins.Where(p => p.Service == row.Id)) with
+            Proxy = KongProxy.Of(plugins) with
             {
                 Timeouts = service.Timeouts,
                 Tls = TlsOf(service),
@@ -74,9 +88,14 @@ internal sealed class KongCompiler
             KeyHeaders = keyAuth is null ? [] : KeyHeadersOf(keyAuth),
             KeyQueries = keyAuth is not null && keyAuth.Config.GetProperty("key_in_query").GetBoolean() ? KeyHeadersOf(keyAuth) : [],
             Anonymous = keyAuth?.Config.GetProperty("anonymous").GetString() is { } name ? NameOf(name) : null,
-            Operations = [.. _operations[row.Id]],
+            Operations = [],
         };
     }
+
+    /// <summary>As Kong does it: of each plugin the one that is closest, on the route, on the service or everywhere. They are not
+    /// mixed: what a closer one leaves out has its default.</summary>
+    private List<KongPlugin> PluginsOf(string service, string? route) =>
+        [.. (route is null ? [] : _scoped[route]).Concat(_scoped[service]).Concat(_scoped[Everywhere]).DistinctBy(p => p.Name)];
 
     private UpstreamTls? TlsOf(KongService service) => service is { TlsVerify: null, CaCertificates: null } ? null : new UpstreamTls
     {
@@ -136,7 +155,7 @@ internal sealed class KongCompiler
             : OperationOf(route, template) with { Name = entry.Text, Endpoint = entry.Template });
     }
 
-    private static PublishedOperation OperationOf(RoutePath route, string template) => new()
+    private PublishedOperation OperationOf(RoutePath route, string template) => new()
     {
         Name = route.Name,
         Endpoint = route.Path,
@@ -145,10 +164,11 @@ internal sealed class KongCompiler
         StripPrefix = route.Strip,
         Hosts = route.Host.Length == 0 ? [] : [route.Host],
         PreserveHost = route.Route.PreserveHost,
+        Own = _own.GetValueOrDefault(route.Row.Id),
     };
 
     private IEnumerable<KongPlugin> GatesOf(string serviceId) =>
-        _plugins.Where(p => p.Name == KongPlugin.EndpointGating && p.Service == serviceId);
+        _scoped[serviceId].Where(p => p.Name == KongPlugin.EndpointGating);
 
     private IEnumerable<string> EntriesOf(string serviceId, string? plan) =>
         from gate in GatesOf(serviceId)

@@ -105,10 +105,16 @@ public sealed record KongPlugin
 
     public bool Enabled { get; init; } = true;
 
-    /// <summary>At most one of the scopes is set.</summary>
+    /// <summary>At most one of the scopes is set; with none it is for every service.</summary>
     public string? Service { get; init; }
 
+    public string? Route { get; init; }
+
     public string? ConsumerGroup { get; init; }
+
+    /// <summary>The id of what it works on; null for every service.</summary>
+    [JsonIgnore]
+    public string? Scope => Route ?? Service ?? ConsumerGroup;
 
     public required JsonElement Config { get; init; }
 

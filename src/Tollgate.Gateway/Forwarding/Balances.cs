@@ -15,9 +15,9 @@ internal sealed class Balances(TimeProvider machine)
     private readonly ConcurrentDictionary<string, ServerHealth> _health = new(StringComparer.Ordinal);
     private readonly ConditionalWeakTable<CompiledApi, Balance> _byApi = [];
 
-    public Balance Of(CompiledApi api) => _byApi.TryGetValue(api, out var balance)
+    public Balance Of(CompiledApi api) => _byApi.TryGetValue(api.Whole ?? api, out var balance)
         ? balance
-        : _byApi.GetValue(api, a => new Balance(a, [.. a.Targets.Select(HealthOf)]));
+        : _byApi.GetValue(api.Whole ?? api, a => new Balance(a, [.. a.Targets.Select(HealthOf)]));
 
     public ServerHealth HealthOf(CompiledTarget target)
     {

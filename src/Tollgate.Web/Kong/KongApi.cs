@@ -115,7 +115,7 @@ public static class KongApi
 
     private static void MapPlugins(IEndpointRouteBuilder routes, PluginsApi plugins)
     {
-        foreach (var scope in (string[])["", "/services/{s}", "/consumer_groups/{g}"])
+        foreach (var scope in (string[])["", "/services/{s}", "/routes/{r}", "/consumer_groups/{g}"])
         {
             Resource(routes, scope + "/plugins", Listed(plugins.ListAsync), Posted(plugins.AddAsync));
             Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync);

@@ -9,10 +9,13 @@ namespace Tollgate.Web.Kong;
 /// What a plugin's config may say. It is stored complete, with the values that hold when nothing was said, so that
 /// reading it back shows what is done.
 /// </summary>
-/// <param name="Scope">The field of the one scope at which it works.</param>
-/// <param name="Path">Where it is posted to.</param>
-internal abstract record PluginSchema(string Name, string Scope, string Path)
+/// <param name="Scopes">The fields of the scopes at which it works; <see cref="PluginScope.Everywhere"/> for none of them.</param>
+internal abstract record PluginSchema(string Name, params IReadOnlyList<string> Scopes)
 {
+    // before the schemas, which are made of it
+    /// <summary>What a plugin can be on that says how calls of a service go.</summary>
+    protected static readonly string[] OnCalls = ["service", "route", PluginScope.Everywhere];
+
     private static readonly PluginSchema[] s_all =
     [
         new KeyAuthSchema(), new RateLimitingSchema(), new GatingSchema(), new CorsSchema(), new SizeLimitingSchema(),
@@ -27,11 +30,13 @@ internal abstract record PluginSchema(string Name, string Scope, string Path)
     /// <param name="groups">Names of all consumer groups.</param>
     public abstract JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups);
 
-    protected const string OnService = "/services/{service}/plugins", OnGroup = "/consumer_groups/{group}/plugins";
+    /// <summary>Where it works, in words.</summary>
+    public string Where => $"{Name} works {string.Join(", ", Scopes.Select(PluginScope.InWords))} in this version: POST "
+        + string.Join(", ", Scopes.Select(PluginScope.PathOf));
 }
 
-/// <summary>Asks for a key on every route of a service.</summary>
-internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, "service", OnService)
+/// <summary>Asks for a key.</summary>
+internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, OnCalls)
 {
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {
@@ -59,7 +64,7 @@ internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, "servi
 }
 
 /// <summary>How often each consumer of a group may call: limits of its plan.</summary>
-internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiting, "consumer_group", OnGroup)
+internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiting, "consumer_group")
 {
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {
@@ -102,7 +107,7 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
 }
 
 /// <summary>Which group may call what of a service; everything else of it is refused.</summary>
-internal sealed record GatingSchema() : PluginSchema(KongPlugin.EndpointGating, "service", OnService)
+internal sealed record GatingSchema() : PluginSchema(KongPlugin.EndpointGating, "service")
 {
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {

@@ -12,20 +12,23 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
     {
         var groups = (await config.OfKindAsync(ConfigKind.Plan)).Select(p => p.Name).ToHashSet();
-        var read = Read(fields, groups, out var scope, ScopeOf(request));
+        var read = Read(fields, groups, out var scope, PluginScope.Of(request));
         if (fields.Refusal is { } refusal) return refusal;
         var answer = await database.WriteAsync(async db =>
         {
-            var kind = scope!.Field == "service" ? ConfigKind.Service : ConfigKind.Plan;
-            if (await ConfigStore.FindAsync(db, kind, scope.Value) is not { } target)
-                return ScopeOf(request) is null ? scope.NotFound(scope.Field + "s") : KongAnswer.NotFound();
-            if (kind == ConfigKind.Plan && KongEntity.OtherOwner(target.ManagedBy) is { } owner)
-                return KongAnswer.OwnedElsewhere("consumer group", target.Name, owner);
-            var plugin = kind == ConfigKind.Plan
-                ? read! with { ConsumerGroup = target.Id } : read! with { Service = target.Id };
+            var plugin = read!;
+            if (scope is not null)
+            {
+                if (await ConfigStore.FindAsync(db, PluginScope.KindOf(scope.Field), scope.Value) is not { } target)
+                    return PluginScope.Of(request) is null ? scope.NotFound(scope.Field + "s") : KongAnswer.NotFound();
+                if (target.Kind == ConfigKind.Plan && KongEntity.OtherOwner(target.ManagedBy) is { } owner)
+                    return KongAnswer.OwnedElsewhere("consumer group", target.Name, owner);
+                plugin = plugin.On(target);
+            }
+
             var same = (await ConfigStore.AllAsync(db)).Where(r => r.Kind == ConfigKind.Plugin)
                 .Select(KongJson.Read<KongPlugin>)
-                .Any(p => (p.Name, p.Service, p.ConsumerGroup) == (plugin.Name, plugin.Service, plugin.ConsumerGroup));
+                .Any(p => (p.Name, p.Scope) == (plugin.Name, plugin.Scope));
             if (same) return KongAnswer.Taken(ScopesOf(plugin));
             var row = await config.AddAsync(db, ConfigKind.Plugin, null, ManagedBy.Kong, KongJson.Write(plugin));
             return KongAnswer.Created(Write(row!));
@@ -37,10 +40,9 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
     {
         var rows = await config.OfKindAsync(ConfigKind.Plugin);
-        if (ScopeOf(request) is not { } scope) return page.Of(rows, Write);
-        var kind = scope.Field == "service" ? ConfigKind.Service : ConfigKind.Plan;
-        return await config.FindAsync(kind, scope.Value) is { } target
-            ? page.Of(rows.Where(r => IsOn(r, target)), Write)
+        if (PluginScope.Of(request) is not { } scope) return page.Of(rows, Write);
+        return await config.FindAsync(PluginScope.KindOf(scope.Field), scope.Value) is { } target
+            ? page.Of(rows.Where(r => KongJson.Read<KongPlugin>(r).Scope == target.Id), Write)
             : KongAnswer.NotFound();
     }
 
@@ -66,14 +68,14 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
         var enabled = fields.Flag("enabled") ?? true;
         var tags = fields.Tags();
         var service = fields.Reference("service");
+        var route = fields.Reference("route");
         var group = fields.Reference("consumer_group");
         fields.Only("protocols", "a plugin works for http and https alike; leave it out",
             "http", "https", "grpc", "grpcs");
         fields.None("plugins have no names and no order of their own in this version", "instance_name", "ordering");
         fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
-        foreach (var other in (string[])["route", "consumer"])
-            if (fields.Has(other)) fields.Note(other, $"not supported: no plugin works on a {other} in this version");
-        scope = nested ?? service ?? group;
+        if (fields.Has("consumer")) fields.Note("consumer", "not supported: no plugin works on a consumer in this version");
+        scope = nested ?? service ?? route ?? group;
         if (nested is not null && fields.Has(nested.Field))
             fields.Note(nested.Field, "the path names it already; leave it out");
         if (name is not null && PluginSchema.Find(name) is null)
@@ -85,7 +87,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             return null;
         }
 
-        CheckScope(fields, schema, [nested, service, group]);
+        CheckScope(fields, schema, [nested, service, route, group]);
         var config = schema.Complete(fields, groups);
         return new KongPlugin
         {
@@ -100,29 +102,16 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     private static void CheckScope(KongFields fields, PluginSchema schema, IEnumerable<KongReference?> scopes)
     {
         var given = scopes.OfType<KongReference>().ToArray();
-        var where = $"{schema.Name} works on a {schema.Scope.Replace('_', ' ')} in this version: POST {schema.Path}";
-        if (given.Length == 0 && !fields.Has(schema.Scope))
-            fields.Note(schema.Scope, "required field missing: " + where);
-        foreach (var wrong in given.Where(s => s.Field != schema.Scope)) fields.Note(wrong.Field, where);
+        if (given.Length == 0 && !schema.Scopes.Contains(PluginScope.Everywhere) && !schema.Scopes.Any(fields.Has))
+            fields.Note(schema.Scopes[0], "required field missing: " + schema.Where);
+        foreach (var wrong in given.Where(s => !schema.Scopes.Contains(s.Field))) fields.Note(wrong.Field, schema.Where);
+        foreach (var more in given.Skip(1).Where(s => schema.Scopes.Contains(s.Field) && s.Field != given[0].Field))
+            fields.Note(more.Field, $"not supported: a plugin is on one thing, and this one is on a {given[0].Field} already");
     }
 
-    private static KongReference? ScopeOf(KongRequest request) =>
-        request.Has("s") ? new KongReference("service", "name", request["s"])
-        : request.Has("g") ? new KongReference("consumer_group", "name", request["g"])
-        : null;
-
-    private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row)
-    {
-        if (ScopeOf(request) is not { } scope) return true;
-        var kind = scope.Field == "service" ? ConfigKind.Service : ConfigKind.Plan;
-        return await config.FindAsync(kind, scope.Value) is { } target && IsOn(row, target);
-    }
-
-    private static bool IsOn(ConfigRow row, ConfigRow target)
-    {
-        var plugin = KongJson.Read<KongPlugin>(row);
-        return (target.Kind == ConfigKind.Service ? plugin.Service : plugin.ConsumerGroup) == target.Id;
-    }
+    private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => PluginScope.Of(request) is not { } scope
+        || (await config.FindAsync(PluginScope.KindOf(scope.Field), scope.Value))?.Id is { } target
+            && KongJson.Read<KongPlugin>(row).Scope == target;
 
     /// <summary>What makes a plugin the only one of its kind, as Kong names it.</summary>
     private static JsonObject ScopesOf(KongPlugin plugin) => new()
@@ -130,7 +119,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
         ["consumer"] = null,
         ["consumer_group"] = KongEntity.Reference(plugin.ConsumerGroup),
         ["name"] = plugin.Name,
-        ["route"] = null,
+        ["route"] = KongEntity.Reference(plugin.Route),
         ["service"] = KongEntity.Reference(plugin.Service),
     };
 

@@ -4,8 +4,8 @@ using Tollgate.Config.Kong;
 
 namespace Tollgate.Web.Kong;
 
-/// <summary>Which pages of other origins may call a service.</summary>
-internal sealed record CorsSchema() : PluginSchema(KongPlugin.Cors, "service", OnService)
+/// <summary>Which pages of other origins may call.</summary>
+internal sealed record CorsSchema() : PluginSchema(KongPlugin.Cors, OnCalls)
 {
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {
@@ -37,8 +37,8 @@ internal sealed record CorsSchema() : PluginSchema(KongPlugin.Cors, "service", O
     private static string? HeaderFault(string name) => ReservedHeaders.IsName(name) ? null : "expected the name of a header";
 }
 
-/// <summary>How large a body may be that is sent to a service.</summary>
-internal sealed record SizeLimitingSchema() : PluginSchema(KongPlugin.SizeLimiting, "service", OnService)
+/// <summary>How large a body may be that is sent.</summary>
+internal sealed record SizeLimitingSchema() : PluginSchema(KongPlugin.SizeLimiting, OnCalls)
 {
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {
@@ -55,8 +55,8 @@ internal sealed record SizeLimitingSchema() : PluginSchema(KongPlugin.SizeLimiti
     }
 }
 
-/// <summary>What the calls of a service are told instead of being forwarded.</summary>
-internal sealed record TerminationSchema() : PluginSchema(KongPlugin.Termination, "service", OnService)
+/// <summary>What calls are told instead of being forwarded.</summary>
+internal sealed record TerminationSchema() : PluginSchema(KongPlugin.Termination, OnCalls)
 {
     public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
     {

@@ -47,11 +47,18 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         await config.FindAsync(ConfigKind.Route, request["r"]) is { } row && await IsUnderAsync(request, row)
             ? KongAnswer.Ok(Write(row)) : KongAnswer.NotFound();
 
+    /// <summary>Removes a route with its plugins.</summary>
     public async Task<KongAnswer> DeleteAsync(KongRequest request)
     {
         if (await config.FindAsync(ConfigKind.Route, request["r"]) is not { } row) return KongAnswer.NoContent;
         if (!await IsUnderAsync(request, row)) return KongAnswer.NotFound();
-        await database.WriteAsync(db => ConfigStore.DeleteAsync(db, row));
+        await database.WriteAsync(async db =>
+        {
+            foreach (var plugin in await ConfigStore.AllAsync(db))
+                if (plugin.Kind == ConfigKind.Plugin && KongJson.Read<KongPlugin>(plugin).Route == row.Id)
+                    await ConfigStore.DeleteAsync(db, plugin);
+            await ConfigStore.DeleteAsync(db, row);
+        });
         await news.ConfigAsync();
         return KongAnswer.NoContent;
     }

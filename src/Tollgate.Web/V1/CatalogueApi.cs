@@ -125,6 +125,7 @@ internal static class CatalogueApi
             rewrite = o.Rewrite,
             hosts = o.Hosts,
             match = o.IsPrefix ? "prefix" : "exact",
+            requires_key = (o.Own ?? api).RequiresKey,
         }),
     };
 

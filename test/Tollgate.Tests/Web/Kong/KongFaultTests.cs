@@ -77,12 +77,16 @@ public sealed class KongFaultTests
     [InlineData("/plugins", "name=acl", "name", "plugin 'acl' not enabled; add it to the 'plugins' configuration " +
         "property (supported here: key-auth, rate-limiting, endpoint_gating, cors, " +
         "request-size-limiting, request-termination)")]
-    [InlineData("/plugins", "name=key-auth", "service", "required field missing: key-auth works on a service")]
-    [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group", "key-auth works on a service")]
+    [InlineData("/plugins", "name=endpoint_gating", "service", "required field missing: endpoint_gating works on a service in " +
+        "this version: POST /services/{service}/plugins")]
+    [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group",
+        "key-auth works on a service, on a route, everywhere in this version: POST /services/{service}/plugins, " +
+        "/routes/{route}/plugins, /plugins")]
     [InlineData("/services/s/plugins", "name=rate-limiting&config.minute=1", "service", "rate-limiting works on a " +
         "consumer group in this version: POST /consumer_groups/{group}/plugins")]
     [InlineData("/services/s/plugins", "name=key-auth&route.name=r", "route",
-        "not supported: no plugin works on a route")]
+        "not supported: a plugin is on one thing")]
+    [InlineData("/services/s/plugins", "name=key-auth&consumer.username=c", "consumer", "not supported: no plugin works on a consumer")]
     [InlineData("/services/s/plugins", "name=key-auth&config.hide_credentials=false", "config.hide_credentials",
         "not supported: a key never reaches the upstream")]
     [InlineData("/services/s/plugins", "name=key-auth&config.key_in_body=true", "config.key_in_body",
