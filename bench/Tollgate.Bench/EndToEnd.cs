@@ -83,13 +83,14 @@ internal static class EndToEnd
         var resident = stand.Measured
             .ToDictionary(peer => peer.Target, peer => ProcessTree.ResidentOf(peer.ProcessId));
         var journals = (await JournalsAsync(stand, stop)).ToDictionary(j => j.Key, j => j.Value.Since(before[j.Key]));
-        var allocated = new Dictionary<Target, double>();
+        var allocated = new Dictionary<Target, (double Gate, double Behind)>();
         foreach (var peer in stand.Measured.Where(p => p.Target.IsDotnet))
         {
             var load = options.LoadOf(peer.Target, options.Full ? 10 : 3);
             var (activity, seen) = await RuntimeActivity.UnderAsync(
                 peer.ProcessId, () => Wrk.RunAsync(load, peer.Address, stop), stop);
-            allocated[peer.Target] = activity.AllocatedBytes / Math.Max(1, seen.Requests);
+            var calls = Math.Max(1, seen.Requests);
+            allocated[peer.Target] = ((activity.AllocatedBytes - activity.BehindCalls) / calls, activity.BehindCalls / calls);
             allRuns[peer.Target].Add(seen);
         }
 

@@ -34,6 +34,10 @@ internal static class ProcessTree
         return TimeSpan.FromSeconds(ticks / (double)TicksPerSecond);
     }
 
+    /// <summary>Whether a living thread is for work behind the calls.</summary>
+    public static bool IsBehindCalls(int id, int thread) =>
+        Stat.ReadFile($"/proc/{id}/task/{thread}/stat") is { } found && BehindCalls.Contains(found.Name);
+
     /// <summary>Resident memory, summed; pages that processes share count once for each.</summary>
     public static Resident ResidentOf(int root) => Members(root)
         .Select(member => new Resident(FieldOf(member.Id, "VmRSS:"), FieldOf(member.Id, "RssAnon:")))

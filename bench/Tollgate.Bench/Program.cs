@@ -17,6 +17,7 @@ var root = new RootCommand("Measures Tollgate against its peers. `micro` runs th
     BillingBench.Create(),
     PrometheusComparison.Create(),
     KeysBench.Create(),
+    DecisionBench.Create(),
     TortureCommand.Create(),
     SoakCommand.Create(),
     FaultsCommand.Create(),

@@ -33,7 +33,7 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
     public required IReadOnlyList<WarmUp> WarmUps { get; init; }
     public required IReadOnlyDictionary<Target, Resident> Resident { get; init; }
     /// <summary>For each request, of those that tell.</summary>
-    public required IReadOnlyDictionary<Target, double> AllocatedBytes { get; init; }
+    public required IReadOnlyDictionary<Target, (double Gate, double Behind)> AllocatedBytes { get; init; }
     /// <summary>Of each Tollgate, over all its keys.</summary>
     public required IReadOnlyDictionary<Target, TimeSpan> ColdStarts { get; init; }
     /// <summary>Of each Tollgate, in the rounds.</summary>
@@ -96,15 +96,16 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
         var yarp = summaries.Find(summary => summary.Target == Target.Yarp);
         var text = new StringBuilder()
             .Append("| target | req/s | to YARP | p50 ms | p99 ms | CPU µs/req | to YARP | behind calls ")
-            .AppendLine("| bytes/req | RSS MB | of it own | non-2xx | socket errors |")
-            .AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+            .AppendLine("| bytes/req | behind calls | RSS MB | of it own | non-2xx | socket errors |")
+            .AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
         foreach (var one in summaries)
             text.AppendLine(
                 $"| {one.Target.Name} | {one.RequestsPerSecond:F0} | {Ratio(one, yarp, s => s.RequestsPerSecond)} "
                 + $"| {one.P50Ms:F2} | {one.P99Ms:F2} "
                 + $"| {one.GateMicroseconds:F1} | {Ratio(one, yarp, s => s.GateMicroseconds)} "
                 + $"| {one.BehindMicroseconds:F1} "
-                + $"| {(AllocatedBytes.TryGetValue(one.Target, out var bytes) ? bytes.ToString("F0", CultureInfo.InvariantCulture) : "")} "
+                + (AllocatedBytes.TryGetValue(one.Target, out var bytes)
+                    ? string.Create(CultureInfo.InvariantCulture, $"| {bytes.Gate:F0} | {bytes.Behind:F0} ") : "| | ")
                 + $"| {one.Resident.Bytes / 1e6:F0} | {one.Resident.Own / 1e6:F0} | {one.Non2xx} | {one.SocketErrors} |");
         return text.ToString();
     }
@@ -138,7 +139,8 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
             - CPU: user and system time of the target's processes during a round, over the answers, but for what stands under "behind
               calls": what Tollgate's threads for other work have used from the beginning of the round until they were done. They
               drain and archive the journal, bill, and serve the admin port with its key changes (`/proc/PID/task/*/stat`, by name)
-            - bytes: what the runtime has allocated under {(options.Full ? 10 : 3)} s of load in a turn of their own, over the answers
+            - bytes: what the runtime has allocated under {(options.Full ? 10 : 3)} s of load in a turn of their own, over the answers;
+              what threads behind the calls have allocated of it stands beside, and is told by the samples that the runtime takes
             - RSS: resident memory of the target's processes after the last round, still running; the rest beside "own" is mapped
               files, above all segments of the journal, which the kernel takes back when memory is short
 
@@ -213,7 +215,8 @@ internal sealed class Report(EndToEndOptions options, Machine machine)
             one.P99Ms,
             one.GateMicroseconds,
             one.BehindMicroseconds,
-            AllocatedBytesPerRequest = AllocatedBytes.TryGetValue(one.Target, out var bytes) ? bytes : (double?)null,
+            AllocatedBytesPerRequest = AllocatedBytes.TryGetValue(one.Target, out var bytes) ? bytes.Gate : (double?)null,
+            AllocatedBehindPerRequest = AllocatedBytes.TryGetValue(one.Target, out var more) ? more.Behind : (double?)null,
             one.Resident,
             ColdStartSeconds = ColdStarts.TryGetValue(one.Target, out var start) ? start.TotalSeconds : (double?)null,
             Journal = Journals.GetValueOrDefault(one.Target),

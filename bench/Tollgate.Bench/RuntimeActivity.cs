@@ -2,6 +2,7 @@ using System.Diagnostics.Tracing;
 using System.Globalization;
 using Microsoft.Diagnostics.NETCore.Client;
 using Microsoft.Diagnostics.Tracing;
+using Microsoft.Diagnostics.Tracing.Parsers;
 
 namespace Tollgate.Bench;
 
@@ -10,8 +11,9 @@ namespace Tollgate.Bench;
 /// listening costs a little CPU.
 /// </summary>
 /// <param name="AllocatedBytes">On the heap of the collector.</param>
+/// <param name="BehindCalls">Of that, by threads for work behind the calls; told by samples, one for each 100 kB.</param>
 /// <param name="Compiled">Methods that the JIT compiled, each of its tiers for itself.</param>
-internal sealed record RuntimeActivity(double AllocatedBytes, double Compiled)
+internal sealed record RuntimeActivity(double AllocatedBytes, double BehindCalls, double Compiled)
 {
     private static readonly TimeSpan OneInterval = TimeSpan.FromSeconds(1.5);
 
@@ -22,9 +24,12 @@ internal sealed record RuntimeActivity(double AllocatedBytes, double Compiled)
         var client = new DiagnosticsClient(processId);
         var provider = new EventPipeProvider("System.Runtime", EventLevel.Informational, -1,
             new Dictionary<string, string> { ["EventCounterIntervalSec"] = "1" });
+        var samples = new EventPipeProvider(
+            ClrTraceEventParser.ProviderName, EventLevel.Verbose, (long)ClrTraceEventParser.Keywords.GC);
         using var session = await client.StartEventPipeSessionAsync(
-            [provider], requestRundown: false, circularBufferMB: 16, stop);
+            [provider, samples], requestRundown: false, circularBufferMB: 64, stop);
         var bytes = 0.0;
+        var byThread = new Dictionary<int, double>();
         var compiled = new List<double>();
         var listening = Task.Run(() =>
         {
@@ -40,6 +45,8 @@ internal sealed record RuntimeActivity(double AllocatedBytes, double Compiled)
                     default: break;
                 }
             };
+            source.Clr.GCAllocationTick += tick =>
+                byThread[tick.ThreadID] = byThread.GetValueOrDefault(tick.ThreadID) + tick.AllocationAmount64;
             source.Process();
         }, stop);
         await Task.Delay(OneInterval, TimeProvider.System, stop);
@@ -48,7 +55,9 @@ internal sealed record RuntimeActivity(double AllocatedBytes, double Compiled)
         await Task.Delay(OneInterval, TimeProvider.System, stop);
         await session.StopAsync(stop);
         await listening;
-        return (new RuntimeActivity(bytes, compiled.Count == 0 ? 0 : compiled[^1] - compiled[0]), seen);
+        var behind = byThread.Where(t => ProcessTree.IsBehindCalls(processId, t.Key)).Sum(t => t.Value);
+        var share = byThread.Count == 0 ? 0 : behind / byThread.Values.Sum();
+        return (new RuntimeActivity(bytes, bytes * share, compiled.Count == 0 ? 0 : compiled[^1] - compiled[0]), seen);
     }
 
     private static double Number(object value) => Convert.ToDouble(value, CultureInfo.InvariantCulture);

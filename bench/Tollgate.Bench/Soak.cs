@@ -5,7 +5,7 @@ using System.Text;
 namespace Tollgate.Bench;
 
 /// <summary>What was seen of the server at one moment.</summary>
-internal sealed record SoakSample(int Minute, double RequestsPerSecond, double P99Ms, long ResidentBytes, long DataBytes);
+internal sealed record SoakSample(int Minute, double RequestsPerSecond, double P99Ms, Resident Resident, long DataBytes);
 
 /// <summary>
 /// Full load for as long as is asked for: memory and disk are sampled each minute, and at the end the ledger has what
@@ -31,9 +31,10 @@ internal static class Soak
                 var seen = await Wrk.RunAsync(connections, TurnSeconds, rig.Key, new Uri(rig.Proxy, LedgerRig.Path), stop);
                 runs.Add(seen);
                 samples.Add(new SoakSample(minute, seen.RequestsPerSecond, seen.P99Ms,
-                    ProcessTree.ResidentOf(rig.ProcessId).Bytes, SizeOf(rig.Data)));
+                    ProcessTree.ResidentOf(rig.ProcessId), SizeOf(rig.Data)));
                 Console.WriteLine($"minute {minute}: {seen.RequestsPerSecond:N0}/s, p99 {seen.P99Ms:N1} ms, " +
-                    $"{samples[^1].ResidentBytes >> 20} MiB resident, {samples[^1].DataBytes >> 20} MiB of data");
+                    $"{samples[^1].Resident.Bytes >> 20} MiB resident, {samples[^1].Resident.Own >> 20} of them its own, " +
+                    $"{samples[^1].DataBytes >> 20} MiB of data");
             }
 
             var counted = await rig.CountAsync(stop);
@@ -42,14 +43,15 @@ internal static class Soak
             var answered = runs.Sum(r => r.Requests - r.Non2xx);
             var atMost = answered + ((long)connections * runs.Count);
             var equal = counted.Quantity >= answered && counted.Quantity <= atMost && runs.TrueForAll(r => r.Non2xx == 0);
-            var file = await WriteAsync(samples, connections, output,
+            var memory = Memory.Of(samples);
+            var file = await WriteAsync(samples, connections, memory, output,
                 $"the load generator has {answered} answers ({runs.Sum(r => r.Non2xx)} of another status, " +
                 $"{runs.Sum(r => r.SocketErrors)} socket errors), the ledger {counted.Quantity} calls, and up to {atMost} are " +
                 $"right, since wrk hangs up on the calls under way at the end of each minute: {(equal ? "holds" : "FAILED")}",
                 clean, words, stop);
             Console.WriteLine($"ledger {counted.Quantity} for {answered} answers: {(equal ? "holds" : "FAILED")}; " +
-                $"verify {(clean ? "clean" : "NOT clean")}; {file}");
-            return equal && clean ? 0 : 1;
+                $"verify {(clean ? "clean" : "NOT clean")}; {memory.Sentence}; {file}");
+            return equal && clean && !memory.Grows ? 0 : 1;
         }
         finally
         {
@@ -70,7 +72,7 @@ internal static class Soak
     }
 
     private static async Task<string> WriteAsync(
-        List<SoakSample> samples, int connections, string output, string count, bool clean, string words,
+        List<SoakSample> samples, int connections, Memory memory, string output, string count, bool clean, string words,
         CancellationToken stop)
     {
         var machine = await Machine.DescribeAsync(stop);
@@ -83,17 +85,50 @@ internal static class Soak
 
             Count: {count}. `tollgate verify` at the end: {(clean ? "clean" : "NOT clean")}.
 
+            Memory: {memory.Sentence}.
+
             ```
             {words}
             ```
 
-            | minute | requests/s | p99 ms | resident MiB | data MiB |
-            |---:|---:|---:|---:|---:|
+            | minute | requests/s | p99 ms | resident MiB | of it own | data MiB |
+            |---:|---:|---:|---:|---:|---:|
             """);
         foreach (var s in samples)
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {s.Minute} | {s.RequestsPerSecond:N0} | {s.P99Ms:N1} | {s.ResidentBytes >> 20} | {s.DataBytes >> 20} |");
+                $"| {s.Minute} | {s.RequestsPerSecond:N0} | {s.P99Ms:N1} | {s.Resident.Bytes >> 20} " +
+                $"| {s.Resident.Own >> 20} | {s.DataBytes >> 20} |");
         return await ResultPage.WriteAsync(output, "soak", samples.Count, text.ToString(), stop);
+    }
+}
+
+/// <summary>Whether memory grew: its median of the second half against that of the first, the first two minutes left out, in
+/// which tables fill and code is compiled.</summary>
+internal sealed record Memory(bool Grows, string Sentence)
+{
+    private const int WarmUp = 2, Least = 4;
+
+    // what the collector's moments and the drain's batches make of it from one minute to the next
+    private const long Slack = 24L << 20;
+
+    public static Memory Of(IReadOnlyList<SoakSample> samples)
+    {
+        var settled = samples.Skip(WarmUp).ToArray();
+        if (settled.Length < Least) return new Memory(false, $"too few minutes to say whether it grows ({WarmUp + Least} are needed)");
+        var (own, all) = (Halves(settled, s => s.Resident.Own), Halves(settled, s => s.Resident.Bytes));
+        var grows = IsMore(own) || IsMore(all);
+        return new Memory(grows, $"resident {all.First >> 20} MiB, then {all.Second >> 20} MiB (medians of the halves after minute " +
+            $"{WarmUp}), of it own {own.First >> 20} and {own.Second >> 20}: {(grows ? "GROWS" : "flat")}");
+    }
+
+    private static bool IsMore((long First, long Second) halves) => halves.Second > halves.First + (halves.First / 10) + Slack;
+
+    private static (long First, long Second) Halves(SoakSample[] samples, Func<SoakSample, long> of)
+    {
+        var half = samples.Length / 2;
+        return (Median(samples[..half]), Median(samples[half..]));
+
+        long Median(SoakSample[] some) => some.Select(of).Order().ElementAt(some.Length / 2);
     }
 }
 

@@ -1,21 +1,60 @@
+using Tollgate.Catalog;
+
 namespace Tollgate.Gateway;
 
-/// <summary>A credential as the gate sees it; replaced whole when it changes.</summary>
-/// <param name="ExpiresAt">Microseconds UTC; <see cref="long.MaxValue"/> for never.</param>
-public sealed record CredentialEntry(int Key, string Id, ConsumerEntry Consumer, bool Revoked, long ExpiresAt)
+/// <summary>A credential as the gate sees it; replaced whole when it changes. There may be a million of them.</summary>
+public class CredentialEntry
 {
+    private readonly Guid _id;
+
+    internal CredentialEntry(int key, in KeyHash hash, Guid id, ConsumerEntry consumer, bool revoked, long expiresAt) =>
+        (Key, Hash, _id, Consumer, Revoked, ExpiresAt) = (key, hash, id, consumer, revoked, expiresAt);
+
+    public int Key { get; }
+
+    public virtual string Id => IdText.Of<Credential>(_id);
+
+    public ConsumerEntry Consumer { get; }
+
+    public bool Revoked { get; }
+
+    /// <summary>Microseconds UTC; <see cref="long.MaxValue"/> for never.</summary>
+    public long ExpiresAt { get; }
+
     /// <summary>The only subscription that it is good for; null: whichever comes first.</summary>
-    public string? Subscription { get; init; }
+    public virtual string? Subscription => null;
+
+    /// <summary>Under which the table holds it.</summary>
+    internal KeyHash Hash { get; }
+
+    /// <summary>Another one of the consumer; see <see cref="ConsumerEntry.Credentials"/>.</summary>
+    internal CredentialEntry? Next { get; set; }
 
     /// <summary>Whether a call with it may belong to this subscription.</summary>
     public bool IsFor(string subscription) => Subscription is null || Subscription == subscription;
+
+    /// <summary>With the id as it is written, in as little memory as it takes.</summary>
+    internal static CredentialEntry New(
+        int key, in KeyHash hash, string id, ConsumerEntry consumer, bool revoked, long expiresAt, string? subscription) =>
+        subscription is null && IdText.TryPack<Credential>(id, out var packed)
+            ? new CredentialEntry(key, hash, packed, consumer, revoked, expiresAt)
+            : new Particular(key, hash, id, consumer, revoked, expiresAt, subscription);
+
+    /// <summary>One with an id that others do not have the form of, or bound to a subscription.</summary>
+    private sealed class Particular(
+        int key, in KeyHash hash, string id, ConsumerEntry consumer, bool revoked, long expiresAt, string? subscription)
+        : CredentialEntry(key, hash, default, consumer, revoked, expiresAt)
+    {
+        public override string Id { get; } = id;
+
+        public override string? Subscription { get; } = subscription;
+    }
 }
 
 /// <summary>A consumer as the gate sees it. Its names live as long as it is known; who pays may change.</summary>
 public sealed class ConsumerEntry(int key, string id, string username, string? customId)
 {
     private volatile CustomerEntry? _customer;
-    private int _hashes;
 
     /// <summary>Whoever calls an API that asks for no key.</summary>
     public static ConsumerEntry Anonymous { get; } = new(0, "", "anonymous", null);
@@ -27,37 +66,20 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
     public string Username { get; } = username;
 
     /// <summary>The names as a header can carry them: what is not ASCII is percent-encoded.</summary>
-    public string UsernameHeader { get; } = HeaderText(username);
+    public string UsernameHeader => HeaderText(Username);
 
     public string? CustomId { get; } = customId;
 
-    public string? CustomIdHeader { get; } = customId is null ? null : HeaderText(customId);
+    public string? CustomIdHeader => CustomId is null ? null : HeaderText(CustomId);
 
-    /// <summary>Under which the table holds its credentials; written only by the table, one change at a time.</summary>
-    internal KeyHash[] Hashes { get; set; } = [];
-
-    /// <summary>Adds one; <see cref="Trim"/> comes after the last.</summary>
-    internal void Add(KeyHash hash)
-    {
-        if (Hashes.Length == 0) _hashes = 0;
-        if (_hashes == Hashes.Length)
-        {
-            var more = new KeyHash[Math.Max(1, 2 * _hashes)];
-            Hashes.CopyTo(more, 0);
-            Hashes = more;
-        }
-
-        Hashes[_hashes++] = hash;
-    }
-
-    internal void Trim()
-    {
-        if (_hashes < Hashes.Length) Hashes = Hashes[.._hashes];
-    }
+    /// <summary>The first of its credentials, which leads to the others; written only by the table, one change at a time.
+    /// </summary>
+    internal CredentialEntry? Credentials { get; set; }
 
     /// <summary>Stands for whatever says that it is this consumer without being a credential of ours: a token of an
     /// issuer, or nothing at an API that lets anonymous callers in. Limits by key count it apart from the keys.</summary>
-    public CredentialEntry WithoutKey(string how) => new(-Key, how, this, false, long.MaxValue);
+    public CredentialEntry WithoutKey(string how) =>
+        CredentialEntry.New(-Key, default, how, this, revoked: false, long.MaxValue, subscription: null);
 
     /// <summary>Who pays; none for consumers that belong to nobody yet. Written only by the table.</summary>
     public CustomerEntry? Customer

@@ -6,7 +6,7 @@ namespace Tollgate.Gateway;
 /// Who pays, as the gate sees it. What was used stays with the subscription for as long as the process runs, so a change
 /// of plan, limit or price forgets nothing; the entitlements are replaced at once by whoever reloads them.
 /// </summary>
-public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leases = null)
+public sealed class CustomerEntry(int key, GateTable table)
 {
     private volatile EntitlementEntry[] _entitlements = [];
     private volatile Purse? _purse;
@@ -39,7 +39,7 @@ public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leas
     {
         // at a start, nearly everybody
         if (terms is [{ } only] && _entitlements.Length == 0)
-            return [new EntitlementEntry(only, new PoolHolder(addresses, only.SubscriptionId, leases))];
+            return [new EntitlementEntry(only, new PoolHolder(table, only.SubscriptionId))];
         var pools = _entitlements.GroupBy(e => e.SubscriptionId)
             .ToDictionary(e => e.Key, e => e.First().Holder, StringComparer.Ordinal);
         return
@@ -47,7 +47,7 @@ public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leas
             // a subscription is as old as its first stretch of terms: a new price makes nobody younger
             .. from t in terms
                group t by t.SubscriptionId into subscription
-               let holder = pools.GetValueOrDefault(subscription.Key) ?? new PoolHolder(addresses, subscription.Key, leases)
+               let holder = pools.GetValueOrDefault(subscription.Key) ?? new PoolHolder(table, subscription.Key)
                from t in subscription
                orderby t.Priority descending, subscription.Min(s => s.Key), t.Key
                let first = subscription.Where(s => (s.Anchor, s.Timezone, s.Interval) == (t.Anchor, t.Timezone, t.Interval))
@@ -59,25 +59,24 @@ public sealed class CustomerEntry(int key, AddressBudget addresses, Leases? leas
 }
 
 /// <summary>Where the pool of a subscription is, once somebody has called.</summary>
-internal sealed class PoolHolder(AddressBudget addresses, string subscription, Leases? leases)
+internal sealed class PoolHolder(GateTable table, string subscription)
 {
     private Pool? _pool;
 
     public bool IsEmpty => Volatile.Read(ref _pool) is null;
 
     public Pool Pool => Volatile.Read(ref _pool)
-        ?? Interlocked.CompareExchange(ref _pool, new Pool(addresses, subscription, leases), null) ?? _pool!;
+        ?? Interlocked.CompareExchange(ref _pool, new Pool(table.Addresses, subscription, table.Leases), null) ?? _pool!;
 }
 
 /// <summary>Terms on the hot path: which plan, from when to when, and in which billing period it is now.</summary>
 public sealed class EntitlementEntry
 {
-    private readonly BillingCalendar _calendar;
     private volatile PeriodStamp? _period;
     private volatile Resolved? _resolved;
 
     internal EntitlementEntry(Entitlement terms, PoolHolder holder) =>
-        (Source, _calendar, Holder, Era) = (terms, terms.Calendar, holder, terms.Key);
+        (Source, Holder, Era) = (terms, holder, terms.Key);
 
     public Entitlement Source { get; }
 
@@ -102,15 +101,16 @@ public sealed class EntitlementEntry
     {
         var stamp = _period;
         if (stamp is not null && stamp.Start <= now && now < stamp.End) return stamp.Index;
-        var index = _calendar.IndexAt(Micros.ToInstant(now));
-        var period = _calendar.PeriodOf(index);
+        var calendar = Source.Calendar;
+        var index = calendar.IndexAt(Micros.ToInstant(now));
+        var period = calendar.PeriodOf(index);
         _period = new PeriodStamp(index, Micros.Of(period.Start), Micros.Of(period.End));
         return index;
     }
 
     /// <summary>Whether the usage of a period is on an invoice: its end is, or that of these terms.</summary>
     internal bool IsSettled(int period, PurseTerms terms) => terms.Settled.TryGetValue(SubscriptionId, out var settled)
-        && (Micros.Of(_calendar.PeriodOf(period).End) <= settled || Source.EndAt <= settled);
+        && (Micros.Of(Source.Calendar.PeriodOf(period).End) <= settled || Source.EndAt <= settled);
 
     /// <summary>The plan and what it allows this subscription, as this snapshot has it; null when the plan is gone.
     /// Computed once for each snapshot.</summary>

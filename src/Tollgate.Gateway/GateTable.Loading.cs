@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
@@ -20,7 +19,7 @@ public sealed partial class GateTable
         await CompileAsync();
         await (copy ?? database).ReadAsync(async db =>
         {
-            if (_consumers.IsEmpty) await MakeRoomAsync(db);
+            if (_consumers.IsEmpty) _credentials = new KeyTable(await CountAsync(db, "credentials"));
             await LoadTermsAsync(db);
             await LoadConsumersAsync(db);
             await LoadCredentialsAsync(db);
@@ -34,23 +33,13 @@ public sealed partial class GateTable
         var (customers, consumers) = await database.ReadAsync(async db =>
             ((await db.QueryAsync<long>("select distinct customer_key from entitlements")).ToHashSet(),
             (await db.QueryAsync<long>("select key from consumers")).ToHashSet()));
-        customers.UnionWith(_customers.Keys.Select(k => (long)k));
-        consumers.UnionWith(_consumers.Keys.Select(k => (long)k));
+        customers.UnionWith(_customers.Values.Select(c => (long)c.Key));
+        consumers.UnionWith(_consumers.Values.Select(c => (long)c.Key));
         foreach (var key in customers) await OnChangeAsync(new Change.OfCustomer((int)key));
         // the others came with their customers
         foreach (var key in consumers.Where(k => FindConsumer((int)k)?.Customer is not { } of || !customers.Contains(of.Key)))
             await OnChangeAsync(new Change.OfConsumer((int)key));
     }
-
-    private async Task MakeRoomAsync(DbConnection db)
-    {
-        _customers = Empty<int, CustomerEntry>(await CountAsync(db, "customers"));
-        _consumers = Empty<int, ConsumerEntry>(await CountAsync(db, "consumers"));
-        _credentials = Empty<KeyHash, CredentialEntry>(await CountAsync(db, "credentials"));
-    }
-
-    private static ConcurrentDictionary<TKey, TValue> Empty<TKey, TValue>(int room)
-        where TKey : notnull => new(Environment.ProcessorCount, Math.Max(31, room));
 
     private static async Task<int> CountAsync(DbConnection db, string table)
     {
@@ -98,11 +87,9 @@ public sealed partial class GateTable
         await using var row = await command.ExecuteReaderAsync();
         while (await row.ReadAsync())
         {
-            if (!_consumers.TryGetValue((int)row.GetInt64(2), out var consumer)) continue;
+            if (_consumers.Find((int)row.GetInt64(2)) is not { } consumer) continue;
             Put(consumer, row.GetFieldValue<byte[]>(3), (int)row.GetInt64(0), row.GetString(1), !row.IsDBNull(5),
                 row.IsDBNull(4) ? null : row.GetInt64(4), row.IsDBNull(6) ? null : row.GetString(6));
         }
-
-        foreach (var (_, consumer) in _consumers) consumer.Trim();
     }
 }

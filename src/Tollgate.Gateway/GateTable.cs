@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Runtime.InteropServices;
 using Dapper;
@@ -18,10 +17,10 @@ namespace Tollgate.Gateway;
 public sealed partial class GateTable(
     Database database, Publisher publisher, TimeProvider business, Func<Task> catchUp) : IDisposable
 {
-    private ConcurrentDictionary<int, CustomerEntry> _customers = new();
+    private readonly EntryPages<CustomerEntry> _customers = new();
+    private readonly EntryPages<ConsumerEntry> _consumers = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private ConcurrentDictionary<KeyHash, CredentialEntry> _credentials = new();
-    private ConcurrentDictionary<int, ConsumerEntry> _consumers = new();
+    private KeyTable _credentials = new();
     private volatile GateSnapshot _snapshot = GateSnapshot.Empty;
 
     /// <summary>Client addresses that are counted for themselves, over all subscriptions; the rest of a subscription
@@ -40,11 +39,14 @@ public sealed partial class GateTable(
     public GateSnapshot Snapshot => _snapshot;
 
     public CredentialEntry? Find(ReadOnlySpan<byte> hash) =>
-        _credentials.GetValueOrDefault(MemoryMarshal.Read<KeyHash>(hash));
+        _credentials.Find(MemoryMarshal.Read<KeyHash>(hash));
 
-    public CustomerEntry? FindCustomer(int key) => _customers.GetValueOrDefault(key);
+    /// <summary>How many credentials there are.</summary>
+    public int Credentials => _credentials.Count;
 
-    public ConsumerEntry? FindConsumer(int key) => _consumers.GetValueOrDefault(key);
+    public CustomerEntry? FindCustomer(int key) => _customers.Find(key);
+
+    public ConsumerEntry? FindConsumer(int key) => _consumers.Find(key);
 
     /// <summary>Counts what was admitted and billed before this process, so that a restart gives nobody a second window.
     /// Call it once, after <see cref="LoadAsync"/> and before the first call.</summary>
@@ -135,7 +137,7 @@ public sealed partial class GateTable(
         seeding.Forget();
     }
 
-    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, Addresses, Leases));
+    private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, this));
 
     private async Task<int> ReloadAsync(DbConnection db, long consumerKey, bool entitle = true)
     {
@@ -148,7 +150,12 @@ public sealed partial class GateTable(
         }
 
         Replace((int)consumerKey, credentials);
-        if (row is null && _consumers.TryRemove((int)consumerKey, out var gone)) _names?.Remove(gone);
+        if (row is null && _consumers.Find((int)consumerKey) is { } gone)
+        {
+            _consumers.Remove(gone.Key);
+            _names?.Remove(gone);
+        }
+
         return 0;
     }
 
@@ -156,44 +163,37 @@ public sealed partial class GateTable(
     /// others there are.</summary>
     public void Replace(int consumerKey, IReadOnlyList<CredentialRow> credentials)
     {
-        if (!_consumers.TryGetValue(consumerKey, out var consumer)) return;
-        var gone = consumer.Hashes;
-        consumer.Hashes = [];
+        if (_consumers.Find(consumerKey) is not { } consumer) return;
+        var before = consumer.Credentials;
+        consumer.Credentials = null;
         foreach (var credential in credentials) Put(credential);
-        consumer.Trim();
-        foreach (var hash in gone.Except(consumer.Hashes))
-        {
-            // a key that moved to another consumer is that one's now
-            if (_credentials.TryGetValue(hash, out var entry) && ReferenceEquals(entry.Consumer, consumer))
-                _credentials.TryRemove(KeyValuePair.Create(hash, entry));
-        }
+        // those that are still there have others in their places; a key that moved to another consumer is that one's now
+        for (var gone = before; gone is not null; gone = gone.Next) _credentials.Remove(gone);
     }
 
     private void Put(ConsumerRow row) => Put((int)row.Key, row.Id, row.Username, row.CustomId, row.CustomerKey);
 
     private void Put(int key, string id, string username, string? customId, long? customer)
     {
-        if (!_consumers.TryGetValue(key, out var entry))
-            _consumers[key] = entry = new ConsumerEntry(key, id, username, customId);
+        var entry = _consumers.GetOrAdd(key, k => new ConsumerEntry(k, id, username, customId));
         _names?.Put(entry);
         entry.Customer = customer is { } payer ? CustomerOf((int)payer) : null;
     }
 
     private void Put(CredentialRow row)
     {
-        if (_consumers.TryGetValue((int)row.ConsumerKey, out var consumer))
+        if (_consumers.Find((int)row.ConsumerKey) is { } consumer)
             Put(consumer, row.Hash, (int)row.Key, row.Id, row.RevokedAt is not null, row.ExpiresAt, row.SubscriptionId);
     }
 
     private void Put(
         ConsumerEntry consumer, byte[] hash, int key, string id, bool revoked, long? expiresAt, string? subscription)
     {
-        var place = MemoryMarshal.Read<KeyHash>(hash);
-        consumer.Add(place);
-        _credentials[place] = new CredentialEntry(key, id, consumer, revoked, expiresAt ?? long.MaxValue)
-        {
-            Subscription = subscription,
-        };
+        var entry = CredentialEntry.New(key, MemoryMarshal.Read<KeyHash>(hash), id, consumer, revoked,
+            expiresAt ?? long.MaxValue, subscription);
+        entry.Next = consumer.Credentials;
+        consumer.Credentials = entry;
+        _credentials.Put(entry);
     }
 }
 

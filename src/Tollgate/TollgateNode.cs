@@ -23,6 +23,8 @@ public sealed partial class TollgateNode : IAsyncDisposable
     private static readonly TimeSpan s_beatEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_billEvery = TimeSpan.FromSeconds(10);
 
+    private const int ManyCredentials = 50_000;
+
     private static readonly JournalOptions s_journal = new();
 
     private readonly CancellationTokenSource _stopping = new();
@@ -264,7 +266,12 @@ public sealed partial class TollgateNode : IAsyncDisposable
         await BeginSharingAsync(leases => _peers.MakeKnownAsync(leases, _stopping.Token));
         await Table.LoadAsync();
         await Table.RestoreAsync(Journal);
+        if (Table.Credentials >= ManyCredentials) GiveBackMemory();
     }
+
+    /// <summary>What reading a large store has left behind: some hundred megabytes that nobody needs again, and that the
+    /// collector would keep for later.</summary>
+    private static void GiveBackMemory() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
     /// <summary>What is done again and again with the store.</summary>
     private void BeginWork()

@@ -12,6 +12,9 @@ internal sealed class Tally
     private const int Units = 6;
 
     private Slots _slots;
+
+    // what nearly nobody has: of before this process, and shared by nodes
+    private Beside[]? _beside;
     private WindowCounter[] _counters = [];
 
     /// <summary>Calls under way, counted while some limit of this scope asks for it.</summary>
@@ -21,12 +24,12 @@ internal sealed class Tally
     public long Used(WindowUnit unit) => _slots[(int)unit].Used;
 
     /// <summary>Of those, of before this process.</summary>
-    public long Past(WindowUnit unit) => _slots[(int)unit].Past;
+    public long Past(WindowUnit unit) => _beside?[(int)unit].Past ?? 0;
 
     public long End(WindowUnit unit) => _slots[(int)unit].End;
 
     /// <summary>What this node may spend of a window that nodes share; null while nobody asked.</summary>
-    public ref SharedCount? Share(WindowUnit unit) => ref _slots[(int)unit].Share;
+    public ref SharedCount? Share(WindowUnit unit) => ref BesideOf(unit).Share;
 
     /// <summary>Of calls at a time.</summary>
     public SharedCount? ConcurrentShare { get; set; }
@@ -39,10 +42,10 @@ internal sealed class Tally
     public void MoveTo(long now)
     {
         for (var unit = 0; unit < Units; unit++)
-            if (now >= _slots[unit].End) _slots[unit].MoveTo((WindowUnit)unit, now);
+            if (now >= _slots[unit].End) MoveTo((WindowUnit)unit, now);
     }
 
-    /// <summary>Where a limit stands; call <see cref="MoveTo"/> before.</summary>
+    /// <summary>Where a limit stands; call <see cref="MoveTo(long)"/> before.</summary>
     public LimitState Look(CompiledLimit limit, long now)
     {
         switch (limit.Kind)
@@ -74,9 +77,9 @@ internal sealed class Tally
     public void Restore(WindowUnit unit, long at, long admissions)
     {
         ref var slot = ref _slots[(int)unit];
-        if (at >= slot.End) slot.MoveTo(unit, at);
+        if (at >= slot.End) MoveTo(unit, at);
         slot.Used += admissions;
-        slot.Past += admissions;
+        BesideOf(unit).Past += admissions;
     }
 
     /// <summary>Adds admissions of before this process to the window of a limit that has one of its own.</summary>
@@ -96,15 +99,16 @@ internal sealed class Tally
         {
             ref var slot = ref _slots[unit];
             ref var used = ref other._slots[unit];
+            var past = other.Past((WindowUnit)unit);
             if (used.End > slot.End)
             {
                 slot = used;
-                slot.Share = null;
+                if (_beside is not null || past > 0) BesideOf((WindowUnit)unit) = new Beside { Past = past };
             }
             else if (used.End == slot.End)
             {
                 slot.Used += used.Used;
-                slot.Past += used.Past;
+                if (past > 0) BesideOf((WindowUnit)unit).Past += past;
             }
         }
     }
@@ -139,6 +143,14 @@ internal sealed class Tally
         return counter;
     }
 
+    private void MoveTo(WindowUnit unit, long now)
+    {
+        _slots[(int)unit].MoveTo(unit, now);
+        if (_beside is not null) _beside[(int)unit].Past = 0;
+    }
+
+    private ref Beside BesideOf(WindowUnit unit) => ref (_beside ??= new Beside[Units])[(int)unit];
+
     [InlineArray(Units)]
     private struct Slots
     {
@@ -150,9 +162,6 @@ internal sealed class Tally
         public long End;
         public long Used;
 
-        public long Past;
-        public SharedCount? Share;
-
         /// <summary>Of the window that ended where this one began.</summary>
         public long Before;
 
@@ -160,7 +169,13 @@ internal sealed class Tally
         {
             var (start, end) = LimitWindow.At(unit, now);
             Before = start == End ? Used : 0;
-            (End, Used, Past) = (end, 0, 0);
+            (End, Used) = (end, 0);
         }
+    }
+
+    private struct Beside
+    {
+        public long Past;
+        public SharedCount? Share;
     }
 }

@@ -11,6 +11,7 @@ internal static partial class DurableFile
     private const int NotSupported = 95;
     private const int NoSpace = 28;
     private const int Invalid = 22;
+    private const int DontNeed = 4;
 
     /// <summary>
     /// Gives the file its length and a block on disk for every byte. Writing through a map to a block that the disk
@@ -57,6 +58,14 @@ internal static partial class DurableFile
             throw new IOException($"cannot sync folder {folder}: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
+    /// <summary>Lets go of mapped pages of a file. They stay in the file and, while there is memory, in the cache of the system;
+    /// only this process no longer holds them. Whoever reads them again gets them back.</summary>
+    internal static unsafe void LetGo(byte* start, long bytes)
+    {
+        // advice: where the system does not know it, the pages stay
+        if (OperatingSystem.IsLinux()) _ = Advise((nint)start, (nuint)bytes, DontNeed);
+    }
+
     private static void FillWithZeros(SafeFileHandle file, long bytes)
     {
         byte[] zeros = new byte[256 * 1024];
@@ -72,6 +81,9 @@ internal static partial class DurableFile
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(int file);
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint start, nuint bytes, int advice);
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int CloseFile(int file);

@@ -16,6 +16,9 @@ internal sealed unsafe class Segment
     private bool closed;
     private int pins;
 
+    // where the slots are while the view is there
+    private ulong* mapped;
+
     // Live segments only: what fsync is called on until everything is durable. Used by one flusher at a time.
     private SafeFileHandle? file;
     private ulong complete;
@@ -77,7 +80,7 @@ internal sealed unsafe class Segment
             RandomAccess.Write(segment.file, block, 0);
             RandomAccess.FlushToDisk(segment.file);
             segment.view = Map(segment.file, MemoryMappedFileAccess.ReadWrite);
-            segment.Slots = SlotsOf(segment.view);
+            segment.Slots = segment.mapped = SlotsOf(segment.view);
             File.Move(unborn, path);
             named = true;
             DurableFile.SyncFolder(folder);
@@ -105,7 +108,7 @@ internal sealed unsafe class Segment
                 using SafeFileHandle found = File.OpenHandle(Path, FileMode.Open, FileAccess.Read, others);
                 view = Map(found, MemoryMappedFileAccess.Read);
             }
-            slots = SlotsOf(view);
+            slots = mapped = SlotsOf(view);
             pins++;
             return true;
         }
@@ -116,6 +119,9 @@ internal sealed unsafe class Segment
         lock (gate)
         {
             pins--;
+            // nobody writes here any more, and who has read it seldom reads it again
+            if (pins == 0 && !closed && (!IsLive || flushed == Capacity))
+                LetGo(Used);
             view!.SafeMemoryMappedViewHandle.ReleasePointer();
         }
     }
@@ -138,6 +144,7 @@ internal sealed unsafe class Segment
         view!.Flush();
         RandomAccess.FlushToDisk(file);
         flushed = until;
+        LetGo(until);
         if (all)
         {
             file.Dispose();
@@ -179,6 +186,14 @@ internal sealed unsafe class Segment
         RandomAccess.FlushToDisk(file);
         RandomAccess.SetLength(file, SegmentHeader.Bytes + (long)header.Used * Slot.Bytes);
         RandomAccess.FlushToDisk(file);
+    }
+
+    /// <summary>The pages of slots that are durable are the system's: the process would else seem to need the calls of the
+    /// last two minutes in memory, and all segments that somebody has read once.</summary>
+    private void LetGo(ulong until)
+    {
+        long bytes = SegmentHeader.Bytes + (long)until * Slot.Bytes;
+        DurableFile.LetGo((byte*)mapped - SegmentHeader.Bytes, bytes / Environment.SystemPageSize * Environment.SystemPageSize);
     }
 
     private static MemoryMappedViewAccessor Map(SafeFileHandle file, MemoryMappedFileAccess access)

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+
+namespace Tollgate.Bench;
+
+/// <summary>
+/// What a decision with its two records costs, with small errors: so many decisions, no more, in batches that are each measured
+/// by the CPU time of this thread. What else the machine does between its turns is not in it, and the median of the batches does
+/// not see the few in which something else was in the caches.
+/// </summary>
+internal static partial class DecisionBench
+{
+    private const int Batch = 20_000, WarmUps = 12;
+    private const int ThreadCpuTime = 3;
+
+    public static Command Create()
+    {
+        var operations = new Option<int>("--operations") { Description = "Operations of the API", DefaultValueFactory = _ => 10 };
+        var batches = new Option<int>("--batches") { Description = $"Of {Batch:N0} decisions, 3 to 40", DefaultValueFactory = _ => 31 };
+        batches.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 3 or > 40) result.AddError("--batches must be from 3 to 40");
+        });
+        var command = new Command("decision", "CPU time and bytes of a decision with its records in the journal") { operations, batches };
+        command.SetAction((parsed, _) => RunAsync(parsed.GetValue(operations), parsed.GetValue(batches)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(int operations, int batches)
+    {
+        await using var rig = await DecisionRig.OpenAsync(operations);
+        // short ones, with time between them in which the second tier is compiled
+        for (var n = 0; n < WarmUps; n++)
+        {
+            Measure(rig, Batch / 10);
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System);
+        }
+
+        var measured = new List<(double Nanoseconds, long Bytes)>();
+        for (var n = 0; n < batches; n++) measured.Add(Measure(rig, Batch));
+        var times = measured.Select(m => m.Nanoseconds).Order().ToArray();
+        Console.WriteLine($"{operations} operations: {times[times.Length / 2]:F0} ns of CPU a decision with its two records (median of " +
+            $"{batches} batches of {Batch:N0}; quarters {times[times.Length / 4]:F0} and {times[times.Length * 3 / 4]:F0}, least " +
+            $"{times[0]:F0}), {measured.Select(m => m.Bytes).Order().ElementAt(batches / 2) / (double)Batch:F2} bytes");
+        return 0;
+    }
+
+    private static (double Nanoseconds, long Bytes) Measure(DecisionRig rig, int decisions)
+    {
+        var bytes = GC.GetAllocatedBytesForCurrentThread();
+        var began = CpuNanoseconds();
+        for (var i = 0; i < decisions; i++) rig.DecideAndRecord();
+        var nanoseconds = (CpuNanoseconds() - began) / (double)decisions;
+        return (nanoseconds, GC.GetAllocatedBytesForCurrentThread() - bytes);
+    }
+
+    private static long CpuNanoseconds()
+    {
+        if (GetTime(ThreadCpuTime, out var time) != 0) throw new BenchException("the clock of the thread cannot be read");
+        return (time.Seconds * 1_000_000_000L) + time.Nanoseconds;
+    }
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int GetTime(int clock, out Time time);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Time
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
+}
