@@ -90,6 +90,9 @@ public sealed record PublishedApi
     /// <summary>Whose tokens are taken beside keys; null: nobody's.</summary>
     public JwtRules? Jwt { get; init; }
 
+    /// <summary>How tokens are taken that consumers sign themselves, in the place of keys; null: not at all.</summary>
+    public BearerRules? Bearers { get; init; }
+
     /// <summary>Headers of an answer in which the upstream tells units of meters; none of them reaches the caller.
     /// </summary>
     public IReadOnlyList<string> UnitsHeaders { get; init; } = DefaultUnitsHeaders;

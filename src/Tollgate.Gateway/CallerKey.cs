@@ -24,6 +24,7 @@ internal static class CallerKey
     /// </returns>
     public static Verdict Find(IHeaderDictionary headers, ReadOnlySpan<char> query, CompiledApi api, out Presented key)
     {
+        if (api.Bearers is { } rules) return TokenPlaces.Find(headers, query, rules, out key);
         string? found = null;
         var (offset, isToken) = (0, false);
         key = default;

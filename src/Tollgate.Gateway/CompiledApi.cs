@@ -7,11 +7,11 @@ namespace Tollgate.Gateway;
 
 /// <summary>An API on the hot path, or what operations of one show in its place.</summary>
 /// <param name="api">What is in force.</param>
-/// <param name="credentialHeaders">Where any API looks for a credential.</param>
+/// <param name="places">Where any API looks for a credential.</param>
 /// <param name="tokens">Who checks tokens; none where no API takes any.</param>
 /// <param name="whole">The API whose servers it shares; null: it is one itself.</param>
 public sealed class CompiledApi(
-    PublishedApi api, string[] credentialHeaders, TokenVerifiers? tokens = null, CompiledApi? whole = null)
+    PublishedApi api, CredentialPlaces places, TokenVerifiers? tokens = null, CompiledApi? whole = null)
 {
     /// <summary>What its servers and their turns belong to; null: itself.</summary>
     internal CompiledApi? Whole { get; } = whole;
@@ -35,7 +35,20 @@ public sealed class CompiledApi(
     public string? Anonymous { get; } = api.Anonymous;
 
     /// <summary>Whether a bearer token says who calls.</summary>
-    public bool TakesTokens { get; } = api.Jwt is not null;
+    public bool TakesTokens { get; } = api.Jwt is not null
+        || api.Bearers?.Headers.Contains("authorization", StringComparer.OrdinalIgnoreCase) == true;
+
+    /// <summary>How tokens are taken that consumers sign themselves, in the place of keys; null: not at all.</summary>
+    internal BearerRules? Bearers { get; } = api.Bearers;
+
+    /// <summary>Whether a call of this method must say who calls.</summary>
+    public bool Asks(string method) =>
+        RequiresKey && !(Bearers is { PassesPreflights: true } && Microsoft.AspNetCore.Http.HttpMethods.IsOptions(method));
+
+    /// <summary>What a caller without a credential is told to send.</summary>
+    public string Wanted => Bearers is null ? $"Send the key in the header {KeyHeaders[0]}."
+        : Bearers.Headers.Count > 0 ? $"Send a token that you have signed in the header {Bearers.Headers[0]}, after 'Bearer '."
+        : "Send a token that you have signed.";
 
     /// <summary>As X-Credential-Identifier says it of a token.</summary>
     public string TokenIdentifier { get; } = "jwt:" + Uri.EscapeDataString(api.Name);
@@ -46,7 +59,10 @@ public sealed class CompiledApi(
     internal TokenVerifier? Tokens { get; } = api.Jwt is { } rules ? tokens?.Of(rules) : null;
 
     /// <summary>Where any API looks for one: none of these reaches an upstream, whichever API is called.</summary>
-    public string[] CredentialHeaders { get; } = credentialHeaders;
+    public string[] CredentialHeaders { get; } = places.Headers;
+
+    /// <summary>Cookies that are left out for the same reason; nearly always none.</summary>
+    public string[] CredentialCookies { get; } = places.Cookies;
 
     public bool IsCredential(string header)
     {

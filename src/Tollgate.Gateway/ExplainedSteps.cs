@@ -15,7 +15,7 @@ internal static class ExplainedSteps
         if (verdict == Verdict.PathAmbiguous) return steps;
         steps.Add(Operation(question, call));
         if (call.Operation is null) return steps;
-        if (call.Operation.Api.RequiresKey)
+        if (call.Operation.Api.Asks(question.Method))
         {
             steps.AddRange(Caller(question, call));
             if (verdict is >= Verdict.KeyMissing and <= Verdict.KeyDuplicate) return steps;
@@ -51,7 +51,7 @@ internal static class ExplainedSteps
             return new("operation", false, GateHandler.IsMethod(question.Method)
                 ? "no operation of any API has this method and path; slashes at the end and letter case count"
                 : "methods are case-sensitive, and this one has small letters: it is none");
-        return new("operation", true, $"is {operation.Name} of the API {operation.Api.Name}" + (operation.Api.RequiresKey
+        return new("operation", true, $"is {operation.Name} of the API {operation.Api.Name}" + (operation.Api.Asks(question.Method)
             ? operation.Api.Gated ? "" : ", which lets every caller with a key through"
             : ", which asks for no key: everybody may call it, and calls count for the consumer anonymous"));
     }
@@ -67,12 +67,16 @@ internal static class ExplainedSteps
             Verdict.KeyMissing => "there is none where this API looks for one",
             Verdict.KeyDuplicate => "there are several, and they differ",
             Verdict.KeyRevoked => $"{decision.Credential!.Id} was revoked",
+            Verdict.KeyUnknown when call.Operation!.Api.Bearers is not null =>
+                "it names no credential of anybody, is not signed by it with its own algorithm, or does not say what it must",
             Verdict.KeyUnknown when call.Operation!.Api.TakesTokens =>
                 "nobody has this key; or the token is not the issuer's, not for this audience, not valid yet, or names no consumer",
             Verdict.KeyUnknown => "nobody has this key; it may have been deleted, or never have been given",
             Verdict.KeyExpired when decision.Credential is null => "the token has expired",
             Verdict.KeyExpired => $"{decision.Credential!.Id} expired at {Micros.ToText(decision.Credential.ExpiresAt)}",
             _ when decision.Credential!.Id == "anonymous" => "there is none, and this API lets such calls in for a consumer",
+            _ when decision.Credential.Key < 0 && call.Operation!.Api.Bearers is not null =>
+                $"is a token signed with the credential {decision.Credential.Id}",
             _ when decision.Credential.Key < 0 => "is a token of the issuer that this API takes",
             _ => $"is {decision.Credential!.Id}" + (decision.Credential.ExpiresAt == long.MaxValue ? ""
                 : $", until {Micros.ToText(decision.Credential.ExpiresAt)}"),

@@ -91,7 +91,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
         if (operation?.Api.Answer is not null) decision.Otherwise = Verdict.RequestTerminated;
         if (operation is null) decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
-        else if (!operation.Api.RequiresKey) LookAnonymous(ref decision);
+        else if (!operation.Api.Asks(question.Method)) LookAnonymous(ref decision);
         else if (Identify(question, target, operation, ref decision))
             _gate.Look(snapshot, operation, question.At, question.Now, 0, ref decision);
         return Written(question, snapshot, call);
@@ -112,8 +112,13 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
             return true;
         }
 
-        if (question.Key is { } sent) question.Headers.Append(operation.Api.KeyHeaders[0], sent);
         var api = operation.Api;
+        if (question.Key is { } sent)
+        {
+            if (api.Bearers is null) question.Headers.Append(api.KeyHeaders[0], sent);
+            else question.Headers.Append(api.Bearers.Headers is [var first, ..] ? first : "Authorization", "Bearer " + sent);
+        }
+
         decision.Verdict = CallerKey.Find(question.Headers, target.Query, api, out var key);
         if (decision.Verdict == Verdict.KeyMissing && table.AnonymousOf(api) is { } anonymous)
         {

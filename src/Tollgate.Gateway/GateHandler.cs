@@ -152,7 +152,7 @@ public sealed class GateHandler : IDisposable
         if (operation is not null) decision.Otherwise = Otherwise(context, operation.Api);
         if (operation is null)
             decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
-        else if (!operation.Api.RequiresKey)
+        else if (!operation.Api.Asks(request.Method))
             _gate.DecideAnonymous(ref decision);
         else
             DecideByKey(snapshot, request, call);

@@ -26,13 +26,14 @@ public sealed class GateSnapshot
     private readonly ILookup<string, int> _operationKeys;
     private readonly FrozenDictionary<string, PublishedMeter> _meters;
 
-    private GateSnapshot(HostMatcher<CompiledOperation> matcher, CompiledApi[] apis, Published published)
+    private GateSnapshot(
+        HostMatcher<CompiledOperation> matcher, CompiledApi[] apis, Published published, CredentialPlaces places)
     {
         _matcher = matcher;
         Apis = apis;
         AnswersPreflights = published.Faces.Any(a => a.Proxy.Cors is not null);
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
-        KeyQueries = [.. published.Faces.SelectMany(a => a.KeyQueries).Distinct(StringComparer.Ordinal)];
+        KeyQueries = places.Queries;
         _published = published;
         _meters = published.Meters.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
@@ -57,14 +58,13 @@ public sealed class GateSnapshot
     {
         var patterns = new List<(IReadOnlyList<string>, OperationPattern<CompiledOperation>)>();
         var apis = new List<CompiledApi>();
-        string[] credentialHeaders = [.. published.Faces.SelectMany(a => a.KeyHeaders)
-            .Concat(Publication.DefaultKeyHeaders).Distinct(StringComparer.OrdinalIgnoreCase)];
+        var places = new CredentialPlaces(published);
         foreach (var api in published.Apis)
         {
-            var compiledApi = new CompiledApi(api, credentialHeaders, tokens);
+            var compiledApi = new CompiledApi(api, places, tokens);
             apis.Add(compiledApi);
             var own = api.Faces.Skip(1).ToDictionary<PublishedApi, object, CompiledApi>(
-                face => face, face => new CompiledApi(face, credentialHeaders, tokens, compiledApi), ReferenceEqualityComparer.Instance);
+                face => face, face => new CompiledApi(face, places, tokens, compiledApi), ReferenceEqualityComparer.Instance);
             foreach (var operation in api.Operations)
             {
                 var compiled = new CompiledOperation(
@@ -75,7 +75,7 @@ public sealed class GateSnapshot
             }
         }
 
-        return new GateSnapshot(HostMatcher<CompiledOperation>.Build(patterns), [.. apis], published);
+        return new GateSnapshot(HostMatcher<CompiledOperation>.Build(patterns), [.. apis], published, places);
     }
 
     /// <summary>The operation that this call is, or null: what no operation matches is denied.</summary>

@@ -23,6 +23,7 @@ public sealed partial class GateTable
             await LoadTermsAsync(db);
             await LoadConsumersAsync(db);
             await LoadCredentialsAsync(db);
+            await LoadTokenCredentialsAsync(db);
             return 0;
         });
     }

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Tollgate.Config;
 using Tollgate.Gateway.Tokens;
 
@@ -6,6 +7,11 @@ namespace Tollgate.Gateway;
 /// <content>Callers without a key of ours: tokens of an issuer, and nothing at all.</content>
 public sealed partial class GateTable
 {
+    private readonly CredentialTokens _signed = new();
+
+    /// <summary>What opens the secrets of tokens that consumers sign themselves; null: none is taken that has one.</summary>
+    public TokenSecrets? Secrets { get; init; }
+
     // null while no API needs it
     private volatile ConsumerNames? _names;
 
@@ -21,12 +27,31 @@ public sealed partial class GateTable
     internal Verdict FindByToken(CompiledApi api, ReadOnlySpan<char> token, long now, out CredentialEntry? bearer)
     {
         bearer = null;
+        if (api.Bearers is { } rules)
+        {
+            return _signed.Check(token, rules, now, out bearer) switch
+            {
+                TokenStanding.Good => Verdict.Admit,
+                TokenStanding.Expired => Verdict.KeyExpired,
+                _ => Verdict.KeyUnknown,
+            };
+        }
+
         var standing = api.Tokens!.Check(token, now, out var name);
         if (standing == TokenStanding.Expired) return Verdict.KeyExpired;
         if (standing != TokenStanding.Good || _names?.Find(name) is not { } consumer) return Verdict.KeyUnknown;
         bearer = consumer.WithoutKey(api.TokenIdentifier);
         return Verdict.Admit;
     }
+
+    private async Task LoadTokenCredentialsAsync(DbConnection db)
+    {
+        foreach (var of in (await TokenCredentialStore.AllAsync(db)).GroupBy(r => r.ConsumerKey)) ReplaceSigners(of.Key, of);
+    }
+
+    private void ReplaceSigners(long consumer, IEnumerable<TokenCredentialRow> rows) => _signed.Replace((int)consumer,
+        _consumers.Find((int)consumer) is { } entry
+            ? [.. rows.Select(r => new TokenSigner(r, r.Secret is { } secret ? Secrets?.Open(r.Id, secret) : null, entry))] : []);
 
     /// <summary>Before a state that needs it is in force. Changes take turns, so no consumer is missed.</summary>
     private void Prepare(Published published)

@@ -144,7 +144,7 @@ internal static class Refusal
             case Verdict.UpstreamUnreachable when call.UpstreamFault is { } fault:
                 return (form.Message, fault + ".");
             case Verdict.KeyMissing:
-                return (form.Message, $"Send the key in the header {call.Operation!.Api.KeyHeaders[0]}.");
+                return (form.Message, call.Operation!.Api.Wanted);
             case Verdict.KeyRevoked:
                 return (form.Message, "This key was revoked.");
             case Verdict.KeyExpired:

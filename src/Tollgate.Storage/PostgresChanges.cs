@@ -23,6 +23,7 @@ public sealed class PostgresChanges
         ("plan_versions", "publication", null),
         ("consumers", "consumer", "key"),
         ("credentials", "consumer", "consumer_key"),
+        ("token_credentials", "consumer", "consumer_key"),
         ("entitlements", "customer", "customer_key"),
         ("balances", "customer", "customer_key"),
     ];

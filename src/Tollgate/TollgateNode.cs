@@ -53,7 +53,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Calls = new CallSearch(Archive, Journal, Database);
         Table = new GateTable(Database, Publisher, clocks.Business, Drain.CatchUpAsync)
         {
-            Addresses = new AddressBudget(options.MaxAddresses),
+            Addresses = new AddressBudget(options.MaxAddresses), Secrets = new TokenSecrets(Keys),
         };
         Intake = new EventIntake(Journal, Database, clocks.Business, new EventOptions());
         Counters = new CounterIntake(Journal, Database, Drain, clocks, log);

@@ -67,7 +67,9 @@ internal sealed class KongCompiler
     private PublishedApi ApiOf(ConfigRow row, KongService service, string? route)
     {
         var plugins = PluginsOf(row.Id, route);
-        var keyAuth = plugins.Find(p => p.Name == KongPlugin.KeyAuth);
+        var (keyAuth, jwt) = (plugins.Find(p => p.Name == KongPlugin.KeyAuth), plugins.Find(p => p.Name == KongPlugin.Jwt));
+        // Kong would ask for both; whoever adds a plugin sees to it that there are never two
+        var gated = GatesOf(row.Id).Any();
         return new PublishedApi
         {
             Id = Publication.ApiIdOf(row),
@@ -83,11 +85,12 @@ internal sealed class KongCompiler
                 Health = _servers.Find(service)?.Health,
                 Balancing = _servers.Find(service)?.Balancing ?? LoadBalancing.Weighted,
             },
-            RequiresKey = keyAuth is not null,
-            Gated = GatesOf(row.Id).Any(),
+            RequiresKey = keyAuth is not null || jwt is not null,
+            Gated = gated,
+            Bearers = jwt is null ? null : KongTokens.RulesOf(jwt.Config, gated),
             KeyHeaders = keyAuth is null ? [] : KeyHeadersOf(keyAuth),
             KeyQueries = keyAuth is not null && keyAuth.Config.GetProperty("key_in_query").GetBoolean() ? KeyHeadersOf(keyAuth) : [],
-            Anonymous = keyAuth?.Config.GetProperty("anonymous").GetString() is { } name ? NameOf(name) : null,
+            Anonymous = (keyAuth ?? jwt)?.Config.GetProperty("anonymous").GetString() is { } name ? NameOf(name) : null,
             Operations = [],
         };
     }

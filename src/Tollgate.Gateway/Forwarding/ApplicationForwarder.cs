@@ -59,6 +59,7 @@ internal sealed class ApplicationForwarder
         }
 
         foreach (var name in gone ?? []) headers.Remove(name);
+        if (api.CredentialCookies.Length > 0) headers.Cookie = TokenPlaces.Without(headers.Cookie, api.CredentialCookies);
         request.Path = PathString.FromUriComponent(call.Target.Path.ToString());
         headers["X-Request-Id"] = call.RequestId;
         var who = new WhoCalls();

@@ -39,6 +39,8 @@ internal static class Connection
 
     public static bool IsLength(string name) => Is(name, "Content-Length");
 
+    public static bool IsCookie(string name) => Is(name, "Cookie");
+
     public static bool IsAuthorization(string name) => Is(name, "Authorization");
 
     private static bool Is(string name, string known) =>

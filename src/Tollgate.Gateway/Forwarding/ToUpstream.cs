@@ -68,6 +68,12 @@ internal static class ToUpstream
             {
                 continue;
             }
+            else if (api.CredentialCookies.Length > 0 && Connection.IsCookie(name))
+            {
+                var left = TokenPlaces.Without(value, api.CredentialCookies);
+                if (left.Count > 0) Add(request, name, left);
+                continue;
+            }
 
             Add(request, name, value);
         }

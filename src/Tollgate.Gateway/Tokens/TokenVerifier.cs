@@ -58,7 +58,7 @@ internal sealed class TokenVerifier(JwtRules rules, KeyRing keys)
 
     /// <summary>Three parts of base64url: nothing else is worth parsing, an encrypted token (five parts) least of all.
     /// </summary>
-    private static bool IsShaped(ReadOnlySpan<char> token)
+    internal static bool IsShaped(ReadOnlySpan<char> token)
     {
         var dots = 0;
         foreach (var c in token)

@@ -92,6 +92,8 @@ public static class KongApi
         var defaults = services.GetRequiredService<SystemCurrency>();
         var consumers = new ConsumersApi(database, store, news);
         var keys = new KeyAuthApi(database, store, services.GetRequiredService<ApiKeys>(), news);
+        var signers = new JwtApi(database, store, new TokenSecrets(services.GetRequiredService<ApiKeys>()), news,
+            services.GetRequiredService<TimeProvider>());
         var groups = new GroupsApi(database, config, subscriptions, defaults, news);
         var customers = services.GetRequiredService<CustomerStore>();
         var members = new MembersApi(database, store, customers, subscriptions, defaults) { News = news };
@@ -100,6 +102,8 @@ public static class KongApi
         Resource(routes, "/consumers/{c}", consumers.GetAsync, delete: consumers.DeleteAsync);
         Resource(routes, "/consumers/{c}/key-auth", Listed(keys.ListAsync), Posted(keys.AddAsync));
         Resource(routes, "/consumers/{c}/key-auth/{k}", keys.GetAsync, delete: keys.DeleteAsync);
+        Resource(routes, "/consumers/{c}/jwt", Listed(signers.ListAsync), Posted(signers.AddAsync));
+        Resource(routes, "/consumers/{c}/jwt/{j}", signers.GetAsync, delete: signers.DeleteAsync);
         Resource(routes, "/consumer_groups", Listed(groups.ListAsync), Posted(groups.AddAsync));
         Resource(routes, "/consumer_groups/{g}", groups.GetAsync, delete: groups.DeleteAsync);
         foreach (var form in (string[])["consumer_groups", "consumer_group"])

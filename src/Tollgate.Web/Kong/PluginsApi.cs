@@ -26,10 +26,13 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
                 plugin = plugin.On(target);
             }
 
-            var same = (await ConfigStore.AllAsync(db)).Where(r => r.Kind == ConfigKind.Plugin)
+            var all = await ConfigStore.AllAsync(db);
+            var same = all.Where(r => r.Kind == ConfigKind.Plugin)
                 .Select(KongJson.Read<KongPlugin>)
                 .Any(p => (p.Name, p.Scope) == (plugin.Name, plugin.Scope));
             if (same) return KongAnswer.Taken(ScopesOf(plugin));
+            if (TwoCredentials.FaultOf(all, plugin) is { } fault)
+                return KongAnswer.SchemaViolation(new JsonObject { ["name"] = fault });
             var row = await config.AddAsync(db, ConfigKind.Plugin, null, ManagedBy.Kong, KongJson.Write(plugin));
             return KongAnswer.Created(Write(row!));
         });

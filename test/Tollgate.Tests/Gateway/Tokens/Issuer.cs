@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Tollgate.Config;
 
 namespace Tollgate.Tests.Gateway.Tokens;
 
@@ -58,6 +59,10 @@ internal sealed class Issuer : IDisposable
 
     public static string Hs256(Dictionary<string, object> claims, byte[] secret, object? header = null) => Signed(
         header ?? new { alg = "HS256" }, claims, data => HMACSHA256.HashData(secret, data));
+
+    /// <summary>A signature of any of the RSA algorithms.</summary>
+    public byte[] Sign(byte[] data, string algorithm) => _rsa.SignData(data, SignatureKey.HashOf(algorithm),
+        algorithm[0] == 'P' ? RSASignaturePadding.Pss : RSASignaturePadding.Pkcs1);
 
     public static string Signed(object header, object claims, Func<byte[], byte[]> sign)
     {

@@ -76,7 +76,7 @@ public sealed class KongFaultTests
     [InlineData("/consumer_groups/g/consumers", "name=c", "consumer", "required field missing")]
     [InlineData("/plugins", "name=acl", "name", "plugin 'acl' not enabled; add it to the 'plugins' configuration " +
         "property (supported here: key-auth, rate-limiting, endpoint_gating, cors, " +
-        "request-size-limiting, request-termination)")]
+        "request-size-limiting, request-termination, jwt)")]
     [InlineData("/plugins", "name=endpoint_gating", "service", "required field missing: endpoint_gating works on a service in " +
         "this version: POST /services/{service}/plugins")]
     [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group",
