@@ -1,6 +1,8 @@
 using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Config.File;
 
 namespace Tollgate.Billing;
 
@@ -23,6 +25,25 @@ public static class MigrationChecks
             "select id, interval, exists (select 1 from balances b where b.customer_key = subscriptions.customer_key) " +
             $"from subscriptions where {SubscriptionStore.OnPlan} order by key", new { planId, now })).AsList();
         return [.. Periods(running, prices, quotas), .. Balances(running.Exists(r => r.Balanced), prices)];
+    }
+
+    /// <summary>What keeps a customer from being held to a balance: prices of what it runs on now, or will, by which calls cannot
+    /// be.</summary>
+    public static async Task<IReadOnlyList<Problem>> BalanceFaultsAsync(DbConnection db, long customerKey, long now)
+    {
+        var wrong = new List<Problem>();
+        var running = (await EntitlementStore.OfCustomerAsync(db, customerKey)).Where(e => e.EndAt is null || e.EndAt > now);
+        foreach (var terms in running.DistinctBy(e => (e.SubscriptionId, e.PlanId, e.PlanVersion, e.PlanPhase)))
+        {
+            if (await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion) is not { } version) continue;
+            var phase = version.ReadTerms().FindPhase(terms.PlanPhase)?.Prices ?? [];
+            var prices = terms.Overrides.Prices.Concat(phase).Concat(version.ToPlanVersion().Prices).DistinctBy(p => p.Name);
+            wrong.AddRange(prices.Where(p => p.IsHeldAtGate && !p.Price.CanBlockAtBalance).Select(p => new Problem("price_cannot_block",
+                $"{terms.SubscriptionId} runs on the price {p.Name}, and calls cannot be held to a balance by it: " + Why(p) +
+                ", and publish it with 'migrate: now' first.")));
+        }
+
+        return wrong;
     }
 
     /// <summary>A subscription of another interval cannot move, and the one who asks has to know which.</summary>
@@ -50,9 +71,10 @@ public static class MigrationChecks
     {
         foreach (var price in prices.Where(p => balanced && p.IsHeldAtGate && !p.Price.CanBlockAtBalance))
             yield return new Problem("price_cannot_block", $"Customers with prepaid credit or a spend cap run on this plan, and " +
-                "calls cannot be held to a balance by this price: " + (price.Price.Minimum is not null
-                    ? "its minimum is only known at the end of a period. Remove the minimum"
-                    : "its total may fall when more is used. Take flat, per_unit, graduated or package") +
-                ", or say 'migrate: never'.", $"prices.{price.Name}");
+                "calls cannot be held to a balance by this price: " + Why(price) + ", or say 'migrate: never'.", $"prices.{price.Name}");
     }
+
+    private static string Why(PriceComponent price) => price.Price.Minimum is not null
+        ? "its minimum is only known at the end of a period. Remove the minimum"
+        : "its total may fall when more is used. Take flat, per_unit, graduated or package";
 }

@@ -42,9 +42,7 @@ public sealed class AdminGuard(string? token, AdminTokenStore tokens)
         }
         else if (!caller.May(needed))
         {
-            await RefuseAsync(context, StatusCodes.Status403Forbidden, new("scope_missing",
-                $"The token '{caller.Name}' may {string.Join(", ", caller.Scopes.Select(AdminCaller.NameOf).Order())}; " +
-                $"this needs {AdminCaller.NameOf(needed)}."));
+            await RefuseAsync(context, StatusCodes.Status403Forbidden, caller.MissingFor(needed));
         }
         else
         {

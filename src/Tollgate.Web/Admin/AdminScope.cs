@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Tollgate.Catalog;
 
 namespace Tollgate.Web.Admin;
 
@@ -90,6 +91,13 @@ public sealed record AdminCaller(string Name, IReadOnlySet<AdminScope> Scopes)
             AdminScope.Ingest => Scopes.Contains(AdminScope.Ingest) || Scopes.Contains(AdminScope.Billing),
             _ => Scopes.Contains(scope),
         };
+
+    /// <summary>The refusal of a request that needs a scope beside that of its route; null for who has it.</summary>
+    public IResult? Lacks(AdminScope scope) => May(scope) ? null
+        : Answers.Refused(StatusCodes.Status403Forbidden, [MissingFor(scope)]);
+
+    internal Problem MissingFor(AdminScope scope) => new("scope_missing",
+        $"The token '{Name}' may {string.Join(", ", Scopes.Select(NameOf).Order())}; this needs {NameOf(scope)}.");
 
     /// <summary>As tokens and texts write it: <c>read</c>.</summary>
     public static string NameOf(AdminScope scope) => scope.ToString().ToLowerInvariant();

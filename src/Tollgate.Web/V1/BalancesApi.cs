@@ -61,6 +61,7 @@ internal static class BalancesApi
         if (every is not null && since is not null) fields.Add("bad_value", "stands beside every: give one of them", "since");
         if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
             return Answers.NotFound("customer", customer);
+        fields.AddAll(await database.ReadAsync(db => MigrationChecks.BalanceFaultsAsync(db, found.Key, now)));
         if (fields.Faults() is { } faults) return faults;
         if (known == BalanceKind.Prepaid && await database.ReadAsync(db => CreditAtGate.IsKeptAsync(db, found.Key)))
             return Answers.Conflict("made_of_credit", "The customer's prepaid balance is what is left of their credit: " +

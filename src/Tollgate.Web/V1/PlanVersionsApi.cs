@@ -7,6 +7,7 @@ using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.File;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -39,6 +40,7 @@ internal static class PlanVersionsApi
         if (found.ManagedBy == ManagedBy.File)
             return asked.Faults.Count > 0 ? Answers.Invalid(asked.Faults) : Answers.Conflict("managed_elsewhere",
                 $"The plan {found.Name} is managed by the configuration file: change its prices there.");
+        if (migrate == "now" && AdminCaller.Of(request.HttpContext).Lacks(AdminScope.Billing) is { } lacks) return lacks;
         var (version, moved, problems) = await database.WriteAsync(db => StoreAsync(db, config, publishing, found, asked));
         if (problems.Count > 0) return Answers.Invalid(problems);
         await publishing.Publisher.RepublishAsync();

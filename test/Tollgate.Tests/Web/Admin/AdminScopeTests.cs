@@ -56,6 +56,35 @@ public sealed class AdminScopeTests
         Assert.Equal(status, (int)await StatusAsync(server, token, method, path));
     }
 
+    [Theory]
+    [InlineData("config", "now", 403)]
+    [InlineData("config", "never", 201)]
+    [InlineData("billing", "now", 403)]
+    [InlineData("config billing", "now", 201)]
+    [InlineData("admin", "now", 201)]
+    public async Task A_version_that_moves_customers_needs_both_scopes(string scopes, string migrate, int status)
+    {
+        await using var server = await TestServer.StartAsync();
+        await server.PostAsync("/consumers", new { username = "fred" });
+        await server.PostAsync("/consumer_groups", new { name = "pro" });
+        await server.PostAsync("/consumer_groups/pro/consumers", new { consumer = "fred" });
+        var made = await server.PostAsync("/v1/admin_tokens", new { name = "robot", scopes = scopes.Split(' ') });
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/plans/pro/versions")
+        {
+            Content = JsonContent.Create(new
+            {
+                prices = new { calls = new { model = "per_unit", meter = "calls", unit_amount = "0.01" } },
+                migrate,
+            }),
+        };
+        request.Headers.Authorization = new("Bearer", made.GetProperty("token").GetString());
+        using var answer = await server.Admin.SendAsync(request);
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.True((int)answer.StatusCode == status, text);
+        if (status == 403) Assert.Contains(scopes == "config" ? "this needs billing" : "this needs config", text, StringComparison.Ordinal);
+        Assert.Equal(status == 201 ? 2 : 1, (await server.GetAsync("/v1/plans/pro")).GetProperty("version").GetInt32());
+    }
+
     [Fact]
     public async Task A_token_ends_when_it_is_revoked_or_expires_also_where_none_is_asked_for()
     {

@@ -102,6 +102,26 @@ public sealed class PlanVersionFaultTests
         Assert.Equal(201, (await PublishAsync(server, new { prices = fixedPrice, migrate })).Status);
     }
 
+    [Theory]
+    [InlineData("volume", "prepaid")]
+    [InlineData("volume", "spend_cap")]
+    [InlineData("minimum", "prepaid")]
+    public async Task A_balance_is_refused_to_a_customer_whose_price_may_take_back(string price, string balance)
+    {
+        await using var server = await GroupAsync("pro", "fred");
+        var minimum = new { calls = new { model = "per_unit", meter = "calls", unit_amount = "0.01", minimum = "3" } };
+        Assert.Equal(201, (await PublishAsync(server, new { prices = price == "volume" ? s_volume : minimum, migrate = "now" })).Status);
+        using var refused = await server.Admin.PutAsJsonAsync($"/v1/customers/fred/balances/{balance}", new { amount = "5.00" });
+        var text = await refused.Content.ReadAsStringAsync();
+        Assert.True((int)refused.StatusCode == 400, text);
+        Assert.Equal("price_cannot_block", JsonDocument.Parse(text).RootElement.GetProperty("code").GetString());
+        Assert.Contains("runs on the price calls", text, StringComparison.Ordinal);
+        Assert.Empty((await server.GetAsync("/v1/customers/fred/balances")).GetProperty("data").EnumerateArray());
+        var unit = new { calls = new { model = "per_unit", meter = "calls", unit_amount = "0.01" } };
+        Assert.Equal(201, (await PublishAsync(server, new { prices = unit, migrate = "now" })).Status);
+        await BalanceAsync(server, balance);
+    }
+
     [Fact]
     public async Task A_file_that_would_move_such_customers_is_refused_and_one_that_moves_nobody_is_not()
     {
@@ -116,9 +136,9 @@ public sealed class PlanVersionFaultTests
         await using var server = await TestServer.StartAsync(file.Replace("PRICE", unit, StringComparison.Ordinal));
         await server.SubscribeAsync("fred", "pro");
         Assert.Equal(200, await ApplyAsync(server, volume));
+        Assert.Equal(200, await ApplyAsync(server, unit));
         await BalanceAsync(server, "prepaid");
         // what is published already moves nobody
-        Assert.Equal(200, await ApplyAsync(server, volume));
         Assert.Equal(200, await ApplyAsync(server, unit));
         Assert.NotEqual(200, await ApplyAsync(server, volume));
 
