@@ -117,6 +117,9 @@ public sealed class CompiledOperation(CompiledApi api, PublishedOperation operat
 
     public bool PreserveHost { get; } = operation.PreserveHost;
 
+    /// <summary>Hosts that it is found under, exactly.</summary>
+    internal string[] Hosts { get; } = [.. operation.Hosts.Where(h => !h.StartsWith('*'))];
+
     /// <summary>What a call counts for.</summary>
     public OperationCost Cost { get; } = cost;
 }

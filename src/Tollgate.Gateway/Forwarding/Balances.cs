@@ -37,6 +37,9 @@ internal sealed class Balance(CompiledApi api, ServerHealth[] health)
     /// <summary>What its calls are sent by; found once.</summary>
     public HttpMessageInvoker? Client { get; set; }
 
+    /// <summary>Of calls that have a client of their own; nearly always none.</summary>
+    public UpstreamHandshake? Handshake { get; set; }
+
     /// <summary>Whether it wants to know which calls are under way.</summary>
     public bool Counts { get; } = api.Forward.Balancing == LoadBalancing.LeastRequests && api.Targets.Length > 1;
 

@@ -18,6 +18,7 @@ internal sealed class UpstreamProxy : IDisposable
 
     private readonly IHttpForwarder _forwarder;
     private readonly ConcurrentDictionary<(int Connect, UpstreamTls? Tls), HttpMessageInvoker> _clients = new();
+    private readonly PreservedHosts _hosts;
     private readonly Settling _settling;
     private readonly Balances _balances;
     private readonly HealthChecks _checks;
@@ -36,6 +37,7 @@ internal sealed class UpstreamProxy : IDisposable
         _machine = machine;
         _apis = apis;
         _balances = new Balances(machine);
+        _hosts = new PreservedHosts(machine);
         _settling = new Settling(costs, settle);
         _checks = new HealthChecks(apis, _balances, ClientFor, machine);
     }
@@ -97,14 +99,27 @@ internal sealed class UpstreamProxy : IDisposable
         HttpContext context, GateCall call, Balance balance, CallTransformer transformer)
     {
         var rules = call.Operation!.Api.Forward;
+        // over http the client does not look at the host
+        if (call.Operation.PreserveHost && rules.Tls is not null && !_hosts.MayPool(context.Request.Host.Host, call.Operation.Hosts))
+            return SendAloneAsync(context, call, balance, transformer);
         return rules.HasDeadline || balance.Counts
-            ? SendWatchedAsync(context, call, balance, transformer)
+            ? SendWatchedAsync(context, call, balance, transformer, ClientOf(balance, rules))
             : _forwarder.SendAsync(
                 context, call.Destination!.Authority, ClientOf(balance, rules), rules.Config, transformer);
     }
 
-    private async ValueTask<ForwarderError> SendWatchedAsync(
+    /// <summary>By a client of its own, whose connection ends with the call.</summary>
+    private async ValueTask<ForwarderError> SendAloneAsync(
         HttpContext context, GateCall call, Balance balance, CallTransformer transformer)
+    {
+        var rules = call.Operation!.Api.Forward;
+        var connect = TimeSpan.FromMilliseconds(rules.Timeouts.Connect);
+        using var client = UpstreamClient.Create(connect, balance.Handshake ??= new UpstreamHandshake(rules.Tls!));
+        return await SendWatchedAsync(context, call, balance, transformer, client);
+    }
+
+    private async ValueTask<ForwarderError> SendWatchedAsync(
+        HttpContext context, GateCall call, Balance balance, CallTransformer transformer, HttpMessageInvoker client)
     {
         var rules = call.Operation!.Api.Forward;
         using var deadline = rules.HasDeadline ? new Deadline(rules, _machine, call.StartedAt) : null;
@@ -112,8 +127,8 @@ internal sealed class UpstreamProxy : IDisposable
         balance.Begin(call.DestinationIndex);
         try
         {
-            return await _forwarder.SendAsync(context, call.Destination!.Authority, ClientOf(balance, rules),
-                rules.Config, transformer, deadline?.Token ?? CancellationToken.None);
+            return await _forwarder.SendAsync(context, call.Destination!.Authority, client, rules.Config,
+                transformer, deadline?.Token ?? CancellationToken.None);
         }
         finally
         {
