@@ -104,6 +104,8 @@ public sealed class Consumer : IIdentified { public static string IdPrefix => "c
 
 public sealed class Credential : IIdentified { public static string IdPrefix => "key"; private Credential() { } }
 
+public sealed class AccessGroup : IIdentified { public static string IdPrefix => "acl"; private AccessGroup() { } }
+
 public sealed class TokenCredential : IIdentified { public static string IdPrefix => "jwt"; private TokenCredential() { } }
 
 public sealed class Subscription : IIdentified { public static string IdPrefix => "sub"; private Subscription() { } }

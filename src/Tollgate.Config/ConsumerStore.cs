@@ -87,6 +87,7 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
     /// <summary>Removes a consumer and its credentials; its usage stays.</summary>
     public static async Task DeleteAsync(DbConnection db, long consumerKey)
     {
+        await db.ExecuteAsync("delete from access_groups where consumer_key = @consumerKey", new { consumerKey });
         await db.ExecuteAsync("delete from token_credentials where consumer_key = @consumerKey", new { consumerKey });
         await db.ExecuteAsync("delete from credentials where consumer_key = @consumerKey", new { consumerKey });
         await db.ExecuteAsync("delete from consumers where key = @consumerKey", new { consumerKey });

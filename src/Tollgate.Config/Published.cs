@@ -93,6 +93,9 @@ public sealed record PublishedApi
     /// <summary>How tokens are taken that consumers sign themselves, in the place of keys; null: not at all.</summary>
     public BearerRules? Bearers { get; init; }
 
+    /// <summary>Which consumers it admits beside what their plans include; null: all.</summary>
+    public AccessRules? Access { get; init; }
+
     /// <summary>Headers of an answer in which the upstream tells units of meters; none of them reaches the caller.
     /// </summary>
     public IReadOnlyList<string> UnitsHeaders { get; init; } = DefaultUnitsHeaders;

@@ -41,6 +41,9 @@ public sealed class CompiledApi(
     /// <summary>How tokens are taken that consumers sign themselves, in the place of keys; null: not at all.</summary>
     internal BearerRules? Bearers { get; } = api.Bearers;
 
+    /// <summary>Which consumers it admits beside what their plans include; null: all.</summary>
+    internal AccessList? Access { get; } = api.Access is { } access ? new AccessList(access) : null;
+
     /// <summary>Whether a call of this method must say who calls.</summary>
     public bool Asks(string method) =>
         RequiresKey && !(Bearers is { PassesPreflights: true } && Microsoft.AspNetCore.Http.HttpMethods.IsOptions(method));

@@ -55,6 +55,7 @@ public class CredentialEntry
 public sealed class ConsumerEntry(int key, string id, string username, string? customId)
 {
     private volatile CustomerEntry? _customer;
+    private volatile string[] _groups = [];
 
     /// <summary>Whoever calls an API that asks for no key.</summary>
     public static ConsumerEntry Anonymous { get; } = new(0, "", "anonymous", null);
@@ -80,6 +81,13 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
     /// issuer, or nothing at an API that lets anonymous callers in. Limits by key count it apart from the keys.</summary>
     public CredentialEntry WithoutKey(string how) =>
         CredentialEntry.New(-Key, default, how, this, revoked: false, long.MaxValue, subscription: null);
+
+    /// <summary>Groups that APIs admit or keep out, beside its plans; nearly always none. Written only by the table.</summary>
+    public string[] Groups
+    {
+        get => _groups;
+        internal set => _groups = value;
+    }
 
     /// <summary>Who pays; none for consumers that belong to nobody yet. Written only by the table.</summary>
     public CustomerEntry? Customer

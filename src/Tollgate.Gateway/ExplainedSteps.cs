@@ -19,9 +19,15 @@ internal static class ExplainedSteps
         {
             steps.AddRange(Caller(question, call));
             if (verdict is >= Verdict.KeyMissing and <= Verdict.KeyDuplicate) return steps;
+            if (call.Operation.Api.Access is not null) steps.Add(Group(call));
+            if (verdict == Verdict.NotInGroup) return steps;
             steps.AddRange(Terms(call, subscriptions));
             if (verdict is Verdict.NoPlan or Verdict.OperationNotInPlan) return steps;
             steps.AddRange(Room(question, call, policies, balances));
+        }
+        else if (call.Operation.Api.Access is not null)
+        {
+            return [.. steps, Group(call)];
         }
 
         if (call.Operation.Cost.FreeRetries is > 0 and var free && verdict is not Verdict.PaymentOverdue)
@@ -83,6 +89,12 @@ internal static class ExplainedSteps
         });
         return decision.Consumer is null ? [key] : [key, Who(ref decision)];
     }
+
+    private static ExplainedStep Group(GateCall call) => call.Decision.Verdict != Verdict.NotInGroup
+        ? new("group", true, "the consumer is in a group that may call, or in none that may not")
+        : new("group", false, call.Operation!.Api.RequiresKey
+            ? "the consumer is in no group that may call, or in one that may not"
+            : "only groups may call, and where no key is asked for nobody is known to be in one");
 
     private static ExplainedStep Who(ref Decision decision) =>
         new("consumer", null, decision.Consumer!.Username + (decision.Consumer.Customer is null

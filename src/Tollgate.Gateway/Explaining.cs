@@ -91,15 +91,15 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         decision.Measures = operation?.Cost.Meters.Length ?? 0;
         if (operation?.Api.Answer is not null) decision.Otherwise = Verdict.RequestTerminated;
         if (operation is null) decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
-        else if (!operation.Api.Asks(question.Method)) LookAnonymous(ref decision);
+        else if (!operation.Api.Asks(question.Method)) LookAnonymous(operation, ref decision);
         else if (Identify(question, target, operation, ref decision))
             _gate.Look(snapshot, operation, question.At, question.Now, 0, ref decision);
         return Written(question, snapshot, call);
     }
 
-    private void LookAnonymous(ref Decision decision)
+    private void LookAnonymous(CompiledOperation operation, ref Decision decision)
     {
-        _gate.DecideAnonymous(ref decision);
+        _gate.DecideAnonymous(operation, ref decision);
         if (decision.Verdict == Verdict.Admit) journal.Release(decision.Measures);
     }
 

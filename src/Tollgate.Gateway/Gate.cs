@@ -147,11 +147,11 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     }
 
     /// <summary>Decides for a call to an API that asks for no key.</summary>
-    public void DecideAnonymous(ref Decision decision)
+    public void DecideAnonymous(CompiledOperation operation, ref Decision decision)
     {
         decision.Consumer = ConsumerEntry.Anonymous;
         decision.Violated = -1;
-        decision.Verdict = decision.Otherwise != Verdict.Admit ? decision.Otherwise
+        decision.Verdict = operation.Api.Access is not null ? Verdict.NotInGroup : decision.Otherwise != Verdict.Admit ? decision.Otherwise
             : journal.TryReserve(decision.Measures) ? Verdict.Admit : Verdict.MeteringUnavailable;
     }
 
@@ -206,6 +206,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     private static Verdict Entitle(
         GateSnapshot snapshot, CompiledOperation operation, long at, long now, ref Decision decision)
     {
+        if (operation.Api.Access?.Admits(decision.Consumer, snapshot, at) == false) return Verdict.NotInGroup;
         var gated = operation.Api.Gated;
         foreach (var entitlement in decision.Consumer!.Entitlements)
         {

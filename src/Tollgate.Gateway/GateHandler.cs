@@ -153,7 +153,7 @@ public sealed class GateHandler : IDisposable
         if (operation is null)
             decision.Verdict = readable ? Verdict.NoRoute : Verdict.PathAmbiguous;
         else if (!operation.Api.Asks(request.Method))
-            _gate.DecideAnonymous(ref decision);
+            _gate.DecideAnonymous(operation, ref decision);
         else
             DecideByKey(snapshot, request, call);
         return call;

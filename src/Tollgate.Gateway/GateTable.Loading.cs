@@ -24,6 +24,7 @@ public sealed partial class GateTable
             await LoadConsumersAsync(db);
             await LoadCredentialsAsync(db);
             await LoadTokenCredentialsAsync(db);
+            await LoadAccessGroupsAsync(db);
             return 0;
         });
     }

@@ -53,6 +53,16 @@ public sealed partial class GateTable
         _consumers.Find((int)consumer) is { } entry
             ? [.. rows.Select(r => new TokenSigner(r, r.Secret is { } secret ? Secrets?.Open(r.Id, secret) : null, entry))] : []);
 
+    private async Task LoadAccessGroupsAsync(DbConnection db)
+    {
+        foreach (var of in (await AccessGroupStore.AllAsync(db)).GroupBy(r => r.ConsumerKey)) ReplaceGroups(of.Key, of);
+    }
+
+    private void ReplaceGroups(long consumer, IEnumerable<AccessGroupRow> rows)
+    {
+        if (_consumers.Find((int)consumer) is { } entry) entry.Groups = [.. rows.Select(r => r.Name)];
+    }
+
     /// <summary>Before a state that needs it is in force. Changes take turns, so no consumer is missed.</summary>
     private void Prepare(Published published)
     {

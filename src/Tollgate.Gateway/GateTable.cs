@@ -151,6 +151,7 @@ public sealed partial class GateTable(
 
         Replace((int)consumerKey, credentials);
         ReplaceSigners(consumerKey, row is null ? [] : await TokenCredentialStore.OfConsumerAsync(db, consumerKey));
+        ReplaceGroups(consumerKey, row is null ? [] : await AccessGroupStore.OfConsumerAsync(db, consumerKey));
         if (row is null && _consumers.Find((int)consumerKey) is { } gone)
         {
             _consumers.Remove(gone.Key);

@@ -24,6 +24,7 @@ public sealed class PostgresChanges
         ("consumers", "consumer", "key"),
         ("credentials", "consumer", "consumer_key"),
         ("token_credentials", "consumer", "consumer_key"),
+        ("access_groups", "consumer", "consumer_key"),
         ("entitlements", "customer", "customer_key"),
         ("balances", "customer", "customer_key"),
     ];

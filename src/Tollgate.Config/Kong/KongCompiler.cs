@@ -87,6 +87,7 @@ internal sealed class KongCompiler
             },
             RequiresKey = keyAuth is not null || jwt is not null,
             Gated = gated,
+            Access = plugins.Find(p => p.Name == KongPlugin.Acl) is { } acl ? KongTokens.AccessOf(acl.Config) : null,
             Bearers = jwt is null ? null : KongTokens.RulesOf(jwt.Config, gated),
             KeyHeaders = keyAuth is null ? [] : KeyHeadersOf(keyAuth),
             KeyQueries = keyAuth is not null && keyAuth.Config.GetProperty("key_in_query").GetBoolean() ? KeyHeadersOf(keyAuth) : [],

@@ -99,7 +99,7 @@ public sealed record KongTarget(string Upstream, string Target, int Weight)
 public sealed record KongPlugin
 {
     public const string KeyAuth = "key-auth", RateLimiting = "rate-limiting", EndpointGating = "endpoint_gating",
-        Jwt = "jwt", Cors = "cors", SizeLimiting = "request-size-limiting", Termination = "request-termination";
+        Jwt = "jwt", Acl = "acl", Cors = "cors", SizeLimiting = "request-size-limiting", Termination = "request-termination";
 
     public required string Name { get; init; }
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Tollgate.Config.Kong;
 
-/// <summary>What the plugin <c>jwt</c> says of tokens. Its config is complete.</summary>
+/// <summary>What the plugins <c>jwt</c> and <c>acl</c> say of callers. Their configs are complete.</summary>
 internal static class KongTokens
 {
     public static BearerRules RulesOf(JsonElement config, bool gated) => new()
@@ -17,6 +17,10 @@ internal static class KongTokens
         // a gate asks who calls, whatever the method
         PassesPreflights = !gated && !config.GetProperty("run_on_preflight").GetBoolean(),
     };
+
+    public static AccessRules AccessOf(JsonElement config) => config.GetProperty("allow") is { ValueKind: JsonValueKind.Array }
+        ? new AccessRules(true, Texts(config, "allow"), config.GetProperty("include_consumer_groups").GetBoolean())
+        : new AccessRules(false, Texts(config, "deny"), config.GetProperty("include_consumer_groups").GetBoolean());
 
     private static string[] Texts(JsonElement config, string name) =>
         [.. config.GetProperty(name).EnumerateArray().Select(i => i.GetString()!)];

@@ -41,7 +41,7 @@ internal static class GrpcStatus
         Verdict.PathAmbiguous or Verdict.RequestUnreadable => 3,
         Verdict.NoRoute => 12,
         Verdict.KeyMissing or Verdict.KeyUnknown or Verdict.KeyRevoked or Verdict.KeyExpired or Verdict.KeyDuplicate => 16,
-        Verdict.NoPlan or Verdict.OperationNotInPlan => 7,
+        Verdict.NotInGroup or Verdict.NoPlan or Verdict.OperationNotInPlan => 7,
         Verdict.RateExceeded or Verdict.QuotaExhausted or Verdict.ConcurrencyExceeded or Verdict.CreditExhausted
             or Verdict.SpendCapReached or Verdict.BodyTooLarge => 8,
         Verdict.PaymentOverdue => 9,

@@ -94,6 +94,7 @@ public static class KongApi
         var keys = new KeyAuthApi(database, store, services.GetRequiredService<ApiKeys>(), news);
         var signers = new JwtApi(database, store, new TokenSecrets(services.GetRequiredService<ApiKeys>()), news,
             services.GetRequiredService<TimeProvider>());
+        var access = new AclsApi(database, store, news, services.GetRequiredService<TimeProvider>());
         var groups = new GroupsApi(database, config, subscriptions, defaults, news);
         var customers = services.GetRequiredService<CustomerStore>();
         var members = new MembersApi(database, store, customers, subscriptions, defaults) { News = news };
@@ -104,6 +105,8 @@ public static class KongApi
         Resource(routes, "/consumers/{c}/key-auth/{k}", keys.GetAsync, delete: keys.DeleteAsync);
         Resource(routes, "/consumers/{c}/jwt", Listed(signers.ListAsync), Posted(signers.AddAsync));
         Resource(routes, "/consumers/{c}/jwt/{j}", signers.GetAsync, delete: signers.DeleteAsync);
+        Resource(routes, "/consumers/{c}/acls", Listed(access.ListAsync), Posted(access.AddAsync));
+        Resource(routes, "/consumers/{c}/acls/{a}", access.GetAsync, delete: access.DeleteAsync);
         Resource(routes, "/consumer_groups", Listed(groups.ListAsync), Posted(groups.AddAsync));
         Resource(routes, "/consumer_groups/{g}", groups.GetAsync, delete: groups.DeleteAsync);
         foreach (var form in (string[])["consumer_groups", "consumer_group"])

@@ -19,7 +19,7 @@ internal abstract record PluginSchema(string Name, params IReadOnlyList<string> 
     private static readonly PluginSchema[] s_all =
     [
         new KeyAuthSchema(), new RateLimitingSchema(), new GatingSchema(), new CorsSchema(), new SizeLimitingSchema(),
-        new TerminationSchema(), new JwtSchema(),
+        new TerminationSchema(), new JwtSchema(), new AclSchema(),
     ];
 
     public static IEnumerable<string> Names => s_all.Select(s => s.Name);

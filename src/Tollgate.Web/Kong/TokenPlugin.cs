@@ -48,6 +48,35 @@ internal sealed record JwtSchema() : PluginSchema(KongPlugin.Jwt, OnCalls)
         ReservedHeaders.IsName(name) ? null : "expected the name of a cookie: letters, digits, '-' and '_'";
 }
 
+/// <summary>Admits consumers by their groups, or keeps them out.</summary>
+internal sealed record AclSchema() : PluginSchema(KongPlugin.Acl, OnCalls)
+{
+    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    {
+        var config = plugin.Record("config");
+        var allow = config.Texts("allow", GroupFault);
+        var deny = config.Texts("deny", GroupFault);
+        foreach (var (name, list) in new[] { ("allow", allow), ("deny", deny) })
+            if (list is { Count: 0 }) config.Note(name, "length must be at least 1");
+        if (config.Has("allow") && config.Has("deny")) config.Note("deny", "only one of these fields may be set: allow, deny");
+        if (!config.Has("allow") && !config.Has("deny")) config.Note("allow", "exactly one of these fields must be set: allow, deny");
+        config.None("old names of allow and deny", "whitelist", "blacklist");
+        config.Only("hide_groups_header", "the upstream is told the plan in X-Consumer-Groups, and no group of acl; send true", "true");
+        config.Only("always_use_authenticated_groups", "groups are those of the consumer", "false");
+        var plans = config.Flag("include_consumer_groups") ?? false;
+        return new JsonObject
+        {
+            ["allow"] = KongEntity.List(allow),
+            ["deny"] = KongEntity.List(deny),
+            ["include_consumer_groups"] = plans,
+            ["hide_groups_header"] = true,
+            ["always_use_authenticated_groups"] = false,
+        };
+    }
+
+    private static string? GroupFault(string name) => name.Length <= 128 ? null : "length must be at most 128";
+}
+
 /// <summary>Kong asks a call for everything that any plugin demands. A call here has one credential, so where two would be
 /// demanded, the second plugin is refused.</summary>
 internal static class TwoCredentials

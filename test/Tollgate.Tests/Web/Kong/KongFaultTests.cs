@@ -74,9 +74,13 @@ public sealed class KongFaultTests
     [InlineData("/consumers/c/consumer_groups", "", "group", "required field missing")]
     [InlineData("/consumers/c/consumer_groups", "group=g&name=g", "name", "unknown field")]
     [InlineData("/consumer_groups/g/consumers", "name=c", "consumer", "required field missing")]
-    [InlineData("/plugins", "name=acl", "name", "plugin 'acl' not enabled; add it to the 'plugins' configuration " +
+    [InlineData("/plugins", "name=acl", "config.allow", "exactly one of these fields must be set: allow, deny")]
+    [InlineData("/plugins", "name=acl&config.allow=a&config.deny=b", "config.deny", "only one of these fields may be set")]
+    [InlineData("/plugins", "name=acl&config.allow=a&config.hide_groups_header=false", "config.hide_groups_header", "not supported")]
+    [InlineData("/consumers/c/acls", "", "group", "required field missing")]
+    [InlineData("/plugins", "name=ldap-auth", "name", "plugin 'ldap-auth' not enabled; add it to the 'plugins' configuration " +
         "property (supported here: key-auth, rate-limiting, endpoint_gating, cors, " +
-        "request-size-limiting, request-termination, jwt)")]
+        "request-size-limiting, request-termination, jwt, acl)")]
     [InlineData("/plugins", "name=endpoint_gating", "service", "required field missing: endpoint_gating works on a service in " +
         "this version: POST /services/{service}/plugins")]
     [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group",
@@ -154,7 +158,8 @@ public sealed class KongFaultTests
     [InlineData("/consumer_groups/x/consumers", "consumer=c")]
     [InlineData("/consumer_groups/x/plugins", "name=rate-limiting&config.minute=1")]
     [InlineData("/upstreams/x/targets", "target=a:1")]
-    [InlineData("/consumers/c/acls", "group=g")]
+    [InlineData("/consumers/x/acls", "group=g")]
+    [InlineData("/consumers/c/basic-auth", "username=g")]
     public async Task What_is_not_there_is_not_found(string path, string form)
     {
         await using var kong = await StartAsync();
