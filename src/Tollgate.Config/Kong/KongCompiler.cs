@@ -52,7 +52,15 @@ internal sealed class KongCompiler
         .SelectMany(p => Enum.GetValues<WindowUnit>()
             .Where(u => p.Config.TryGetProperty(LimitWindow.NameOf(u), out var v) && v.ValueKind == JsonValueKind.Number)
             .Select(u => new Limit(p.Config.GetProperty(LimitWindow.NameOf(u)).GetInt64(), u)))
+        .Concat(_scoped[groupId].Where(p => p.Name == KongPlugin.RateLimitingAdvanced).SelectMany(p => WindowsOf(p.Config)))
         .ToArray();
+
+    private static IEnumerable<Limit> WindowsOf(JsonElement config) =>
+        config.GetProperty("limit").EnumerateArray().Zip(config.GetProperty("window_size").EnumerateArray()).Select(pair =>
+            new Limit(pair.First.GetInt64(), KongWindow.UnitOf(pair.Second.GetInt64())!.Value)
+            {
+                Window = config.GetProperty("window_type").GetString() == "fixed" ? WindowKind.Fixed : WindowKind.Sliding,
+            });
 
     /// <summary>The (API, operation) names that this group may call: what the gates list for it, and what they list
     /// for others where an entry of its own covers that too.</summary>

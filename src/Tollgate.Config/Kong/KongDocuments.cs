@@ -98,7 +98,8 @@ public sealed record KongTarget(string Upstream, string Target, int Weight)
 /// <summary>A Kong plugin at one scope; the config is that of the plugin, checked when it came in.</summary>
 public sealed record KongPlugin
 {
-    public const string KeyAuth = "key-auth", RateLimiting = "rate-limiting", EndpointGating = "endpoint_gating",
+    public const string KeyAuth = "key-auth", RateLimiting = "rate-limiting",
+        RateLimitingAdvanced = "rate-limiting-advanced", Prometheus = "prometheus", EndpointGating = "endpoint_gating",
         Jwt = "jwt", Acl = "acl", Cors = "cors", SizeLimiting = "request-size-limiting", Termination = "request-termination";
 
     public required string Name { get; init; }

@@ -122,6 +122,7 @@ public static class KongApi
 
     private static void MapPlugins(IEndpointRouteBuilder routes, PluginsApi plugins)
     {
+        Resource(routes, "/plugins/enabled", PluginsApi.EnabledAsync);
         foreach (var scope in (string[])["", "/services/{s}", "/routes/{r}", "/consumer_groups/{g}"])
         {
             Resource(routes, scope + "/plugins", Listed(plugins.ListAsync), Posted(plugins.AddAsync));

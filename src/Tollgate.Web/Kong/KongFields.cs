@@ -91,6 +91,26 @@ internal sealed class KongFields(JsonObject given, bool isForm)
         return number >= least && number <= most ? number : Note(name, $"value should be between {least} and {most}");
     }
 
+    /// <summary>A list of whole numbers; of a form also one text, cut at commas.</summary>
+    public IReadOnlyList<long>? Integers(string name, long least, long most)
+    {
+        if (Take(name) is not { } node) return null;
+        var items = node is JsonArray list ? [.. list] : isForm && TextOf(node) is { } text
+            ? text.Split(',', StringSplitOptions.TrimEntries).Select(t => (JsonNode?)t).ToArray() : null;
+        if (items is null) return Fail<IReadOnlyList<long>>(name, "expected an array");
+        if (items.Length is 0 or > 16) return Fail<IReadOnlyList<long>>(name, "length must be 1 to 16");
+        var numbers = new List<long>();
+        foreach (var item in items)
+        {
+            var one = new KongFields(new JsonObject { ["item"] = item?.DeepClone() }, isForm);
+            if (one.Integer("item", least, most) is not { } number)
+                return Fail<IReadOnlyList<long>>(name, one.Faults["item"]?.GetValue<string>() ?? "expected an integer");
+            numbers.Add(number);
+        }
+
+        return numbers;
+    }
+
     public bool? Flag(string name) => Take(name) switch
     {
         null => null,

@@ -19,12 +19,23 @@ internal abstract record PluginSchema(string Name, params IReadOnlyList<string> 
     private static readonly PluginSchema[] s_all =
     [
         new KeyAuthSchema(), new RateLimitingSchema(), new GatingSchema(), new CorsSchema(), new SizeLimitingSchema(),
-        new TerminationSchema(), new JwtSchema(), new AclSchema(),
+        new TerminationSchema(), new JwtSchema(), new AclSchema(), new AdvancedLimitingSchema(), new PrometheusSchema(),
     ];
 
     public static IEnumerable<string> Names => s_all.Select(s => s.Name);
 
     public static PluginSchema? Find(string name) => Array.Find(s_all, s => s.Name == name);
+
+    /// <summary>Where to find what a plugin of Kong's does that is not here; null for those that nothing stands for.</summary>
+    public static string? InsteadOf(string name) => name switch
+    {
+        "response-ratelimiting" => "units that an answer tells in X-Kong-Limit are counted on meters: limit them with quotas " +
+            "(POST /v1/plans/{plan}/versions)",
+        "request-transformer" or "response-transformer" => "an API of the file has request_headers and response_headers",
+        "openid-connect" or "oauth2" => "an API of the file has jwt, for tokens of an issuer",
+        "tcp-log" or "http-log" or "file-log" => "calls are at GET /v1/calls and in the archive",
+        _ => null,
+    };
 
     /// <summary>Reads the config of a plugin; what is wrong is noted in the fields.</summary>
     /// <param name="groups">Names of all consumer groups.</param>

@@ -31,7 +31,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
                 .Select(KongJson.Read<KongPlugin>)
                 .Any(p => (p.Name, p.Scope) == (plugin.Name, plugin.Scope));
             if (same) return KongAnswer.Taken(ScopesOf(plugin));
-            if (TwoCredentials.FaultOf(all, plugin) is { } fault)
+            if ((TwoCredentials.FaultOf(all, plugin) ?? TwoLimits(all, plugin)) is { } fault)
                 return KongAnswer.SchemaViolation(new JsonObject { ["name"] = fault });
             var row = await config.AddAsync(db, ConfigKind.Plugin, null, ManagedBy.Kong, KongJson.Write(plugin));
             return KongAnswer.Created(Write(row!));
@@ -48,6 +48,9 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             ? page.Of(rows.Where(r => KongJson.Read<KongPlugin>(r).Scope == target.Id), Write)
             : KongAnswer.NotFound();
     }
+
+    public static Task<KongAnswer> EnabledAsync(KongRequest request) => Task.FromResult(
+        KongAnswer.Ok(new JsonObject { ["enabled_plugins"] = KongEntity.List([.. PluginSchema.Names]) }));
 
     public async Task<KongAnswer> GetAsync(KongRequest request) =>
         await config.FindAsync(ConfigKind.Plugin, request["p"]) is { } row && await IsUnderAsync(request, row)
@@ -83,7 +86,8 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             fields.Note(nested.Field, "the path names it already; leave it out");
         if (name is not null && PluginSchema.Find(name) is null)
             fields.Note("name", $"plugin '{KongText.Shown(name)}' not enabled; add it to the 'plugins' configuration " +
-                $"property (supported here: {string.Join(", ", PluginSchema.Names)})");
+                $"property (supported here: {string.Join(", ", PluginSchema.Names)})" +
+                (PluginSchema.InsteadOf(name) is { } instead ? "; " + instead : ""));
         if (name is null || PluginSchema.Find(name) is not { } schema)
         {
             fields.Skip("config");
@@ -99,6 +103,20 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             Config = JsonSerializer.SerializeToElement(config),
             Tags = tags,
         };
+    }
+
+    /// <summary>Both are limits of the group's plan, and Kong would take one of them.</summary>
+    private static string? TwoLimits(IReadOnlyList<ConfigRow> rows, KongPlugin added)
+    {
+        var other = added.Name switch
+        {
+            KongPlugin.RateLimiting => KongPlugin.RateLimitingAdvanced,
+            KongPlugin.RateLimitingAdvanced => KongPlugin.RateLimiting,
+            _ => null,
+        };
+        return other is not null && rows.Where(r => r.Kind == ConfigKind.Plugin).Select(KongJson.Read<KongPlugin>)
+            .Any(p => p.Name == other && p.ConsumerGroup == added.ConsumerGroup)
+            ? $"not supported: together with {other}, which is on this group already; give all limits in one of them" : null;
     }
 
     /// <summary>A plugin works at one scope; where it would do nothing, it is refused.</summary>

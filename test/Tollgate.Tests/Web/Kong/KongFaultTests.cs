@@ -80,7 +80,23 @@ public sealed class KongFaultTests
     [InlineData("/consumers/c/acls", "", "group", "required field missing")]
     [InlineData("/plugins", "name=ldap-auth", "name", "plugin 'ldap-auth' not enabled; add it to the 'plugins' configuration " +
         "property (supported here: key-auth, rate-limiting, endpoint_gating, cors, " +
-        "request-size-limiting, request-termination, jwt, acl)")]
+        "request-size-limiting, request-termination, jwt, acl, rate-limiting-advanced, prometheus)")]
+    [InlineData("/plugins", "name=response-ratelimiting", "name", "plugin 'response-ratelimiting' not enabled; add it to the " +
+        "'plugins' configuration property (supported here: key-auth, rate-limiting, endpoint_gating, cors, request-size-limiting, " +
+        "request-termination, jwt, acl, rate-limiting-advanced, prometheus); units that an answer tells in X-Kong-Limit are counted")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced", "config.limit", "required field missing")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=1,2&config.window_size=60", "config.limit",
+        "2 limits for 1 windows")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=1&config.window_size=90", "config.window_size",
+        "not supported: 90; windows here are of 1, 60, 3600, 86400 seconds")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=1,2&config.window_size=60,60",
+        "config.window_size", "the same window twice")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=x&config.window_size=60", "config.limit",
+        "expected an integer")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=1&config.window_size=60&config.strategy=redis",
+        "config.strategy", "not supported: counters are kept")]
+    [InlineData("/services/s/plugins", "name=prometheus", "service", "prometheus works everywhere in this version: POST /plugins")]
+    [InlineData("/plugins", "name=prometheus&config.bandwidth_metrics=true", "config.bandwidth_metrics", "not supported")]
     [InlineData("/plugins", "name=endpoint_gating", "service", "required field missing: endpoint_gating works on a service in " +
         "this version: POST /services/{service}/plugins")]
     [InlineData("/consumer_groups/g/plugins", "name=key-auth", "consumer_group",
