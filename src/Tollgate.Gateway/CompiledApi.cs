@@ -50,7 +50,7 @@ public sealed class CompiledApi(
 
     /// <summary>What a caller without a credential is told to send.</summary>
     public string Wanted => Bearers is null ? $"Send the key in the header {KeyHeaders[0]}."
-        : Bearers.Headers.Count > 0 ? $"Send a token that you have signed in the header {Bearers.Headers[0]}, after 'Bearer '."
+        : Bearers.Headers.Count > 0 ? $"Send a token that you have signed in the header {Bearers.Headers[0]}, after the word Bearer."
         : "Send a token that you have signed.";
 
     /// <summary>As X-Credential-Identifier says it of a token.</summary>

@@ -26,7 +26,7 @@ internal static class ImportCommand
             { file, upstream, currency, prometheus, series, output };
         rates.SetAction((parsed, _) => Task.FromResult(Run(parsed.GetValue(file)!, parsed.GetValue(output), map => Write(
             map, parsed.GetValue(upstream)!, parsed.GetValue(currency)!, parsed.GetValue(prometheus), parsed.GetValue(series)!))));
-        return new Command("import", "Take over what another system has.") { rates };
+        return new Command("import", "Take over what another system has.") { rates, KongImportCommand.Build() };
     }
 
     private static int Run(string path, string? output, Func<IReadOnlyList<(string Endpoint, string Rate)>, string> write)

@@ -209,10 +209,4 @@ public sealed class AdminChanges(
 
         public byte[]? Before { get; set; }
     }
-
-    private sealed class StoppedException : Exception
-    {
-        /// <summary>Null: the request was answered before.</summary>
-        public IResult? Answer { get; init; }
-    }
 }

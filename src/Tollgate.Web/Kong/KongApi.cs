@@ -3,8 +3,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using Tollgate.Billing;
-using Tollgate.Config;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.Kong;
@@ -29,16 +27,12 @@ public static class KongApi
     /// container.</summary>
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var services = routes.ServiceProvider;
-        var database = services.GetRequiredService<Database>();
-        var config = services.GetRequiredService<ConfigStore>();
-        var news = new KongNews(services.GetRequiredService<Publisher>(), services.GetRequiredService<ChangeFeed>(),
-            services.GetRequiredService<TimeProvider>());
-        MapNode(routes, database);
-        MapServices(routes, new ServicesApi(database, config, news), new RoutesApi(database, config, news));
-        MapUpstreams(routes, new UpstreamsApi(database, config, news), new CaCertificatesApi(database, config, news));
-        MapConsumers(routes, database, news);
-        MapPlugins(routes, new PluginsApi(database, config, news));
+        var all = new KongResources(routes.ServiceProvider);
+        MapNode(routes, routes.ServiceProvider.GetRequiredService<Database>());
+        MapServices(routes, all.Services, all.Routes);
+        MapUpstreams(routes, all.Upstreams, all.Authorities);
+        MapConsumers(routes, all);
+        MapPlugins(routes, all.Plugins);
         foreach (var root in s_roots)
             routes.Map(root + "/{**rest}", context => KongAnswer.NotFound().WriteAsync(context)).WithOrder(2);
     }
@@ -83,22 +77,10 @@ public static class KongApi
         Resource(routes, "/upstreams/{u}/targets/{t}", upstreams.GetTargetAsync, delete: upstreams.DeleteTargetAsync);
     }
 
-    private static void MapConsumers(IEndpointRouteBuilder routes, Database database, KongNews news)
+    private static void MapConsumers(IEndpointRouteBuilder routes, KongResources all)
     {
-        var services = routes.ServiceProvider;
-        var store = services.GetRequiredService<ConsumerStore>();
-        var config = services.GetRequiredService<ConfigStore>();
-        var subscriptions = services.GetRequiredService<SubscriptionStore>();
-        var defaults = services.GetRequiredService<SystemCurrency>();
-        var consumers = new ConsumersApi(database, store, news);
-        var keys = new KeyAuthApi(database, store, services.GetRequiredService<ApiKeys>(), news);
-        var signers = new JwtApi(database, store, new TokenSecrets(services.GetRequiredService<ApiKeys>()), news,
-            services.GetRequiredService<TimeProvider>());
-        var access = new AclsApi(database, store, news, services.GetRequiredService<TimeProvider>());
-        var groups = new GroupsApi(database, config, subscriptions, defaults, news);
-        var customers = services.GetRequiredService<CustomerStore>();
-        var members = new MembersApi(database, store, customers, subscriptions, defaults) { News = news };
-
+        var (consumers, keys, signers, access) = (all.Consumers, all.Keys, all.Signers, all.Access);
+        var (groups, members) = (all.Groups, all.Members);
         Resource(routes, "/consumers", Listed(consumers.ListAsync), Posted(consumers.AddAsync));
         Resource(routes, "/consumers/{c}", consumers.GetAsync, delete: consumers.DeleteAsync);
         Resource(routes, "/consumers/{c}/key-auth", Listed(keys.ListAsync), Posted(keys.AddAsync));

@@ -95,7 +95,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     public IReadOnlyList<long>? Integers(string name, long least, long most)
     {
         if (Take(name) is not { } node) return null;
-        var items = node is JsonArray list ? [.. list] : isForm && TextOf(node) is { } text
+        JsonNode?[]? items = node is JsonArray list ? [.. list] : isForm && TextOf(node) is { } text
             ? text.Split(',', StringSplitOptions.TrimEntries).Select(t => (JsonNode?)t).ToArray() : null;
         if (items is null) return Fail<IReadOnlyList<long>>(name, "expected an array");
         if (items.Length is 0 or > 16) return Fail<IReadOnlyList<long>>(name, "length must be 1 to 16");

@@ -15,6 +15,7 @@ public static class V1Api
         var billing = routes.For(AdminScope.Billing);
         CatalogueApi.Map(config);
         ConfigApi.Map(config);
+        KongImportApi.Map(config);
         ConsumersApi.Map(config);
         PlansApi.Map(config);
         PlanVersionsApi.Map(config);
