@@ -138,4 +138,29 @@ internal static class RedisScripts
         end
         return answers
         """;
+
+    // A cell is written only by who has seen it as it is: its base by name, and its last write by number.
+    public const string Cells = """
+        local key = KEYS[1]
+        local generation = redis.call('hget', key, 'g') or ''
+        local version = redis.call('hget', key, 'v') or '0'
+        if ARGV[1] == generation and ARGV[2] == version then
+          if ARGV[3] ~= '' then redis.call('hset', key, 'g', ARGV[3], 'b', ARGV[4]) end
+          for i = 8, #ARGV do redis.call('hdel', key, 's:' .. ARGV[i]) end
+          if ARGV[5] ~= '' then redis.call('hset', key, 's:' .. ARGV[5], ARGV[6]) end
+          local written = redis.call('hincrby', key, 'v', 1)
+          redis.call('pexpire', key, ARGV[7])
+          return {1, tostring(written)}
+        end
+        local answer = {0, version, generation, ''}
+        if ARGV[1] ~= generation then answer[4] = redis.call('hget', key, 'b') or '' end
+        local all = redis.call('hgetall', key)
+        for f = 1, #all, 2 do
+          if string.sub(all[f], 1, 2) == 's:' then
+            answer[#answer + 1] = string.sub(all[f], 3)
+            answer[#answer + 1] = all[f + 1]
+          end
+        end
+        return answer
+        """;
 }

@@ -10,17 +10,24 @@ public sealed unsafe partial class UsageJournal
     /// Records units that a call used, between its admission and its settlement. Takes one of the measures of its
     /// reservation; cannot fail with one.
     /// </summary>
-    public void AppendMeasured(in Measure measure) => AppendUnits(RecordKind.Measured, measure);
+    /// <returns>The record's sequence.</returns>
+    public ulong AppendMeasured(in Measure measure) => AppendUnits(RecordKind.Measured, measure);
 
     /// <summary>
     /// Records one more part of a long call that is under way, beyond what it reserved. False, and nothing written,
     /// when there is no room: the units then wait for the next part, or for the end of the call.
     /// </summary>
-    public bool TryAppendPart(in Measure measure)
+    public bool TryAppendPart(in Measure measure) => TryAppendPart(measure, out _);
+
+    /// <inheritdoc cref="TryAppendPart(in Measure)"/>
+    /// <param name="measure">The part.</param>
+    /// <param name="sequence">The record's.</param>
+    public bool TryAppendPart(in Measure measure, out ulong sequence)
     {
+        sequence = 0;
         if (!TryPromise(1))
             return false;
-        AppendUnits(RecordKind.Measured, measure);
+        sequence = AppendUnits(RecordKind.Measured, measure);
         return true;
     }
 
@@ -52,18 +59,23 @@ public sealed unsafe partial class UsageJournal
         return true;
     }
 
-    private void AppendUnits(RecordKind kind, in Measure measure) => Append(new JournalRecord
+    private ulong AppendUnits(RecordKind kind, in Measure measure)
     {
-        Kind = kind,
-        Boot = Boot,
-        Sequence = Interlocked.Increment(ref counters.Next) - 1,
-        Admission = measure.Admission,
-        AdmissionSequence = measure.AdmissionSequence,
-        Billable = true,
-        Quantity = measure.Quantity,
-        Meter = measure.Meter,
-        Dimensions = measure.Dimensions,
-    });
+        ulong sequence = Interlocked.Increment(ref counters.Next) - 1;
+        Append(new JournalRecord
+        {
+            Kind = kind,
+            Boot = Boot,
+            Sequence = sequence,
+            Admission = measure.Admission,
+            AdmissionSequence = measure.AdmissionSequence,
+            Billable = true,
+            Quantity = measure.Quantity,
+            Meter = measure.Meter,
+            Dimensions = measure.Dimensions,
+        });
+        return sequence;
+    }
 
     private void AppendEvent(ulong sequence, in UsageEvent part) => Append(new JournalRecord
     {

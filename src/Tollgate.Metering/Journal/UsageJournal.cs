@@ -212,13 +212,15 @@ public sealed unsafe partial class UsageJournal : IDisposable
     /// </summary>
     /// <param name="settlement">How it ended.</param>
     /// <param name="unused">Measures that were reserved and not written.</param>
-    public void AppendSettled(in Settlement settlement, int unused = 0)
+    /// <returns>The record's sequence.</returns>
+    public ulong AppendSettled(in Settlement settlement, int unused = 0)
     {
+        ulong sequence = Interlocked.Increment(ref counters.Next) - 1;
         Append(new JournalRecord
         {
             Kind = RecordKind.Settled,
             Boot = Boot,
-            Sequence = Interlocked.Increment(ref counters.Next) - 1,
+            Sequence = sequence,
             Admission = settlement.Admission,
             AdmissionSequence = settlement.AdmissionSequence,
             Status = settlement.Status,
@@ -229,6 +231,7 @@ public sealed unsafe partial class UsageJournal : IDisposable
         if (unused > 0)
             GiveBack((uint)unused);
         Leave();
+        return sequence;
     }
 
     /// <summary>
