@@ -23,6 +23,9 @@ public sealed class CustomerEntry(int key, GateTable table)
         set => _purse = value;
     }
 
+    /// <summary>What other nodes take from the same balances; null while each counts for itself, and without any.</summary>
+    internal SharedPurse? Shared { get; set; }
+
     /// <summary>What has been taken from each balance; empty without any.</summary>
     public IReadOnlyList<(Balance Balance, decimal Used)> Spending()
     {

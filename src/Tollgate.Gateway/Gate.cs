@@ -57,6 +57,12 @@ public struct Decision
     /// <summary>A lease is nearly used up or over; it is renewed beside the call.</summary>
     internal bool RenewsLease;
 
+    /// <summary>The call cannot be decided before a lease of the customer's balances was asked for.</summary>
+    internal bool NeedsCredit;
+
+    /// <summary>As <see cref="RenewsLease"/>, of balances.</summary>
+    internal bool RenewsCredit;
+
     /// <summary>There is a limit, nobody can tell what is left of it, and the plan says <c>closed</c>.</summary>
     internal bool LimitsClosed;
 
@@ -78,7 +84,7 @@ public struct Decision
     internal BoundTerms? Bound;
     internal Tallies Tallies;
 
-    internal readonly bool IsHeldUp => NeedsLease || LimitsClosed;
+    internal readonly bool IsHeldUp => NeedsLease || NeedsCredit || LimitsClosed;
 
     /// <summary>By what the call was counted; null when nothing was.</summary>
     public readonly Terms? Terms => Bound?.Terms;
@@ -161,14 +167,16 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     /// <param name="operation">What was called.</param>
     /// <param name="units">Of <c>calls</c>.</param>
     /// <param name="meters">On the meters of the operation, in their order; none where it has none.</param>
+    /// <param name="sequence">Of the settlement in the journal.</param>
     public static void Settle(
-        ref Decision decision, CompiledOperation operation, long units, ReadOnlySpan<Spent> meters = default)
+        ref Decision decision, CompiledOperation operation, long units, ReadOnlySpan<Spent> meters = default,
+        ulong sequence = 0)
     {
         decision.Pool?.Settle(ref decision, operation.Key, units, meters);
         decision.Settled = true;
         if (decision.Entitlement is not { Prices: not null } entitlement) return;
         var charge = Charge.Of(entitlement, ref decision, operation.Name);
-        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, units, meters))
+        while (decision.Consumer!.Customer?.Purse is { } purse && !purse.TrySettle(charge, decision.Purse, units, meters, sequence))
         {
             // another one is in force by now
         }
@@ -233,7 +241,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Cost = operation.Cost;
         decision.Tallies = default;
         decision.IsStale = table.IsStale;
-        (decision.NeedsLease, decision.RenewsLease) = (false, false);
+        (decision.NeedsLease, decision.RenewsLease, decision.NeedsCredit, decision.RenewsCredit) = (false, false, false, false);
         decision.LimitsClosed = decision.IsStale && decision.Plan is { ClosedWhenStale: true };
         decision.Sharing = table.Leases is not { } leases || decision.Plan is null ? Sharing.None
             : leases.IsAway ? decision.Plan.Unavailable : Sharing.Leased;

@@ -79,6 +79,8 @@ public sealed class GateCall
     /// <summary>Whether a sending of it took longer than it may.</summary>
     internal bool IsLate { get; set; }
 
+    public bool IsSettled => Volatile.Read(ref _settled) != 0;
+
     /// <summary>True for the one caller that may settle the call.</summary>
     public bool TrySettle() => Interlocked.Exchange(ref _settled, 1) == 0;
 

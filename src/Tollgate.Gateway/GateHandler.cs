@@ -45,7 +45,7 @@ public sealed class GateHandler : IDisposable
         _journal = journal;
         _metrics = metrics;
         _clocks = clocks;
-        _costs = new CostSettling(journal, metrics, clocks.Machine);
+        _costs = new CostSettling(journal, metrics, clocks.Machine, () => table.Leases);
         _proxy = new UpstreamProxy(forwarder, clocks.Machine, _costs, Settle, () => _table.Snapshot.Apis);
     }
 
@@ -88,6 +88,9 @@ public sealed class GateHandler : IDisposable
                 call.Decision.Verdict = failure;
                 await RefuseAsync(context, call);
             }
+
+            // an answer of unknown length is over, and not settled yet
+            if (!call.IsSettled) await _costs.MakeRoomAsync(call);
 
             // what had to be read to its end has its last byte left
             if (_journal.IsStrict && call.Cost?.Body is not null && !call.Decision.IsUnrecorded) await _journal.CommitAsync();
@@ -162,13 +165,15 @@ public sealed class GateHandler : IDisposable
     /// <summary>Where limits are shared: waits for a lease where there is none, and decides again.</summary>
     private async Task HoldAsync(HttpContext context, GateCall call, Leases leases)
     {
-        for (var tries = 0; call.Decision.NeedsLease && tries < MostLeases; tries++)
+        for (var tries = 0; call.Decision is { NeedsLease: true } or { NeedsCredit: true } && tries < MostLeases; tries++)
         {
-            await leases.WaitAsync(call.Decision.Pool!);
+            Sharer? sharer = call.Decision.NeedsLease ? call.Decision.Pool : call.Decision.Consumer!.Customer?.Shared;
+            if (sharer is not null) await leases.WaitAsync(sharer);
             DecideByKey(_table.Snapshot, context.Request, call);
         }
 
         if (call.Decision.RenewsLease) _ = leases.AskAsync(call.Decision.Pool!);
+        if (call.Decision.RenewsCredit && call.Decision.Consumer!.Customer?.Shared is { } shared) _ = leases.AskAsync(shared);
         if (call.Decision.Sharing > Sharing.Leased) leases.Degraded(call.Decision.Sharing);
     }
 
@@ -270,10 +275,11 @@ public sealed class GateHandler : IDisposable
         var billable = answered && CostSettling.IsBillable(call, status);
         var (units, unused) = _costs.Settle(call, billable);
         var latency = _clocks.Machine.GetElapsedTime(call.StartedAt).TotalMicroseconds;
+        var sequence = _journal.NextSequence;
         if (call.Decision.IsUnrecorded) _table.Unrecorded!.End(call, billable ? units : 0);
         else
         {
-            _journal.AppendSettled(new Settlement
+            sequence = _journal.AppendSettled(new Settlement
             {
                 AdmissionSequence = call.Record.Sequence,
                 Admission = call.Admission,
@@ -284,7 +290,7 @@ public sealed class GateHandler : IDisposable
             }, unused);
         }
 
-        Gate.Settle(ref call.Decision, call.Operation!, billable ? units : 0, call.Cost is { } cost ? cost.Spent : default);
+        Gate.Settle(ref call.Decision, call.Operation!, billable ? units : 0, call.Cost is { } cost ? cost.Spent : default, sequence);
     }
 
     private Task RefuseAsync(HttpContext context, GateCall call)

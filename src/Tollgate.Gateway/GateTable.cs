@@ -30,6 +30,20 @@ public sealed partial class GateTable(
     /// <summary>Of limits that nodes share; set before <see cref="LoadAsync"/>. Null where each counts for itself.</summary>
     public Leases? Leases { get; set; }
 
+    /// <summary>Of balances that nodes share; set together with <see cref="Leases"/>.</summary>
+    public SharedPurses? Purses
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value is null) return;
+            value.JoinAsync = RejoinAsync;
+            value.Leases.FindIdle = tag => tag.StartsWith(SharedPurse.TagStart, StringComparison.Ordinal)
+                && int.TryParse(tag.AsSpan(SharedPurse.TagStart.Length), out var key) ? FindCustomer(key)?.Shared : null;
+        }
+    }
+
     /// <summary>Whether what others change has not been heard for too long; each plan says what then happens.</summary>
     public bool IsStale { get; set; }
 
@@ -56,7 +70,10 @@ public sealed partial class GateTable(
     {
         var now = Micros.Now(business);
         await new Restoring(copy ?? database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
-        var loading = new PurseLoading(copy ?? database, copy is null ? catchUp : () => Task.CompletedTask, _snapshot, now);
+        var loading = new PurseLoading(copy ?? database, copy is null ? catchUp : () => Task.CompletedTask, _snapshot, now, Purses)
+        {
+            IsOfCopy = copy is not null,
+        };
         var store = copy ?? database;
         var balances = await store.ReadAsync(BalanceStore.AllAsync);
         foreach (var key in balances.Select(b => b.CustomerKey).Union(await store.ReadAsync(UnitGrantStore.CustomersAsync)))
@@ -75,7 +92,8 @@ public sealed partial class GateTable(
             Era = entry.Era,
             At = usage.Bucket,
         };
-        while (customer.Purse is { } purse && !purse.TryCount(charge, new More(meter.Name, meter.Unscaled(units))))
+        var sequence = Purses?.Stored ?? 0;
+        while (customer.Purse is { } purse && !purse.TryCount(charge, new More(meter.Name, meter.Unscaled(units)), sequence))
         {
             // another one is in force by now
         }
@@ -132,9 +150,26 @@ public sealed partial class GateTable(
         var entries = customer.Compile(await EntitlementStore.OfCustomerAsync(db, customerKey));
         var seeding = new QuotaSeeding(database, catchUp, _snapshot, Micros.Now(business));
         await seeding.SeedAsync(entries);
-        await new PurseLoading(database, catchUp, _snapshot, Micros.Now(business)).LoadAsync(customer, entries);
+        await new PurseLoading(database, catchUp, _snapshot, Micros.Now(business), Purses).LoadAsync(customer, entries);
         customer.Entitle(entries);
         seeding.Forget();
+    }
+
+    private async Task RejoinAsync(int customer)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            await database.ReadAsync(async db =>
+            {
+                await EntitleAsync(db, customer);
+                return 0;
+            });
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     private CustomerEntry CustomerOf(int key) => _customers.GetOrAdd(key, k => new CustomerEntry(k, this));

@@ -27,6 +27,7 @@ public sealed class PostgresChanges
         ("access_groups", "consumer", "consumer_key"),
         ("entitlements", "customer", "customer_key"),
         ("balances", "customer", "customer_key"),
+        ("grants", "customer", "customer_key"),
     ];
 
     /// <summary>The tables whose changes other nodes hear.</summary>

@@ -24,7 +24,7 @@ public sealed partial class SharedCounters
     /// <returns>Null when Redis did not answer; it may have been written, and then is another one than was seen.</returns>
     public async Task<CellAnswer?> WriteAsync(CellWrite write)
     {
-        if (_away) return null;
+        if (_away || _redis is not { } redis) return null;
         RedisValue[] values =
         [
             write.Generation, write.Version, write.NewGeneration, write.Base, write.Node, write.Share,
@@ -32,7 +32,7 @@ public sealed partial class SharedCounters
         ];
         try
         {
-            var answer = (RedisResult[])(await _redis.GetDatabase()
+            var answer = (RedisResult[])(await redis.GetDatabase()
                 .ScriptEvaluateAsync(RedisScripts.Cells, [write.Key], values))!;
             var (written, version) = ((long)answer[0] == 1, long.Parse((string)answer[1]!, CultureInfo.InvariantCulture));
             var shares = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -57,7 +57,8 @@ public sealed partial class SharedCounters
     {
         try
         {
-            if (!_away) await _redis.GetSubscriber().PublishAsync(RedisChannel.Literal(WantedChannel), key);
+            if (!_away && _redis is { } redis)
+                await redis.GetSubscriber().PublishAsync(RedisChannel.Literal(WantedChannel), key);
         }
         catch (Exception e) when (e is RedisException or TimeoutException)
         {

@@ -65,6 +65,7 @@ public sealed partial class TollgateNode
         await ProbeAsync(leases);
         await makeKnown(leases);
         Table.Leases = leases;
+        Table.Purses = new SharedPurses(_counters, leases, Journal, () => Drain.Position, Clocks.Machine);
         Loop("reaching Redis", s_probeEvery, () => ProbeAsync(leases));
         Loop("leases of limits", s_sweepEvery, leases.SweepAsync);
     }

@@ -14,6 +14,7 @@ internal sealed partial class CallCost
     public bool Hold(GateCall call, bool toTheEnd, Action<string, double>? overrun = null)
     {
         ref var decision = ref call.Decision;
+        (decision.NeedsLease, decision.NeedsCredit) = (false, false);
         var covered = true;
         for (var i = 0; i < _used.Length; i++)
         {

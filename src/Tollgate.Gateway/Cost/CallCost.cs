@@ -89,9 +89,9 @@ internal sealed partial class CallCost(OperationCost operation, Action<UnitFault
             if (operation.IsHeld) units = Math.Min(units, _used[i].Settled + SetAside(i));
             if (units == _used[i].Settled) continue;
             var part = units - _used[i].Settled;
-            if (!journal.TryAppendPart(MeasureOf(meter, part, call.Record.Sequence, call.Admission))) continue;
+            if (!journal.TryAppendPart(MeasureOf(meter, part, call.Record.Sequence, call.Admission), out var sequence)) continue;
             var freed = Math.Min(part, SetAside(i));
-            Gate.SettlePart(ref call.Decision, call.Operation!, meter, new Spent(freed, part));
+            Gate.SettlePart(ref call.Decision, call.Operation!, meter, new Spent(freed, part) { Sequence = sequence });
             _used[i].Settled = units;
             _used[i].Freed += freed;
         }
@@ -112,7 +112,8 @@ internal sealed partial class CallCost(OperationCost operation, Action<UnitFault
             units -= _used[i].WrittenOff;
             _spent[i] = new Spent(SetAside(i), (units ?? 0) - _used[i].Settled);
             if (units is null || (meter.IsAdditive && units == _used[i].Settled)) unused++;
-            else journal?.AppendMeasured(MeasureOf(meter, units.Value - _used[i].Settled, admission, call));
+            else if (journal?.AppendMeasured(MeasureOf(meter, units.Value - _used[i].Settled, admission, call)) is { } sequence)
+                _spent[i] = _spent[i] with { Sequence = sequence };
         }
 
         return unused;

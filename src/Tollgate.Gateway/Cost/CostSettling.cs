@@ -10,8 +10,13 @@ namespace Tollgate.Gateway.Cost;
 /// Finds out what calls cost while they pass, and writes it down. A call whose status and headers say all is settled
 /// when its answer begins; one that must be read to its end, when it ends, and in parts if that takes long.
 /// </summary>
-internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, TimeProvider machine)
+/// <param name="leases">Of limits that nodes share; null where each counts for itself.</param>
+internal sealed class CostSettling(
+    UsageJournal journal, GateMetrics metrics, TimeProvider machine, Func<Leases?>? leases = null)
 {
+    /// <summary>How often a call asks for what others are quicker to spend.</summary>
+    private const int MostLeases = 20;
+
     /// <summary>Broken calls that may be repeated for nothing.</summary>
     public FreeRetries Retries { get; } = new(machine, metrics);
 
@@ -41,6 +46,7 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
         cost.Body = new MeteredBody(context.Response, cost, WholeAsync, () => Part(call))
         {
             Cuts = cost.Operation.CutsOverrun ? () => !IsCovered(call) : null,
+            Room = cost.Operation.IsHeld && leases?.Invoke() is not null ? () => MakeRoomAsync(call) : null,
         };
         context.Response.Body = cost.Body;
 
@@ -48,6 +54,23 @@ internal sealed class CostSettling(UsageJournal journal, GateMetrics metrics, Ti
         {
             settle(call, call.UpstreamStatus, answered: true);
             return journal.IsStrict && !call.Decision.IsUnrecorded ? journal.CommitAsync() : Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Where limits are shared: leases what a call used beyond what is set aside for it, before it is settled.
+    /// </summary>
+    public ValueTask MakeRoomAsync(GateCall call) => call.Cost is { Operation.IsHeld: true }
+        && leases?.Invoke() is { IsAway: false } of && !call.IsSettled && call.UpstreamStatus != 0
+        && !IsCovered(call)
+            ? LeaseAsync(call, of) : ValueTask.CompletedTask;
+
+    private static async ValueTask LeaseAsync(GateCall call, Leases of)
+    {
+        for (var tries = 0; call.Decision is { NeedsLease: true } or { NeedsCredit: true } && tries < MostLeases; tries++)
+        {
+            Sharer? sharer = call.Decision.NeedsLease ? call.Decision.Pool : call.Decision.Consumer!.Customer?.Shared;
+            if (sharer is not null) await of.WaitAsync(sharer);
+            if (IsCovered(call)) return;
         }
     }
 

@@ -35,6 +35,9 @@ internal sealed class MeteredBody : Stream
     /// <summary>Asked before each piece goes on whether the answer ends before it; null where it never does.</summary>
     public Func<bool>? Cuts { get; init; }
 
+    /// <summary>Where nodes share limits: finds room for what was used, before it is too late to.</summary>
+    public Func<ValueTask>? Room { get; init; }
+
     /// <summary>Whether it has ended so.</summary>
     public bool IsCut { get; private set; }
 
@@ -61,6 +64,7 @@ internal sealed class MeteredBody : Stream
         if (!_begun) Begin();
         See(buffer.Span);
         _cost.ResponseBytes += buffer.Length;
+        if (Room is not null && (Cuts is not null || _left == buffer.Length)) await Room();
         if (Cuts?.Invoke() == true)
         {
             _cost.ResponseBytes -= buffer.Length;

@@ -17,16 +17,20 @@ internal sealed class ApplicationForwarder
     public ApplicationForwarder(RequestDelegate next, CostSettling costs, UpstreamProxy.SettleCall settle)
     {
         (_next, _costs, _settle) = (next, costs, settle);
-        _atStart = state =>
+        _atStart = async state =>
         {
             var context = (HttpContext)state;
             var call = GateCall.Of(context)!;
             call.UpstreamStatus = context.Response.StatusCode;
-            if (costs.Headers(context, call)) settle(call, call.UpstreamStatus, answered: true);
+            if (costs.Headers(context, call))
+            {
+                await costs.MakeRoomAsync(call);
+                settle(call, call.UpstreamStatus, answered: true);
+            }
+
             call.Operation!.Api.Forward.Response?.Apply(context.Response.Headers);
             call.Operation.Api.Cors?.Write(context.Request, context.Response.Headers);
             RateHeaders.Write(context.Response.Headers, call);
-            return Task.CompletedTask;
         };
     }
 

@@ -61,13 +61,20 @@ internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTr
             ended = true;
         }
 
-        if (!settling.Costs.Headers(httpContext, call)) settling.Costs.Watch(httpContext, call, settling.Settle);
+        var isKnown = settling.Costs.Headers(httpContext, call);
+        if (!isKnown) settling.Costs.Watch(httpContext, call, settling.Settle);
         else if (ended) httpContext.Response.OnStarting(settling.AtStart, call);
         call.IsOpen = !ended;
         call.Operation!.Api.Forward.Response?.Apply(headers);
         call.Operation.Api.Cors?.Write(httpContext.Request, headers);
         RateHeaders.Write(headers, call);
-        return new(true);
+        return isKnown && call.Operation.Cost.IsHeld ? WithRoomAsync() : new(true);
+    }
+
+    private async ValueTask<bool> WithRoomAsync()
+    {
+        await settling.Costs.MakeRoomAsync(call);
+        return true;
     }
 
     /// <summary>How a gRPC call ended is told last, and settled before the caller hears of it.</summary>

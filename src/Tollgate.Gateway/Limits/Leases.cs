@@ -13,6 +13,11 @@ public sealed class Leases
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
     private const int MostTries = 4;
 
+    /// <summary>Within so long after Redis is back all nodes have heard from it and said what they used; milliseconds.</summary>
+    private const long Grace = 500;
+
+    private long _backAt = long.MinValue / 2;
+
     private readonly SharedCounters _counters;
     private readonly TimeProvider _machine;
     private readonly long _started;
@@ -62,6 +67,12 @@ public sealed class Leases
 
     public bool IsAway => _counters.IsAway;
 
+    /// <summary>Redis was away until a moment ago: other nodes may have used what they have not said yet.</summary>
+    internal bool IsJustBack => Now - Volatile.Read(ref _backAt) < Grace;
+
+    /// <summary>Finds a sharer that is not watched, since nothing is to be said of it now. Set by the table.</summary>
+    internal Func<string, Sharer?> FindIdle { get; set; } = _ => null;
+
     /// <summary>How far the clocks of this node and of Redis are apart.</summary>
     public TimeSpan Skew => _counters.Skew;
 
@@ -83,7 +94,9 @@ public sealed class Leases
             _tryAt = Now + 1_000;
         }
 
+        var away = IsAway;
         if (_counters.IsListening) await _counters.ProbeAsync(business);
+        if (away && !IsAway) Volatile.Write(ref _backAt, Now);
         _up.Set(_counters.IsAway ? 0 : 1);
         Alive(_ofStore);
     }
@@ -92,7 +105,7 @@ public sealed class Leases
     {
         var tag = key.AsSpan(key.IndexOf('{', StringComparison.Ordinal) + 1);
         var end = tag.IndexOf('}');
-        if (end > 0 && _watched.TryGetValue(tag[..end].ToString(), out var sharer) && sharer.GivesBack(key))
+        if (end > 0 && Find(tag[..end].ToString()) is { } sharer && sharer.GivesBack(key))
             _ = AskAsync(sharer);
     }
 
@@ -113,6 +126,9 @@ public sealed class Leases
         lock (sharer) return sharer.Asking is { IsCompleted: false } underWay ? underWay : sharer.Asking = AskOnceAsync(sharer);
     }
 
+    /// <summary>Looks after it until there is nothing to be said.</summary>
+    internal void Watch(Sharer sharer) => _watched.TryAdd(sharer.Tag, sharer);
+
     internal Task<bool> WaitAsync(Sharer sharer)
     {
         _waits.Inc();
@@ -122,6 +138,8 @@ public sealed class Leases
     internal void Asks() => _questions.Inc();
 
     internal void Degraded(Sharing sharing) => _degraded[(int)sharing].Inc();
+
+    private Sharer? Find(string tag) => _watched.GetValueOrDefault(tag) ?? FindIdle(tag);
 
     private List<Task> Sweep(bool returnAll)
     {

@@ -22,7 +22,8 @@ internal sealed partial class Pool
                 if (!quota.Blocks || !quota.Covers(key, operation.Key) || slot.Start > decision.CountedAt) continue;
                 var left = Math.Max(0, quota.Count - slot.Used);
                 if (left < room) left = Math.Max(0, quota.Count + LiftOf(quota, operation.Name, ref decision) - slot.Used);
-                if (decision.Sharing == Sharing.Leased && slot.Share is { } share) left = Math.Min(left, share.RoomAt(leases!.Now));
+                if (decision.Sharing == Sharing.Leased && slot.Share is { } share)
+                    left = LeasedOf(share, quota, Math.Min(left, room), operation.Name, ref decision);
                 if (left < room) (room, violated) = (left, bound.Terms.Limits.Length + q);
             }
 
@@ -38,13 +39,29 @@ internal sealed partial class Pool
         }
     }
 
+    /// <summary>What this node may spend of a quota for a call under way. What it has not leased is asked for.</summary>
+    private long LeasedOf(SharedCount share, CompiledQuota quota, long wanted, string operation, ref Decision decision)
+    {
+        var now = leases!.Now;
+        share.MoveOn();
+        share.Limit = quota.Count;
+        if (share.Spent + share.Others + wanted > quota.Count) share.Limit += LiftOf(quota, operation, ref decision);
+        var room = Math.Max(0, share.RoomAt(now));
+        if (room >= wanted) return wanted;
+        if (share.IsExhausted(now)) return room;
+        Demand(share, wanted, now);
+        decision.NeedsLease = true;
+        return room;
+    }
+
     private static void ExtendBalances(ref Decision decision, string operation, CostMeter? meter, ref long room)
     {
         // a call that was admitted before there was a balance has nothing set aside in it
         if (decision.Purse is null || decision.Entitlement is not { Prices: not null } entitlement) return;
         var charge = Charge.Of(entitlement, ref decision, operation);
         while (decision.Consumer?.Customer?.Purse is { } purse)
-            if (purse.TryExtend(charge, meter, ref room, out decision.Shortage)) return;
+            if (purse.IsShared ? purse.TryExtendHeld(charge, meter, ref room, ref decision)
+                : purse.TryExtend(charge, meter, ref room, out decision.Shortage)) return;
     }
 
     /// <summary>By how much credit in units lifts a quota, × 10^scale.</summary>
@@ -82,9 +99,11 @@ internal sealed partial class Pool
         while (decision.Consumer?.Customer?.Purse is { } purse)
         {
             // another one may be in force by now
-            if (!purse.TryReserve(charge, out decision.Shortage, reserve)) continue;
-            if (decision.Shortage is null && reserve) decision.Purse = purse;
-            return decision.Shortage is null;
+            if (!(purse.IsShared ? purse.TryHold(charge, reserve, ref decision)
+                : purse.TryReserve(charge, out decision.Shortage, reserve))) continue;
+            var covered = decision.Shortage is null && !decision.IsHeldUp;
+            if (covered && reserve) decision.Purse = purse;
+            return covered;
         }
 
         return true;

@@ -50,7 +50,7 @@ internal sealed partial class Pool : Sharer
             var slot = bound.Slots[q];
             slot.Share ??= new SharedCount($"tollgate:{{{subscription}}}:quota:{NameOf(slot.Shape.Quota)}", slot);
             var count = quotas[q].Count;
-            if (slot.Used + need > count) count += LiftOf(quotas[q], operation, ref decision);
+            if (slot.Used + slot.Share.Others + need > count) count += LiftOf(quotas[q], operation, ref decision);
             Hold(slot.Share, count, need, i, take, ref violated, ref decision);
         }
 
@@ -142,11 +142,10 @@ internal sealed partial class Pool : Sharer
                     return;
                 }
 
-                if (now >= share.ExhaustedUntil)
+                if (!share.IsExhausted(now))
                 {
-                    _shares ??= [];
-                    if (!_shares.Contains(share)) _shares.Add(share);
-                    (share.Demand, share.UsedAt, decision.NeedsLease) = (share.Demand + units, now, true);
+                    Demand(share, units, now);
+                    decision.NeedsLease = true;
                     return;
                 }
 
@@ -155,6 +154,14 @@ internal sealed partial class Pool : Sharer
         }
 
         if (state.Remaining < units) violated = Later(violated, index, ref decision);
+    }
+
+    /// <summary>Calls wait for so much more of a counter.</summary>
+    private void Demand(SharedCount share, long units, long now)
+    {
+        _shares ??= [];
+        if (!_shares.Contains(share)) _shares.Add(share);
+        (share.Demand, share.UsedAt) = (share.Demand + units, now);
     }
 
     /// <summary>Asks about everything that calls wait for, and that is to be renewed or given back.</summary>

@@ -8,7 +8,7 @@ namespace Tollgate.Gateway;
 /// what is settled and of what calls under way may still cost. So the sum never goes beyond a balance, whatever is called at
 /// the same moment. One lock, the customer's own.
 /// </summary>
-internal sealed class Purse
+internal sealed partial class Purse
 {
     /// <summary>Billing periods that are kept apart; older ones are closed into one sum.</summary>
     private const int MostAccounts = 64;
@@ -21,9 +21,9 @@ internal sealed class Purse
     private long _settlements;
     private bool _replaced;
 
-    private Purse(PurseTerms terms, object origin)
+    private Purse(PurseTerms terms, object origin, SharedPurse? shared)
     {
-        Terms = terms;
+        (Terms, _shared) = (terms, shared);
         _sides = [.. terms.Balances.Select(b => new Side(b))];
         _stock = new UnitStock(terms.Units);
         _origin = origin;
@@ -34,7 +34,8 @@ internal sealed class Purse
     public IReadOnlyList<Balance> Balances => Terms.Balances;
 
     /// <summary>One that refuses nothing, and knows what is under way when the store is asked.</summary>
-    public static Purse Counting() => new(PurseTerms.None, new object());
+    /// <param name="shared">Of nodes that share it; null where each counts for itself.</param>
+    public static Purse Counting(SharedPurse? shared = null) => new(PurseTerms.None, new object(), shared);
 
     public long Settlements
     {
@@ -45,7 +46,7 @@ internal sealed class Purse
     }
 
     /// <summary>One of these balances for the same calls; <see cref="TryReplace"/> then puts it in force.</summary>
-    public Purse With(PurseTerms terms) => new(terms, _origin);
+    public Purse With(PurseTerms terms) => new(terms, _origin, _shared);
 
     /// <summary>What has been taken from each balance, in their order; with what is reserved.</summary>
     public decimal[] Used()
@@ -125,8 +126,10 @@ internal sealed class Purse
     /// <param name="reservedIn">Where; null for a call that was admitted before there was a balance.</param>
     /// <param name="calls">Billed units of <c>calls</c>; 0 when the call is not billed.</param>
     /// <param name="meters">Of the operation's meters, in their order.</param>
+    /// <param name="sequence">Of the record in the journal.</param>
     /// <returns>False when another purse is in force by now: tell that one.</returns>
-    public bool TrySettle(in Charge charge, Purse? reservedIn, long calls, ReadOnlySpan<Spent> meters)
+    public bool TrySettle(
+        in Charge charge, Purse? reservedIn, long calls, ReadOnlySpan<Spent> meters, ulong sequence = 0)
     {
         lock (_lock)
         {
@@ -134,7 +137,7 @@ internal sealed class Purse
             _settlements++;
             var mine = ReferenceEquals(reservedIn?._origin, _origin);
             var account = AccountOf(charge);
-            Settle(account, charge, null, new Spent(mine ? charge.Units : 0, calls));
+            Settle(account, charge, null, new Spent(mine ? charge.Units : 0, calls) { Sequence = sequence });
             for (var i = 0; i < meters.Length; i++)
                 Settle(account, charge, charge.Cost!.Meters[i], mine ? meters[i] : meters[i] with { Freed = 0 });
             Sum(account);
@@ -162,15 +165,17 @@ internal sealed class Purse
     /// <param name="charge">Whose, and when; nothing is set aside. A balance that began later knows it only for its tiers.
     /// </param>
     /// <param name="used">Of one meter.</param>
+    /// <param name="sequence">Of the last of its records in the journal.</param>
     /// <returns>False when another purse is in force by now: tell that one.</returns>
-    public bool TryCount(in Charge charge, in More used)
+    public bool TryCount(in Charge charge, in More used, ulong sequence = 0)
     {
         lock (_lock)
         {
             if (_replaced) return false;
             _settlements++;
             var account = AccountOf(charge);
-            account.Count(charge, used, 0, BeganAfter(charge.At, settled: false), _stock);
+            _isUntold |= account.Count(
+                charge, used, 0, BeganAfter(charge.At, settled: false), _stock, _shared?.Unstored, sequence);
             Sum(account);
             return true;
         }
@@ -231,7 +236,7 @@ internal sealed class Purse
     private bool IsCovered(PurseAccount account, int side)
     {
         var of = _sides[side];
-        return of.Used + of.Balance.Gross(account.Amount(side, considered: true)) - account.Gross[side] <= of.Balance.Amount;
+        return of.Used + of.Balance.Gross(account.Amount(side, considered: true)) - account.Gross[side] <= MostOf(side);
     }
 
     private void Reserve(PurseAccount account, in Charge charge, in More more)
@@ -241,7 +246,8 @@ internal sealed class Purse
     }
 
     private void Settle(PurseAccount account, in Charge charge, CostMeter? meter, in Spent spent) =>
-        account.Count(charge, More.Of(meter, spent.Units), spent.Freed / (meter?.One ?? 1), 0, _stock);
+        _isUntold |= account.Count(charge, More.Of(meter, spent.Units), spent.Freed / (meter?.One ?? 1), 0, _stock,
+            _shared?.Unstored, spent.Sequence);
 
     private void Sum(PurseAccount account)
     {
@@ -267,7 +273,7 @@ internal sealed class Purse
         var key = (charge.Era, charge.Period);
         if (_accounts.TryGetValue(key, out var account)) return account;
         // what has nothing under way any more stays in the sum
-        if (_accounts.Count >= MostAccounts)
+        if (_accounts.Count >= MostAccounts && _shared is null)
             foreach (var old in _accounts.Where(a => a.Value.IsAtRest && a.Key.Period < key.Period).ToArray())
                 _accounts.Remove(old.Key);
         return _accounts[key] = new PurseAccount(_sides.Length);
@@ -281,23 +287,3 @@ internal sealed class Purse
         public decimal Used { get; set; }
     }
 }
-
-/// <summary>What a purse holds, and how far its usage is on invoices.</summary>
-/// <param name="Units">Credit in units, in the order in which it is burnt.</param>
-/// <param name="Settled">By subscription: up to when usage is on invoices.</param>
-internal sealed record PurseTerms(
-    IReadOnlyList<Balance> Balances, IReadOnlyList<UnitGrant> Units, IReadOnlyDictionary<string, long> Settled)
-{
-    public static PurseTerms None { get; } = new([], [], new Dictionary<string, long>());
-
-    public bool IsNone => Balances.Count + Units.Count == 0;
-
-    public bool Equals(PurseTerms? other) => other is not null && Balances.SequenceEqual(other.Balances)
-        && Units.SequenceEqual(other.Units) && Settled.Count == other.Settled.Count
-        && Settled.All(s => other.Settled.TryGetValue(s.Key, out var at) && at == s.Value);
-
-    public override int GetHashCode() => HashCode.Combine(Balances.Count, Units.Count, Settled.Count);
-}
-
-/// <summary>A balance that does not cover a call, and what has been taken from it.</summary>
-public sealed record Shortage(Balance Balance, decimal Used);

@@ -7,7 +7,7 @@ namespace Tollgate.Gateway;
 /// What one subscription has used within one billing period, for each price that calls are held to. As on its invoice a price
 /// that a new stretch of terms left as it was goes on over both, and what is included is for the period.
 /// </summary>
-internal sealed class PurseAccount(int sides)
+internal sealed partial class PurseAccount(int sides)
 {
     private readonly List<Track> _tracks = [];
     private readonly Dictionary<int, Track[]> _byEntitlement = [];
@@ -37,7 +37,7 @@ internal sealed class PurseAccount(int sides)
 
     /// <summary>What the usage since a balance costs. Tiers and included units go on from what was used before.</summary>
     /// <param name="side">The balance.</param>
-    /// <param name="considered">With what <see cref="Consider"/> was told.</param>
+    /// <param name="considered">With what <c>Consider</c> was told.</param>
     public decimal Amount(int side, bool considered)
     {
         Array.Clear(_consumed);
@@ -76,19 +76,31 @@ internal sealed class PurseAccount(int sides)
     /// <param name="freed">So much less is reserved.</param>
     /// <param name="before">Bits of the balances that it came before.</param>
     /// <param name="stock">Null when credit in units has paid for it already.</param>
-    public void Count(in Charge charge, in More used, decimal freed, uint before, UnitStock? stock)
+    /// <param name="own">Where nodes share: told what this one has settled.</param>
+    /// <param name="sequence">Of its record in the journal.</param>
+    /// <returns>Whether more is used or held than before.</returns>
+    public bool Count(
+        in Charge charge, in More used, decimal freed, uint before, UnitStock? stock, Unstored? own = null, ulong sequence = 0)
     {
+        var more = false;
         foreach (var track in TracksOf(charge))
         {
             var meter = track.Price.Meter!;
             if (!track.Price.Covers(charge.Operation) || !used.IsOf(meter)) continue;
             var units = used.Of(meter);
-            if (stock is not null) Burn(track, units - freed, charge.At, before, stock);
+            var change = track.ChangeBy(units, freed);
+            more |= change > 0;
+            if (stock is not null) Burn(track, change, charge.At, before, stock);
             track.Reserved -= freed;
             track.Settled += units;
             for (var s = 0; s < sides; s++)
                 if ((before & (1u << s)) != 0) track.Before[s] += units;
+            if (own is null) continue;
+            track.Own += units;
+            own.Add(sequence, track.RowAt(charge.At), units);
         }
+
+        return more;
     }
 
     /// <summary>What credit in units has paid of what a quota counts, and what is left for more.</summary>
@@ -113,9 +125,10 @@ internal sealed class PurseAccount(int sides)
         foreach (var theirs in other._tracks)
         {
             if (theirs.Reserved == 0) continue;
-            var track = TrackOf(theirs.Price, theirs.Key, theirs.Allowance);
+            var track = TrackOf(theirs.Price, theirs.Key, theirs.Allowance, (theirs.Entitlement, theirs.Period));
             Burn(track, theirs.Reserved, long.MaxValue, 0, stock);
             track.Reserved += theirs.Reserved;
+            if (theirs.Lease is { } lease) track.Lease = new UnitLease { LastAt = lease.LastAt, Need = lease.Need, UsedAt = lease.UsedAt };
         }
     }
 
@@ -155,24 +168,25 @@ internal sealed class PurseAccount(int sides)
         return included;
     }
 
-    private Track[] TracksOf(in Charge charge)
+    public Track[] TracksOf(in Charge charge)
     {
         if (_byEntitlement.TryGetValue(charge.Entitlement, out var tracks)) return tracks;
         var plan = charge.Prices;
+        var of = (charge.Entitlement, charge.Period);
         tracks = [.. plan.Prices.Where(p => p.IsHeldAtGate).Select(p => p.Price.IncludedFromQuota
-            ? plan.QuotaOf(p) is { } quota ? TrackOf(p, "quota " + quota.Name, quota.Allowance) : TrackOf(p, "", 0)
-            : TrackOf(p, "price " + p.Name, p.Price.Included))];
+            ? plan.QuotaOf(p) is { } quota ? TrackOf(p, "quota " + quota.Name, quota.Allowance, of) : TrackOf(p, "", 0, of)
+            : TrackOf(p, "price " + p.Name, p.Price.Included, of))];
         return _byEntitlement[charge.Entitlement] = tracks;
     }
 
-    private Track TrackOf(PriceComponent price, string key, decimal allowance)
+    private Track TrackOf(PriceComponent price, string key, decimal allowance, (int Entitlement, int Period) of)
     {
         var track = _tracks.Find(t => t.Price.Equals(price) && t.Key == key);
         if (track is null)
         {
             if (!_allowances.Contains(key)) _allowances.Add(key);
             (_consumed, _consumedBefore) = (new decimal[_allowances.Count], new decimal[_allowances.Count]);
-            _tracks.Add(track = new Track(price, key, _allowances.IndexOf(key), sides));
+            _tracks.Add(track = new Track(price, key, _allowances.IndexOf(key), sides, of));
         }
 
         // of the terms that came last
@@ -182,7 +196,9 @@ internal sealed class PurseAccount(int sides)
 
     /// <summary>A price, as long as it stays as it is.</summary>
     /// <param name="key">Of what it includes: prices of one quota share it.</param>
-    internal sealed class Track(PriceComponent price, string key, int allowances, int sides)
+    /// <param name="of">Terms that have it, by which every node finds it.</param>
+    internal sealed class Track(
+        PriceComponent price, string key, int allowances, int sides, (int Entitlement, int Period) of)
     {
         public PriceComponent Price { get; } = price;
 
@@ -197,7 +213,26 @@ internal sealed class PurseAccount(int sides)
 
         public decimal Reserved { get; set; }
 
-        public decimal Used => Settled + Reserved;
+        /// <summary>Used or held by other nodes, beyond what is settled here.</summary>
+        public decimal Elsewhere { get; set; }
+
+        /// <summary>Of what is settled, what this node has settled since the base that all nodes go by.</summary>
+        public decimal Own { get; set; }
+
+        /// <summary>Where nodes share: what this one may use of it on its own. Null while nobody asked.</summary>
+        public UnitLease? Lease { get; set; }
+
+        public int Entitlement => of.Entitlement;
+
+        public int Period => of.Period;
+
+        /// <summary>By this node since the base, with what is reserved.</summary>
+        public decimal Spent => Own + Reserved;
+
+        /// <summary>Leased, and neither used nor reserved.</summary>
+        public decimal Idle => Lease is null ? 0 : Math.Max(0, Lease.Granted - Spent);
+
+        public decimal Used => Settled + Reserved + Elsewhere + Idle;
 
         /// <summary>Of what is settled, what came before each balance.</summary>
         public decimal[] Before { get; } = new decimal[sides];
@@ -213,6 +248,13 @@ internal sealed class PurseAccount(int sides)
         public decimal Extra { get; set; }
 
         public decimal ExtraBurnt { get; set; }
+
+        /// <summary>By how much what is used changes, when so much is settled and no longer reserved: a lease takes it first.
+        /// </summary>
+        public decimal ChangeBy(decimal settled, decimal freed) => Lease is null ? settled - freed
+            : settled - freed + Math.Max(0, Lease.Granted - Spent - settled + freed) - Idle;
+
+        public UsedRow RowAt(long at) => new(Entitlement, Period, Price.Name, UnitLease.BucketOf(at));
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Dapper;
 using Tollgate.Catalog;
 using Tollgate.Config;
@@ -10,7 +11,9 @@ namespace Tollgate.Gateway;
 /// Fills the purse of a customer with what its usage has cost since the balance began, out of the store. Calls go on
 /// meanwhile: they are counted, and what is under way is taken over.
 /// </summary>
-internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSnapshot snapshot, long now)
+/// <param name="purses">Where nodes share balances.</param>
+internal sealed partial class PurseLoading(
+    Database database, Func<Task> catchUp, GateSnapshot snapshot, long now, SharedPurses? purses = null)
 {
     private const int MostTries = 5;
 
@@ -27,10 +30,13 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSn
             return;
         }
 
-        // also the entries that calls under way go by
-        var meters = terms.Units.Select(u => u.Meter).ToHashSet(StringComparer.Ordinal);
-        foreach (var entry in entries.Concat(customer.Entitlements))
-            entry.Prices = await PricesOfAsync(entry.Source, terms, meters);
+        await PriceAsync(customer, entries, terms);
+        if (purses is not null)
+        {
+            await JoinAsync(customer, entries, terms);
+            return;
+        }
+
         if (customer.Purse is { } known && known.Terms.Equals(terms)) return;
         var before = customer.Purse ??= Purse.Counting();
         for (var tries = 1; ; tries++)
@@ -44,15 +50,34 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSn
         }
     }
 
-    private Task<PurseTerms> TermsAsync(int customer) => database.ReadAsync(async db => new PurseTerms(
-        await BalanceStore.OfCustomerAsync(db, customer), await UnitGrantStore.OfCustomerAsync(db, customer),
-        await EntitlementStore.SettledAsync(db, customer)));
+    /// <summary>Also of the entries that calls under way go by.</summary>
+    private async Task PriceAsync(CustomerEntry customer, EntitlementEntry[] entries, PurseTerms terms)
+    {
+        var meters = terms.Units.Select(u => u.Meter).ToHashSet(StringComparer.Ordinal);
+        foreach (var entry in entries.Concat(customer.Entitlements))
+            entry.Prices = await PricesOfAsync(entry.Source, terms, meters);
+    }
 
-    private async Task RestoreAsync(Purse purse, PurseTerms terms, EntitlementEntry[] entries)
+    private Task<PurseTerms> TermsAsync(int customer) => database.ReadAsync(db => TermsAsync(db, customer));
+
+    private static async Task<PurseTerms> TermsAsync(DbConnection db, int customer) => new(
+        await BalanceStore.OfCustomerAsync(db, customer), await UnitGrantStore.OfCustomerAsync(db, customer),
+        await EntitlementStore.SettledAsync(db, customer));
+
+    private async Task RestoreAsync(Purse purse, PurseTerms terms, EntitlementEntry[] entries) =>
+        Restore(purse, terms, await database.ReadAsync(db => PastAsync(db, entries, terms)));
+
+    private async Task<List<(EntitlementEntry Entry, Past Past)>> PastAsync(
+        DbConnection db, EntitlementEntry[] entries, PurseTerms terms)
     {
         var past = new List<(EntitlementEntry Entry, Past Past)>();
         foreach (var entry in entries)
-            if (entry.Prices is { } prices) past.AddRange((await PastAsync(entry, prices, terms)).Select(p => (entry, p)));
+            if (entry.Prices is { } prices) past.AddRange((await PastAsync(db, entry, prices, terms)).Select(p => (entry, p)));
+        return past;
+    }
+
+    private void Restore(Purse purse, PurseTerms terms, IEnumerable<(EntitlementEntry Entry, Past Past)> past)
+    {
         foreach (var (entry, p) in past.OrderBy(p => p.Past.At).ThenBy(p => p.Past.Operation ?? "", StringComparer.Ordinal)
             .ThenBy(p => p.Entry.Source.StartAt).ThenBy(p => p.Entry.Key))
         {
@@ -65,7 +90,8 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSn
 
     /// <summary>What was used of an entry in the periods that a balance still looks at; tiers and included units go on within
     /// each of them.</summary>
-    private async Task<IEnumerable<Past>> PastAsync(EntitlementEntry entry, PlanVersion prices, PurseTerms terms)
+    private async Task<IEnumerable<Past>> PastAsync(
+        DbConnection db, EntitlementEntry entry, PlanVersion prices, PurseTerms terms)
     {
         var meters = prices.Prices.Where(p => p.IsHeldAtGate).Select(p => snapshot.FindMeter(p.Meter!)!.Meter.Key).Distinct().ToArray();
         if (meters.Length == 0) return [];
@@ -77,12 +103,12 @@ internal sealed class PurseLoading(Database database, Func<Task> catchUp, GateSn
         // of what credit in units pays the time matters; else only what came before and after a balance began
         var at = terms.Units.Count > 0 ? "r.bucket"
             : "case when r.bucket < @first then @first - 1 when r.bucket < @last then @first else @last end";
-        var rows = await database.ReadAsync(db => db.QueryAsync<(long Period, string? Operation, long Meter, long At, long Quantity)>(
+        var rows = await db.QueryAsync<(long Period, string? Operation, long Meter, long At, long Quantity)>(
             $"select r.period, o.operation, r.meter, {at} as at, cast(sum(r.quantity) as bigint) as quantity " +
             "from rollups r left join operation_keys o on o.key = r.operation " +
             "where r.entitlement = @Key and r.period >= @period and r.meter in @meters and r.quantity <> 0 " +
             "group by r.period, o.operation, r.meter, 4",
-            new { entry.Key, period = entry.PeriodAt(Math.Max(since, entry.Source.StartAt)), meters, first, last }));
+            new { entry.Key, period = entry.PeriodAt(Math.Max(since, entry.Source.StartAt)), meters, first, last });
         return rows.Select(r => new Past(r.Period, r.Operation, r.Meter, r.At, r.Quantity));
     }
 

@@ -43,7 +43,7 @@ internal sealed class SharedCount
     private readonly QuotaSlot? _slot;
     private readonly bool _underWay;
     private long _end;
-    private long _askedAt, _spentThen, _wantedThen, _demandThen;
+    private long _askedAt, _spentThen, _wantedThen, _demandThen, _limitThen;
 
     public SharedCount(string prefix, Tally tally, WindowUnit unit) => (_prefix, _tally, _unit) = (prefix, tally, unit);
 
@@ -69,8 +69,10 @@ internal sealed class SharedCount
 
     public long ExpiresAt { get; private set; }
 
-    /// <summary>Until then asking again would be told the same.</summary>
+    /// <summary>Until then asking again would be told the same, unless the limit is higher by now.</summary>
     public long ExhaustedUntil { get; private set; }
+
+    public bool IsExhausted(long now) => now < ExhaustedUntil && Limit <= _limitThen;
 
     public long UsedAt { get; set; }
 
@@ -118,7 +120,7 @@ internal sealed class SharedCount
         if (want == 0 && now - UsedAt <= Idle) want = 1;
         if (Returns) want = 0;
         (Granted, Demand, Returns) = (spent, 0, false);
-        (_askedAt, _spentThen, _wantedThen, _demandThen) = (now, spent, want, demand);
+        (_askedAt, _spentThen, _wantedThen, _demandThen, _limitThen) = (now, spent, want, demand, Limit);
         return new CounterQuestion(
             Key, Limit, Math.Max(0, spent), Past, demand, want, _underWay ? 0 : (_end / 1_000) + 60_000);
     }

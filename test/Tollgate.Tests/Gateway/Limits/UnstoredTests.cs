@@ -12,7 +12,8 @@ public sealed class UnstoredTests
     {
         var of = new Unstored();
         // two calls that ended at once come in the other order than their records
-        foreach (var (sequence, row, units) in new[] { (10UL, s_calls, 1m), (13, s_tokens, 0.5m), (12, s_calls, 2), (14, s_calls, 4) })
+        foreach (var (sequence, row, units) in
+            ((ulong, UsedRow, decimal)[])[(10, s_calls, 1), (13, s_tokens, 0.5m), (12, s_calls, 2), (14, s_calls, 4)])
             of.Add(sequence, row, units);
         Assert.True(of.Forget(13));
         Assert.Equal(new() { [s_calls] = 4, [s_tokens] = 0.5m }, new Dictionary<UsedRow, decimal>(of.Sums));
