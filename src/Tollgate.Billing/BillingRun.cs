@@ -220,19 +220,23 @@ public sealed partial class BillingRun
         IReadOnlyList<Looked> looked, long now, Tally done, HashSet<long> held, CancellationToken cancel)
     {
         foreach (var problem in looked.Select(l => l.Problem).OfType<Problem>()) done.Park(problem);
+        var singly = looked.Where(l => l.IsSeveral).Select(l => l.Billed).ToList();
         foreach (var some in looked.Where(l => l.Proposal is not null).Chunk(IssuedTogether))
-            done.Issued += await _database.WriteAsync(async shared =>
+            try
             {
-                await using var db = new RepeatingConnection(shared);
-                var issued = 0;
-                foreach (var l in some)
-                    if (await InvoiceStore.TryIssueAsync(db, l.Billed, l.Proposal!, now)) issued++;
-                return issued;
-            }, cancel);
+                done.Issued += await IssueTogetherAsync(some, now, cancel);
+            }
+            catch (Exception e) when (IsItsOwn(e))
+            {
+                // credit of one of them was voided or burnt since it was drafted: nothing of it is written, and each is
+                // drafted anew
+                singly.AddRange(some.Select(l => l.Billed));
+            }
+
         var empty = looked.Select(l => l.Empty).OfType<Advance>().ToList();
         if (empty.Count > 0) await AdvanceAsync(empty);
         var versions = new Dictionary<(string, int), PlanVersion>();
-        foreach (var several in looked.Where(l => l.IsSeveral).Select(l => l.Billed))
+        foreach (var several in singly)
         {
             cancel.ThrowIfCancellationRequested();
             var result = await TryBillAsync(several, now, versions);
@@ -243,6 +247,16 @@ public sealed partial class BillingRun
             done.Park(result.Problem);
         }
     }
+
+    private Task<int> IssueTogetherAsync(IReadOnlyList<Looked> some, long now, CancellationToken cancel) =>
+        _database.WriteAsync(async shared =>
+        {
+            await using var db = new RepeatingConnection(shared);
+            var issued = 0;
+            foreach (var l in some)
+                if (await InvoiceStore.TryIssueAsync(db, l.Billed, l.Proposal!, now)) issued++;
+            return issued;
+        }, cancel);
 
     /// <summary>Issues what is due of one subscription at once, as when its terms have just changed.</summary>
     public async Task BillAsync(string subscriptionId, long now)
@@ -269,26 +283,6 @@ public sealed partial class BillingRun
         {
             return new Billed(0, Problem: Failed(billed, e));
         }
-    }
-
-    /// <summary>A problem when an invoice is out of all proportion to those before it.</summary>
-    private async Task<Problem?> GrownAsync(DbConnection db, ReadDraft read)
-    {
-        var (period, lines) = (read.Draft.Bill.Period, read.Draft.Lines.Count);
-        var days = Math.Max(1, Math.Ceiling((period.End - period.Start).TotalDays));
-        if (lines > _maxLines * days)
-            return new Problem("too_many_lines", $"{read.Draft.Subscription.Id}: its invoice at " +
-                $"{Micros.ToText(read.Draft.Bill.BillAt)} has {lines} lines, more than {_maxLines} for each of its {days} " +
-                $"days. It is not issued. When it is right: POST /v1/invoices/{read.Document.Id}/finalize.");
-        var total = read.Draft.Total;
-        if (_maxGrowth == 0 || total.Amount <= _growthFloor) return null;
-        var before = await InvoiceStore.TotalsAsync(db, read.Draft.Subscription.Key, total.Currency.Code);
-        if (before.Count < InvoiceStore.LeastHistory) return null;
-        var largest = new Money(before.Max(), total.Currency);
-        if (total.MinorUnits <= (decimal)largest.MinorUnits * _maxGrowth) return null;
-        return new Problem("grown_too_much", $"{read.Draft.Subscription.Id}: its invoice at " +
-            $"{Micros.ToText(read.Draft.Bill.BillAt)} comes to {total}, more than {_maxGrowth} times the largest of those " +
-            $"before ({largest}). It is not issued. When it is right: POST /v1/invoices/{read.Document.Id}/finalize.");
     }
 
     private static bool IsItsOwn(Exception e) => e is not (OperationCanceledException or StorageException or DbException);

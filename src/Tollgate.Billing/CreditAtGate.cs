@@ -112,9 +112,9 @@ public static class CreditAtGate
     }
 
     private static Task SaveAsync(DbConnection db, CreditState state) => db.ExecuteAsync(
-        "insert into credit_at_gate (customer_key, since, invoiced, kept, next_at, told) values " +
-        "(@CustomerKey, @Since, '0', @kept, @NextAt, 0) on conflict (customer_key) do update set " +
-        "since = excluded.since, invoiced = excluded.invoiced, kept = excluded.kept, next_at = excluded.next_at, told = 0",
+        "insert into credit_at_gate (customer_key, since, kept, next_at, told) values " +
+        "(@CustomerKey, @Since, @kept, @NextAt, 0) on conflict (customer_key) do update set " +
+        "since = excluded.since, kept = excluded.kept, next_at = excluded.next_at, told = 0",
         new
         {
             state.CustomerKey,

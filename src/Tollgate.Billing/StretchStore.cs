@@ -126,11 +126,22 @@ internal static class StretchStore
         "where subscription_id = @subscriptionId and (end_at is null or end_at > @at) " +
         "and (end_at is null or end_at > start_at)", new { subscriptionId, at });
 
-    /// <summary>Lets the last stretch go on until a later end.</summary>
-    public static Task<int> ExtendAsync(DbConnection db, string subscriptionId, long? endAt) => db.ExecuteAsync(
-        "update entitlements set end_at = @endAt where key = (select key from entitlements " +
-        "where subscription_id = @subscriptionId order by end_at desc, key desc limit 1)",
-        new { subscriptionId, endAt });
+    /// <summary>Lets what was agreed last go on until a later end. Where a trial or a phase of the plan ends in between, it
+    /// ends there.</summary>
+    public static async Task GoOnAsync(DbConnection db, string subscriptionId, long endAt)
+    {
+        var last = (await EntitlementStore.OfSubscriptionAsync(db, subscriptionId))
+            .Where(t => !(t.EndAt <= t.StartAt)).MaxBy(t => t.EndAt);
+        var own = last is null ? StretchTerms.Plain
+            : (await OfSubscriptionAsync(db, subscriptionId)).GetValueOrDefault(last.Key, StretchTerms.Plain);
+        if (last is not null && own.Phase != Phase.Paused && (own.TrialEnd ?? own.PhasesFrom) is not null && last.EndAt < endAt)
+            await LayAsync(db, last with { StartAt = last.EndAt!.Value, EndAt = endAt }, own);
+        else
+            await db.ExecuteAsync(
+                "update entitlements set end_at = @endAt where key = (select key from entitlements " +
+                "where subscription_id = @subscriptionId order by end_at desc, key desc limit 1)",
+                new { subscriptionId, endAt });
+    }
 
     /// <summary>By key of the entitlement; those that are <see cref="StretchTerms.Plain"/> are absent.</summary>
     public static Task<IReadOnlyDictionary<int, StretchTerms>> OfSubscriptionAsync(DbConnection db, string subscriptionId) =>

@@ -253,7 +253,7 @@ public sealed class SubscriptionStore(
             "next_bill_at = case when coalesce(next_bill_at, end_at) < @end " +
             "then coalesce(next_bill_at, end_at) else @end end where key = @Key", new { end, subscription.Key });
         var cut = await StretchStore.CutAsync(db, subscription.Id, end);
-        if (cut == 0) await StretchStore.ExtendAsync(db, subscription.Id, end);
+        if (cut == 0) await StretchStore.GoOnAsync(db, subscription.Id, end);
     }
 
     /// <summary>Moves every running subscription of a plan to a version of its prices, from an instant on.</summary>

@@ -38,6 +38,14 @@ public static class Exact
         return decimal.Round(Subtract(quantity, rest) / divisor);
     }
 
+    /// <summary>Whether a quotient is all of it: thirds are cut after 28 digits.</summary>
+    public static bool IsQuotient(decimal quotient, decimal dividend, decimal divisor)
+    {
+        (quotient, divisor) = (Trim(quotient), Trim(divisor));
+        var back = quotient * divisor;
+        return back == dividend && back.Scale >= quotient.Scale + divisor.Scale;
+    }
+
     /// <summary>The same number without zeros at its end.</summary>
     public static decimal Trim(decimal number) => number / 1.0000000000000000000000000000m;
 

@@ -94,11 +94,13 @@ public abstract record Price
         /// <summary>For each event that is not free; major units.</summary>
         public decimal Fixed { get; init; }
 
-        /// <summary>The first so many events are free, while <see cref="FreeAmount"/> lasts too.</summary>
-        public long FreeEvents { get; init; }
+        /// <summary>The first so many events are free, while <see cref="FreeAmount"/> lasts too; none for 0, whatever the
+        /// amount. Null for as many as it lasts for.</summary>
+        public long? FreeEvents { get; init; }
 
-        /// <summary>The first so much of the value is free, while <see cref="FreeEvents"/> last too.</summary>
-        public decimal FreeAmount { get; init; }
+        /// <summary>The first so much of the value is free, while <see cref="FreeEvents"/> last too; nothing for 0, whatever
+        /// their number. Null for as much as they come to.</summary>
+        public decimal? FreeAmount { get; init; }
 
         /// <summary>What one event that is not free costs at least, its fixed part included.</summary>
         public decimal? MinimumPerEvent { get; init; }
@@ -108,7 +110,7 @@ public abstract record Price
 
         /// <summary>Whether the sum of the values does not tell the amount.</summary>
         public bool LooksAtEvents =>
-            Fixed != 0 || FreeEvents != 0 || MinimumPerEvent is not null || MaximumPerEvent is not null;
+            Fixed != 0 || FreeEvents > 0 || MinimumPerEvent is not null || MaximumPerEvent is not null;
     }
 }
 
@@ -127,7 +129,25 @@ public enum UnitRounding : byte { None, Up, Down, Nearest }
 /// <summary>Bytes to gigabytes, seconds to minutes: counted units become priced ones.</summary>
 /// <param name="Factor">Above zero.</param>
 /// <param name="Divides">True: by the factor; false: multiplied with it.</param>
-public sealed record Conversion(decimal Factor, bool Divides, UnitRounding Round = UnitRounding.None);
+public sealed record Conversion(decimal Factor, bool Divides, UnitRounding Round = UnitRounding.None)
+{
+    public const int MostDecimals = 9;
+
+    /// <summary>Digits after the point that rounding leaves; 0 for whole units.</summary>
+    public int Decimals { get; init; }
+
+    /// <summary>Whether each result has a last digit: thirds have none, unless they are rounded.</summary>
+    public bool ComesOutEven => Round != UnitRounding.None || !Divides || HasLastDigit(Factor);
+
+    /// <summary>Whether one divided by it ends: it is made of twos and fives.</summary>
+    private static bool HasLastDigit(decimal divisor)
+    {
+        while (divisor != decimal.Truncate(divisor)) divisor *= 10;
+        while (divisor % 2 == 0) divisor /= 2;
+        while (divisor % 5 == 0) divisor /= 5;
+        return divisor == 1;
+    }
+}
 
 /// <summary>
 /// The prices and allowances of a plan as they were published: never changed afterwards. Limits and gates are not part

@@ -28,6 +28,9 @@ public sealed record PreviewQuestion(Price Price, Currency Currency)
 /// <param name="PreciseAmount">Before rounding, between the bounds of the price.</param>
 public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnlyList<PreviewLine> Lines)
 {
+    /// <summary>Whether the conversion of the price leaves an amount without a last digit.</summary>
+    public bool IsCut { get; private init; }
+
     /// <exception cref="OverflowException">Something needs more than 28 digits, or more minor units than there are.
     /// </exception>
     public static PricePreview Of(PreviewQuestion asked)
@@ -61,7 +64,10 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         return new PricePreview(
             lines.Aggregate(Money.Zero(asked.Currency), (sum, line) => sum + line.Amount),
             PreciseOf(asked, before, now.Sum),
-            lines);
+            lines)
+        {
+            IsCut = !now.IsExact && asked.Price.Convert is { ComesOutEven: false },
+        };
     }
 
     /// <summary>What usage with its times and dimensions costs in one whole period: the lines of its invoice, each rounded.

@@ -58,6 +58,9 @@ internal readonly record struct Measure(decimal Numerator, decimal Divisor)
 
     /// <summary>To 28 digits when it has no last one.</summary>
     public decimal Quantity => Divisor == 1 ? Numerator : Numerator / Divisor;
+
+    /// <summary>Whether <see cref="Quantity"/> is all of it.</summary>
+    public bool IsExact => Exact.IsQuotient(Quantity, Numerator, Divisor);
 }
 
 /// <summary>
@@ -71,7 +74,12 @@ internal struct PartSum(List<LinePart>? kept)
     /// <summary>Exact, unless units were divided into parts that have no last digit: then to 28 digits.</summary>
     public readonly decimal Sum => _divisor == 1
         ? _whole
-        : Exact.Add(Exact.Multiply(_whole, _divisor), _numerator) / _divisor;
+        : Numerator / _divisor;
+
+    /// <summary>Whether <see cref="Sum"/> is all of it.</summary>
+    public readonly bool IsExact => _divisor == 1 || Exact.IsQuotient(Sum, Numerator, _divisor);
+
+    private readonly decimal Numerator => Exact.Add(Exact.Multiply(_whole, _divisor), _numerator);
 
     public void Add(LinePart part)
     {
@@ -104,6 +112,9 @@ internal struct PartSum(List<LinePart>? kept)
 /// </summary>
 internal static class Pricing
 {
+    private static readonly decimal[] s_steps =
+        [.. Enumerable.Range(0, Conversion.MostDecimals + 1).Select(digits => new decimal(1, 0, 0, false, (byte)digits))];
+
     /// <summary>Counted units as the model prices them: converted, and what is included taken off.</summary>
     public static Measure Billable(Price price, decimal quantity, decimal included)
     {
@@ -126,8 +137,8 @@ internal static class Pricing
         for (var i = 0; i < events.Count; i++)
         {
             var converted = Converted(price.Convert, events[i]);
-            // an event in thirds is as fine as the finest meter
-            var whole = converted.Divisor == 1 ? converted.Numerator : decimal.Round(converted.Quantity, 9);
+            // an event without a last digit is as fine as the finest meter
+            var whole = converted.IsExact ? converted.Quantity : decimal.Round(converted.Quantity, 9);
             var free = Math.Min(whole, included);
             included -= free;
             if (free > 0) taken = i + 1;
@@ -144,14 +155,17 @@ internal static class Pricing
             ? new Measure(quantity, conversion.Factor)
             : Measure.Of(Exact.Multiply(quantity, conversion.Factor));
         if (conversion.Round == UnitRounding.None) return measure;
-        var whole = Exact.Divide(measure.Numerator, measure.Divisor, out var rest);
+        // in steps of the last digit that stays
+        var step = s_steps[conversion.Decimals];
+        var divisor = Exact.Multiply(measure.Divisor, step);
+        var whole = Exact.Divide(measure.Numerator, divisor, out var rest);
         var goesUp = conversion.Round switch
         {
             UnitRounding.Up => rest > 0,
-            UnitRounding.Nearest => Exact.Multiply(rest, 2) >= measure.Divisor,
+            UnitRounding.Nearest => Exact.Multiply(rest, 2) >= divisor,
             _ => false,
         };
-        return Measure.Of(goesUp ? whole + 1 : whole);
+        return Measure.Of(Exact.Multiply(goesUp ? whole + 1 : whole, step));
     }
 
     /// <param name="before">What was billed before in this period; null when this is its first bill.</param>
@@ -270,7 +284,7 @@ internal static class Pricing
             return;
         }
 
-        var free = value.Scaled(price.FreeAmount);
+        var free = price.FreeEvents == 0 ? 0 : value.Scaled(price.FreeAmount ?? 0);
         var charged = Exact.Subtract(
             Math.Max(0, Exact.Subtract(value.Numerator, free)),
             Math.Max(0, Exact.Subtract(before?.Numerator ?? 0, free)));
@@ -288,19 +302,19 @@ internal static class Pricing
     {
         var share = Exact.Multiply(price.Rate, 0.01m);
         var (freeEvents, freeAmount) = (price.FreeEvents, price.FreeAmount);
-        var anyFree = freeEvents > 0 || freeAmount > 0;
+        var anyFree = (freeEvents ?? freeAmount) is not null && freeEvents is not 0 && freeAmount is not 0;
         decimal count = 0, charged = 0, moved = 0;
         var taken = 0;
         foreach (var value in values)
         {
-            var free = !anyFree ? 0 : price.FreeAmount > 0 ? Math.Min(value, freeAmount) : value;
+            var free = !anyFree ? 0 : Math.Min(value, freeAmount ?? value);
             if (anyFree)
             {
                 taken++;
                 freeAmount -= free;
                 freeEvents--;
                 // an event that fits exactly uses the value up, and the next one is charged
-                anyFree = (price.FreeAmount == 0 || freeAmount > 0) && (price.FreeEvents == 0 || freeEvents > 0);
+                anyFree = freeAmount is not 0 && freeEvents is not 0;
                 if (free == value) continue;
             }
 

@@ -72,6 +72,9 @@ public sealed record RatedLine
     /// <summary>Before rounding. The line is rounded once, whatever it consists of.</summary>
     public required decimal PreciseAmount { get; init; }
 
+    /// <summary>Whether <see cref="PreciseAmount"/> is all of it: thirds of units are cut after 28 digits.</summary>
+    public bool IsExact { get; init; } = true;
+
     /// <summary>The part of the period that the terms cover, for prorated lines; else 1.</summary>
     public Proration Factor { get; init; } = Proration.Whole;
 
@@ -228,6 +231,7 @@ public static class Rating
             Burns = Summed(group.Burns),
             UnitAmount = kept.Count == 1 ? kept[0].UnitAmount : null,
             PreciseAmount = parts.Sum,
+            IsExact = parts.IsExact,
             Parts = kept,
         };
     }

@@ -11,6 +11,7 @@ public static class PlanChecks
     public static IEnumerable<Problem> Faults(
         IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas, PlanTerms terms, string currency)
     {
+        foreach (var fault in Conversions(prices, terms)) yield return fault;
         foreach (var fault in Included(prices, quotas, "prices")) yield return fault;
         foreach (var (code, others) in terms.Currencies)
         {
@@ -35,15 +36,31 @@ public static class PlanChecks
     /// <summary>The same of all prices that the plan has, in its currencies and phases.</summary>
     public static IEnumerable<Problem> Warnings(IReadOnlyList<PriceComponent> prices, PlanTerms terms)
     {
-        var lists = terms.Currencies.Select(c => ($"currencies.{c.Key}", c.Value))
-            .Concat(terms.Phases.SelectMany(p => p.Currencies.Select(c => ($"phases.{p.Name}.currencies.{c.Key}", c.Value))
-                .Prepend(($"phases.{p.Name}.prices", p.Prices))))
-            .Prepend(("prices", prices));
-        return from list in lists
-               from price in list.Item2
+        return from list in Lists(prices, terms, (_, phase) => $"phases.{phase.Name}")
+               from price in list.Prices
                from cliff in PriceCliff.Of(price)
-               select new Problem(Code.PriceCliff, cliff.ToString(), $"{list.Item1}.{price.Name}");
+               select new Problem(Code.PriceCliff, cliff.ToString(), $"{list.At}.{price.Name}");
     }
+
+    /// <summary>What an amount without a last digit would come of (money.md 1).</summary>
+    /// <param name="divisor">Of the conversion.</param>
+    public static string NoLastDigit(decimal divisor) => $"Units divided by {PriceWriter.Text(divisor)} may have no last digit, " +
+        "and no amount is cut. Give 'round' as up, down or half, with 'decimals' for parts of a unit.";
+
+    /// <summary>Conversions that may leave an amount without a last digit.</summary>
+    public static IEnumerable<Problem> Conversions(IReadOnlyList<PriceComponent> prices, PlanTerms terms) =>
+        from list in Lists(prices, terms, (at, _) => $"phases[{at}]")
+        from price in list.Prices
+        where price.Price.Convert is { ComesOutEven: false }
+        select new Problem(Code.TooManyDigits, NoLastDigit(price.Price.Convert!.Factor), $"{list.At}.{price.Name}.convert");
+
+    /// <summary>All prices of a plan, and the fields in which they stand.</summary>
+    private static IEnumerable<(string At, IReadOnlyList<PriceComponent> Prices)> Lists(
+        IReadOnlyList<PriceComponent> prices, PlanTerms terms, Func<int, PlanPhase, string> nameOf) =>
+        terms.Currencies.Select(c => ($"currencies.{c.Key}", c.Value))
+            .Concat(terms.Phases.Select((p, i) => (Phase: p, At: nameOf(i, p))).SelectMany(p => p.Phase.Currencies
+                .Select(c => ($"{p.At}.currencies.{c.Key}", c.Value)).Prepend(($"{p.At}.prices", p.Phase.Prices))))
+            .Prepend(("prices", prices));
 
     private static IEnumerable<Problem> Included(
         IReadOnlyList<PriceComponent> prices, IReadOnlyList<Quota> quotas, string at)

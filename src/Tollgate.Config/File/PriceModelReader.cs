@@ -34,7 +34,7 @@ internal sealed class PriceModelReader
         var model = _findings.Choice(fields.Need("model", "per_unit"), [.. _models.Keys]);
         if (model is null) return null;
         var price = _models[model](fields, standsAlone);
-        var terms = ReadTerms(fields, counts: standsAlone || model != "flat");
+        var terms = ReadTerms(fields, counts: model != "flat");
         if (terms is { Convert: not null } && (terms.Included > 0 || terms.IncludedFromQuota)
             && (fields.Node.Find("matrix") ?? fields.Node.Find("by")) is { } split)
         {
@@ -109,11 +109,12 @@ internal sealed class PriceModelReader
         var (minOk, minimum) = Optional(fields, "minimum_per_event", "0.50");
         var (maxOk, maximum) = Optional(fields, "maximum_per_event", "5.00");
         var eventsNode = fields.Take("free_events");
-        var events = eventsNode is null ? 0 : _findings.Quantity(eventsNode, "10");
+        var events = eventsNode is null ? null : _findings.Quantity(eventsNode, "10");
+        var eventsOk = eventsNode is null || events is not null;
         if (events is { } count && (count != decimal.Truncate(count) || count > Limit.MaxCount))
         {
             _findings.Add(Code.BadValue, eventsNode!, $"Events are counted in whole numbers, up to {Limit.MaxCount}.");
-            events = null;
+            eventsOk = false;
         }
 
         if (minimum > maximum)
@@ -123,18 +124,18 @@ internal sealed class PriceModelReader
             return null;
         }
 
-        if (rate is not { } percent || events is not { } free || !(ok && freeOk && minOk && maxOk)) return null;
+        if (rate is not { } percent || !(eventsOk && ok && freeOk && minOk && maxOk)) return null;
         return new Price.Percentage(percent)
         {
             Fixed = part ?? 0,
-            FreeEvents = (long)free,
-            FreeAmount = freeAmount ?? 0,
+            FreeEvents = (long?)events,
+            FreeAmount = freeAmount,
             MinimumPerEvent = minimum,
             MaximumPerEvent = maximum,
         };
     }
 
-    /// <param name="counts">False for a flat fee of a plan: it has a period, and no quantity.</param>
+    /// <param name="counts">False for a flat fee: it has a period, and no quantity.</param>
     private Price.PerUnit? ReadTerms(MapReader fields, bool counts)
     {
         if (!counts) return new Price.PerUnit(0);
@@ -175,6 +176,7 @@ internal sealed class PriceModelReader
         var (divide, multiply) = (fields.Take("divide_by"), fields.Take("multiply_by"));
         var roundNode = fields.Take("round");
         var round = roundNode is null ? "none" : _findings.Choice(roundNode, "up", "down", "half", "none");
+        var decimals = ReadDecimals(fields.Take("decimals"), round);
         fields.Close();
         if (divide is null == multiply is null)
         {
@@ -183,14 +185,30 @@ internal sealed class PriceModelReader
             return null;
         }
 
-        if (Above0(divide ?? multiply, _findings.Amount, "1000") is not { } factor || round is null) return null;
+        if (Above0(divide ?? multiply, _findings.Amount, "1000") is not { } factor || round is null || decimals is null)
+            return null;
         return new Conversion(factor, divide is not null, round switch
         {
             "up" => UnitRounding.Up,
             "down" => UnitRounding.Down,
             "half" => UnitRounding.Nearest,
             _ => UnitRounding.None,
-        });
+        })
+        {
+            Decimals = decimals.Value,
+        };
+    }
+
+    private int? ReadDecimals(Node? node, string? round)
+    {
+        if (node is null) return 0;
+        if (_findings.Quantity(node, "3") is not { } digits) return null;
+        if (digits != decimal.Truncate(digits) || digits > Conversion.MostDecimals)
+            _findings.Add(Code.BadValue, node, $"Digits after the point are 0 to {Conversion.MostDecimals}.");
+        else if (round == "none")
+            _findings.Add(Code.BadValue, node, "Digits stay after rounding: give 'round' too, as up, down or half.");
+        else return (int)digits;
+        return null;
     }
 
     /// <summary>An amount that may be left out; not ok when it is there and wrong.</summary>

@@ -57,8 +57,13 @@ public sealed class PriceReader
         if (MapReader.Open(node, findings, Example) is { } fields)
         {
             var price = reader._models.Read(fields, standsAlone: true);
-            var meter = findings.Meter(fields.Take("meter"));
-            component = reader.ReadScopes("price", meter ?? Unnamed, fields, price)?.Component;
+            if (PriceModelReader.IsFlat(fields)) component = price is null ? null : new PriceComponent("price", null, null, price);
+            else
+            {
+                var meter = findings.Meter(fields.Take("meter"));
+                component = reader.ReadScopes("price", meter ?? Unnamed, fields, price)?.Component;
+            }
+
             if (reader._models.IsKnown(fields)) fields.Close();
         }
 

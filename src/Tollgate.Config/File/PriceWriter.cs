@@ -76,8 +76,8 @@ public static class PriceWriter
                 json.WriteString("model", "percentage");
                 json.WriteString("rate", Text(percentage.Rate));
                 WriteUnless0(json, "fixed", percentage.Fixed);
-                WriteUnless0(json, "free_events", percentage.FreeEvents);
-                WriteUnless0(json, "free_amount", percentage.FreeAmount);
+                WriteIfAny(json, "free_events", percentage.FreeEvents);
+                WriteIfAny(json, "free_amount", percentage.FreeAmount);
                 WriteIfAny(json, "minimum_per_event", percentage.MinimumPerEvent);
                 WriteIfAny(json, "maximum_per_event", percentage.MaximumPerEvent);
                 break;
@@ -123,6 +123,7 @@ public static class PriceWriter
                 UnitRounding.Down => "down",
                 _ => "half",
             });
+            WriteUnless0(json, "decimals", convert.Decimals);
         }
 
         json.WriteEndObject();

@@ -22,10 +22,11 @@ internal static class AddOnsApi
     private static async Task<IResult> CreateAsync(HttpRequest request, AddOnStore addOns, PlanPublishing publishing)
     {
         var fields = await Fields.ReadAsync(request);
-        var name = MoneyFields.Name(fields);
+        var name = MoneyFields.Name<AddOn>(fields);
         var prices = PlanVersionsApi.ReadPrices(fields, publishing.Publisher.Current);
         var currency = MoneyFields.CurrencyOr(fields, publishing.Currency);
         if (prices is { Count: 0 }) fields.Add("bad_value", "must have a price at least", "prices");
+        fields.AddAll(Config.File.PlanChecks.Conversions(prices ?? [], PlanTerms.None));
         if (fields.Faults() is { } faults) return faults;
         var added = await addOns.AddAsync(name!, currency, Config.File.PriceWriter.Write(prices!));
         return added is null

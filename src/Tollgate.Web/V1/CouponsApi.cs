@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Storage;
 
 namespace Tollgate.Web.V1;
 
@@ -18,10 +19,11 @@ internal static class CouponsApi
         routes.MapPost("/v1/coupons/{name}/apply", ApplyAsync);
     }
 
-    private static async Task<IResult> CreateAsync(HttpRequest request, CouponStore coupons, PlanPublishing publishing)
+    private static async Task<IResult> CreateAsync(
+        HttpRequest request, CouponStore coupons, PlanPublishing publishing, Database database)
     {
         var fields = await Fields.ReadAsync(request);
-        var name = MoneyFields.Name(fields);
+        var name = MoneyFields.Name<Coupon>(fields);
         var percent = MoneyFields.Decimal(fields, "percent_off", (0, 100));
         if (percent == 0) fields.Add("bad_value", "must be above zero", "percent_off");
         var amount = MoneyFields.Amount(
@@ -29,7 +31,7 @@ internal static class CouponsApi
         if (fields.Has("percent_off") == fields.Has("amount_off"))
             fields.Add("missing_field", "is required, or amount_off, and not both", "percent_off");
         var invoices = fields.Whole("invoices", 1, 1_000);
-        var prices = MoneyFields.Prices(fields);
+        var prices = await MoneyFields.PricesAsync(fields, database);
         if (fields.Faults() is { } faults) return faults;
         var added = await coupons.AddAsync(new Discount(name!, percent, amount) { Prices = prices }, invoices);
         return added is null

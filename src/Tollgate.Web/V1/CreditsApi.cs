@@ -56,7 +56,7 @@ internal static class CreditsApi
             Priority = fields.Whole("priority", 0, 1_000) ?? 0,
             EffectiveAt = effectiveAt,
             ExpiresAt = expiresAt,
-            Prices = MoneyFields.Prices(fields),
+            Prices = await MoneyFields.PricesAsync(fields, database),
             Units = units,
         };
         if (fields.Faults() is { } faults) return faults;

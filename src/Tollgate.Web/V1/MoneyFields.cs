@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Storage;
 
 namespace Tollgate.Web.V1;
 
@@ -69,15 +70,6 @@ internal static class MoneyFields
         return subscription;
     }
 
-    /// <summary>What something is called that is named in paths.</summary>
-    public static string? Name(Fields fields)
-    {
-        var name = fields.Text("name", required: true);
-        if (name is not null && name.Contains('/', StringComparison.Ordinal))
-            fields.Add("bad_value", "must not contain a slash", "name");
-        return name;
-    }
-
     /// <summary>The currency that a request names, else the one of the file.</summary>
     public static Currency CurrencyOr(Fields fields, SystemCurrency system)
     {
@@ -96,15 +88,35 @@ internal static class MoneyFields
     }
 
     /// <summary>Names of prices; null for all.</summary>
-    public static IReadOnlyList<string>? Prices(Fields fields)
+    public static async Task<IReadOnlyList<string>?> PricesAsync(Fields fields, Database database)
     {
         if (fields.Raw("prices") is not { } raw) return null;
-        if (raw.ValueKind == JsonValueKind.Array && raw.GetArrayLength() is > 0 and <= MaxPrices
-            && raw.EnumerateArray().All(p => p.ValueKind == JsonValueKind.String
+        if (raw.ValueKind != JsonValueKind.Array || raw.GetArrayLength() is 0 or > MaxPrices
+            || !raw.EnumerateArray().All(p => p.ValueKind == JsonValueKind.String
                 && p.GetString() is { Length: > 0 and <= 256 } name && !name.Any(char.IsControl)))
-            return [.. raw.EnumerateArray().Select(p => p.GetString()!)];
-        fields.Add("wrong_type", $"must be a list of 1 to {MaxPrices} names of prices", "prices");
-        return null;
+        {
+            fields.Add("wrong_type", $"must be a list of 1 to {MaxPrices} names of prices", "prices");
+            return null;
+        }
+
+        string[] names = [.. raw.EnumerateArray().Select(p => p.GetString()!)];
+        var unknown = await database.ReadAsync(db => PriceNames.UnknownAsync(db, names));
+        foreach (var (name, at) in names.Select((name, at) => (name, at)).Where(n => unknown.Contains(n.name)))
+            fields.Add("unknown_price", $"'{name}' is a price of no plan and no add-on; one of an add-on is written as " +
+                "'add-on/price'", $"prices[{at}]");
+        return names;
+    }
+
+    /// <summary>What something is called that is named in paths.</summary>
+    /// <typeparam name="T">What it is: it is asked for by name or by id, and never two things.</typeparam>
+    public static string? Name<T>(Fields fields)
+        where T : IIdentified
+    {
+        var name = fields.Text("name", required: true);
+        if (name is not null && name.Contains('/', StringComparison.Ordinal))
+            fields.Add("bad_value", "must not contain a slash", "name");
+        if (name is not null && Id<T>.TryParse(name, out _)) fields.Add("bad_value", "must not be an id", "name");
+        return name;
     }
 
     public static string Text(long minorUnits, string currency) =>

@@ -38,15 +38,20 @@ internal static class PricePreviewApi
         try
         {
             if (usage is not null)
-                return Answers.Ok(PreviewUsage.View(
-                    price!, PricePreview.OfUsage(price!, currency!, usage, zone!, quota), currency!));
-            return Answers.Ok(View(price!, PricePreview.Of(new PreviewQuestion(price!.Price, currency!)
+            {
+                var lines = PricePreview.OfUsage(price!, currency!, usage, zone!, quota);
+                return price!.Price.Convert is { ComesOutEven: false } && lines.Any(l => !l.Line.IsExact)
+                    ? NoLastDigit(price) : Answers.Ok(PreviewUsage.View(price, lines, currency!));
+            }
+
+            var preview = PricePreview.Of(new PreviewQuestion(price!.Price, currency!)
             {
                 Quantity = quantity ?? 1,
                 Events = events,
                 AlreadyBilled = billed,
                 Quota = quota,
-            })));
+            });
+            return preview.IsCut ? NoLastDigit(price) : Answers.Ok(View(price, preview));
         }
         catch (OverflowException)
         {
@@ -55,6 +60,9 @@ internal static class PricePreviewApi
                 usage is not null ? "usage" : events is null ? "quantity" : "events"));
         }
     }
+
+    private static IResult NoLastDigit(PriceComponent price) => Answers.Invalid(new Problem(
+        "too_many_digits", PlanChecks.NoLastDigit(price.Price.Convert!.Factor), "price.convert"));
 
     private static Currency? ReadCurrency(Fields fields)
     {

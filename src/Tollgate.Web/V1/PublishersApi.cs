@@ -33,7 +33,7 @@ internal static class PublishersApi
     private static async Task<IResult> CreateAsync(HttpRequest request, PublisherStore publishers)
     {
         var fields = await Fields.ReadAsync(request);
-        var name = MoneyFields.Name(fields);
+        var name = MoneyFields.Name<RevenuePublisher>(fields);
         if (fields.Faults() is { } faults) return faults;
         return await publishers.AddAsync(name!) is { } added ? Answers.Created($"/v1/publishers/{added.Id}", View(added))
             : Answers.Conflict("duplicate_name", $"There is a publisher '{name}' already.", "name");
@@ -54,7 +54,7 @@ internal static class PublishersApi
         var name = fields.Text("plan", required: true);
         var plan = name is null ? null : await database.ReadAsync(db => ConfigStore.FindAsync(db, ConfigKind.Plan, name));
         if (name is not null && plan is null) fields.Add("unknown_plan", $"There is no plan '{name}'.", "plan");
-        var prices = MoneyFields.Prices(fields);
+        var prices = await MoneyFields.PricesAsync(fields, database);
         var percent = MoneyFields.Decimal(fields, "percent", (0, 100));
         var bands = Bands(fields);
         if (fields.Has("percent") == fields.Has("bands"))

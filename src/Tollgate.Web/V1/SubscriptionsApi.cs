@@ -44,7 +44,7 @@ internal static class SubscriptionsApi
         var fields = await Fields.ReadAsync(request);
         var payer = await MoneyFields.CustomerAsync(fields, customers);
         var planName = fields.Text("plan", required: true);
-        var wanted = Read(fields, Micros.Now(publishing.Clock));
+        var wanted = Read(fields, Micros.Now(publishing.Clock), payer?.Timezone);
         // said here too, so that it stands in one answer with the other faults
         if (planName is not null && publishing.Publisher.Current.FindPlan(planName) is null)
             fields.Add("unknown_plan", $"There is no plan '{planName}'.", "plan");
@@ -79,7 +79,8 @@ internal static class SubscriptionsApi
         return Answers.Created($"/v1/subscriptions/{row.Id}", (await views.FindAsync(row.Id))!);
     }
 
-    private static NewSubscription Read(Fields fields, long now)
+    /// <param name="zone">The customer's.</param>
+    private static NewSubscription Read(Fields fields, long now, string? zone)
     {
         var startAt = fields.Instant("start_at");
         var start = startAt ?? now;
@@ -97,7 +98,7 @@ internal static class SubscriptionsApi
         {
             StartAt = startAt,
             EndAt = endAt,
-            TrialEnd = ReadTrial(fields, start, endAt, out var noTrial),
+            TrialEnd = ReadTrial(fields, (start, endAt), BillingCalendar.FindZone(timezone ?? zone ?? "UTC"), out var noTrial),
             NoTrial = noTrial,
             Priority = fields.Whole("priority", -1_000, 1_000) ?? 0,
             Interval = interval,
@@ -109,15 +110,18 @@ internal static class SubscriptionsApi
         };
     }
 
-    private static long? ReadTrial(Fields fields, long start, long? endAt, out bool noTrial)
+    /// <summary>Days of a trial are local ones, as those of a plan: it ends at the hour of the start.</summary>
+    private static long? ReadTrial(Fields fields, (long Start, long? End) runs, DateTimeZone? zone, out bool noTrial)
     {
+        var (start, endAt) = runs;
         var days = fields.Whole("trial_days", 0, MaxTrialDays);
         noTrial = days == 0;
         var end = fields.Instant("trial_end");
         if (days is not null && end is not null)
             fields.Add("bad_value", "stands beside trial_end: give one of them", "trial_days");
         if (end <= start) fields.Add("bad_value", "must be after the start", "trial_end");
-        if (days > 0) end = start + days * 86_400 * Micros.PerSecond;
+        if (days > 0)
+            end = Micros.Of(new Span((int)days, SpanUnit.Day).From(Micros.ToInstant(start), zone ?? DateTimeZone.Utc));
         if (end >= endAt)
             fields.Add("bad_value", "must be before the end of the subscription", days is null ? "trial_end" : "trial_days");
         return end;

@@ -1,3 +1,4 @@
+using Dapper;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 
@@ -41,6 +42,27 @@ public sealed class HalfRunTests
         Assert.Equal(150, numbers.Length);
         Assert.Equal(150, reports.Sum(r => r.Issued));
         Assert.Equal(Enumerable.Range(1, 150).Select(n => $"2026-{n:000000}"), numbers.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Credit_that_is_voided_while_a_page_is_drafted_holds_back_nobody_else()
+    {
+        await using var books = await FilledAsync();
+        Assert.SkipUnless(books.Database.IsEmbedded, "The trigger is SQLite's.");
+        var subscriptions = await books.Database.ReadAsync(db => db.QueryAsync<(string Id, long Customer)>(
+            "select id, customer_key from subscriptions order by key limit 2"));
+        var (id, customer) = subscriptions.Last();
+        await books.GrantAsync((await books.Database.ReadAsync(db => SubscriptionStore.FindAsync(db, id)))!, GrantRow.Promotional, 1_000);
+        await books.SqlAsync($"create trigger voids before insert on invoices when new.customer_key = {customer} " +
+            "begin update grants set voided_at = 1; end");
+        var report = await books.BillAsync(s_end);
+        Assert.Equal((149, 1), (report.Issued, report.ParkedCount));
+        Assert.Contains(id, report.Parked[0].Detail, StringComparison.Ordinal);
+        await books.SqlAsync("drop trigger voids");
+        await books.SqlAsync("update grants set voided_at = 1");
+        Assert.Equal(1, (await books.BillAsync(s_end)).Issued);
+        Assert.Equal(Enumerable.Range(1, 150).Select(n => $"2026-{n:000000}"), (await books.IssuedAsync()).Select(i => i.Number));
+        await books.AssertBalancedAsync();
     }
 
     private static async Task<Books> FilledAsync()

@@ -59,6 +59,27 @@ public sealed class PlanTermsTests
         Assert.Equal(["5.00", "1.00", "11.00"], Amounts(invoice));
     }
 
+    [Theory]
+    // in the trial, in the ramp, and behind it
+    [InlineData("2026-01-06T00:00:00Z")]
+    [InlineData("2026-01-11T00:00:00Z")]
+    [InlineData("2026-01-16T00:00:00Z")]
+    [InlineData("2026-01-25T00:00:00Z")]
+    public async Task An_end_that_is_moved_to_later_leaves_trial_and_ramp_where_they_end(string first)
+    {
+        var yaml = Yaml.Replace("UPSTREAM", "http://127.0.0.1:9", StringComparison.Ordinal);
+        await using var server = await TestServer.StartAsync(yaml, clock: s_start);
+        await server.SubscribeAsync("acme", "pro");
+        var id = (await server.GetAsync("/v1/subscriptions")).GetProperty("data")[0].GetProperty("id").GetString();
+        await server.PostAsync($"/v1/subscriptions/{id}/cancel", new { at = first });
+        await server.PostAsync($"/v1/subscriptions/{id}/cancel", new { at = "2026-01-31T00:00:00Z" });
+        await server.AdvanceAsync("P32D");
+        var lines = (await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray()
+            .SelectMany(i => Amounts(i)).Order(StringComparer.Ordinal);
+        // 10 days of a trial, 10 days at 15.50, 10 at 31.00
+        Assert.Equal(["10.00", "5.00"], lines);
+    }
+
     [Fact]
     public async Task A_customer_pays_the_prices_of_its_currency()
     {

@@ -41,6 +41,25 @@ public sealed class SubscriptionRuleTests
         Assert.Equal(start.StartsWith("2023", StringComparison.Ordinal) ? 36 : 0, issued);
     }
 
+    [Theory]
+    // Berlin's clocks go forward on 29 March, so this day has 23 hours
+    [InlineData("Europe/Berlin", "2026-03-28T11:00:00Z", 1, "2026-03-29T10:00:00Z")]
+    [InlineData("Europe/Berlin", "2026-10-24T10:00:00Z", 14, "2026-11-07T11:00:00Z")]
+    // at a quarter to six behind UTC nothing is different
+    [InlineData("Asia/Kathmandu", "2026-03-01T18:15:00Z", 30, "2026-03-31T18:15:00Z")]
+    public async Task Days_of_a_trial_are_local_ones_and_it_ends_at_the_hour_of_the_start(
+        string zone, string start, int days, string end)
+    {
+        await using var server = await StartAsync();
+        await server.PostAsync("/v1/customers", new { name = "far", timezone = zone });
+        var started = await server.PostAsync(
+            "/v1/subscriptions", new { customer = "far", plan = "g", start_at = start, trial_days = days });
+        Assert.Equal(end, started.GetProperty("trial_end").GetString());
+        using var over = await server.Admin.PostAsJsonAsync("/v1/subscriptions",
+            new { customer = "acme", plan = "g", start_at = start, trial_days = days, end_at = end, timezone = zone });
+        Assert.Contains("trial_days", await over.Content.ReadAsStringAsync());
+    }
+
     [Fact]
     public async Task A_subscription_made_while_prices_are_published_starts_on_the_new_version()
     {

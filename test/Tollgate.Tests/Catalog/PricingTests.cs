@@ -123,14 +123,17 @@ public sealed class PricingTests
         amount, OfEvents(new Price.Percentage(2) { Fixed = 0.30m, MinimumPerEvent = 0.50m, MaximumPerEvent = 5 }, events));
 
     [Theory]
-    [InlineData(2, 0, "50,50,50", "6.00")]
-    [InlineData(0, 100, "60,60,50", "9.00")]
+    [InlineData(2, null, "50,50,50", "6.00")]
+    [InlineData(null, 100, "60,60,50", "9.00")]
     [InlineData(1, 100, "60,60,50", "13.00")]
     [InlineData(3, 100, "60,40,50", "6.00")]
     [InlineData(3, 100, "60,60,50", "9.00")]
-    [InlineData(0, 0, "50,0", "7.00")]
+    [InlineData(null, null, "50,0", "7.00")]
+    // none and nothing are said as well
+    [InlineData(0, 100, "60,60,50", "20.00")]
+    [InlineData(2, 0, "50,50,50", "18.00")]
     public void What_is_free_is_used_up_by_events_or_by_value_whichever_comes_first(
-        int freeEvents, int freeAmount, string events, string amount) => Assert.Equal(amount, OfEvents(
+        int? freeEvents, int? freeAmount, string events, string amount) => Assert.Equal(amount, OfEvents(
             new Price.Percentage(10) { Fixed = 1, FreeEvents = freeEvents, FreeAmount = freeAmount }, events));
 
     [Fact]
@@ -138,6 +141,7 @@ public sealed class PricingTests
     {
         var price = new Price.Percentage(10) { FreeAmount = 100 };
         Assert.Equal([0m, 0m, 5m], new[] { 40m, 100, 150 }.Select(q => Amount(price, q)));
+        Assert.Equal(15m, Amount(price with { FreeEvents = 0 }, 150));
         Assert.Equal([0m, 5m, 5m], new[] { (10m, 40m), (60, 90), (50, 100) }
             .Select(s => Preview(price, s.Item1, s.Item2).PreciseAmount));
     }

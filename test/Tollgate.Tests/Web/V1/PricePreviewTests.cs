@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Tollgate.Config.File;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Web.V1;
@@ -128,6 +129,20 @@ public sealed class PricePreviewTests(PricePreviewTests.Server server) : IClassF
             """);
         Assert.Equal(["100 units included 0.00", "30 units 60.00"], answer.GetProperty("lines").EnumerateArray()
             .Select(l => $"{Text(l, "description")} {Text(l, "amount")}"));
+    }
+
+    [Fact]
+    public async Task A_fee_is_refused_the_terms_of_usage_in_the_words_of_the_file()
+    {
+        const string price = """
+            {"model":"flat","amount":"49","every":"month","minimum":"5","included":1,"meter":"calls","when":"sat","by":"operation"}
+            """;
+        var answer = await Ask($$"""{"currency":"USD","price":{{price}}}""", 400);
+        var file = ConfigFileReader.Read(
+            "version: 1\ncurrency: USD\nplans: { pro: { operations: [], prices: { price: " + price + " } } }", "f");
+        Assert.Equal(file.Problems.Select(p => (p.Code, p.Detail)).Order(),
+            answer.GetProperty("errors").EnumerateArray().Select(e => (Text(e, "code"), Text(e, "detail"))).Order());
+        Assert.Equal(5, file.Problems.Count);
     }
 
     [Fact]
