@@ -139,7 +139,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         }
     }
 
-    private static async Task<Dictionary<int, IReadOnlyList<OperationUsage>>> UsageAsync(
+    internal static async Task<Dictionary<int, IReadOnlyList<OperationUsage>>> UsageAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, long? before = null, PageReads? page = null)
     {
         var usage = new Dictionary<int, IReadOnlyList<OperationUsage>>();

@@ -69,12 +69,15 @@ public static class MigrationChecks
     /// 11).</summary>
     private static IEnumerable<Problem> Balances(bool balanced, IReadOnlyList<PriceComponent> prices)
     {
-        foreach (var price in prices.Where(p => balanced && p.IsHeldAtGate && !p.Price.CanBlockAtBalance))
+        foreach (var price in prices.Where(p => balanced && p.Meter is not null && !(p.IsHeldAtGate && p.Price.CanBlockAtBalance)))
             yield return new Problem("price_cannot_block", $"Customers with prepaid credit or a spend cap run on this plan, and " +
                 "calls cannot be held to a balance by this price: " + Why(price) + ", or say 'migrate: never'.", $"prices.{price.Name}");
     }
 
-    private static string Why(PriceComponent price) => price.Price.Minimum is not null
+    private static string Why(PriceComponent price) => !price.IsHeldAtGate
+        ? "what it asks by dimension, by hour, by cell or for single events is only known on the invoice. Take one price for " +
+            "all of the usage"
+        : price.Price.Minimum is not null
         ? "its minimum is only known at the end of a period. Remove the minimum"
         : "its total may fall when more is used. Take flat, per_unit, graduated or package";
 }

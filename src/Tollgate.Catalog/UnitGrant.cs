@@ -87,28 +87,49 @@ public static class UnitCredit
     public static bool IsLifted(Quota quota, Interval interval) => quota.Overage == Overage.Block
         && !quota.Per.Calendar && (quota.Per.Unit is null || quota.Per.Unit == interval);
 
+    /// <summary>Takes units from grants in their order, as far as something is left: the one place that says which credit pays
+    /// for which usage, for the gate and for invoices.</summary>
+    /// <param name="grants">In the order in which they are burnt.</param>
+    /// <param name="left">Of each; becomes less.</param>
+    /// <param name="price">Whose usage it is.</param>
+    /// <param name="at">When it was used; null for whenever the grant is valid.</param>
+    /// <param name="units">At most.</param>
+    /// <param name="taken">Of each; becomes more. Empty when nobody asks.</param>
+    /// <returns>How many were taken.</returns>
+    public static decimal Take(
+        ReadOnlySpan<UnitGrant> grants, Span<decimal> left, PriceComponent price, long? at, decimal units, Span<decimal> taken)
+    {
+        var sum = 0m;
+        for (var g = 0; g < grants.Length && units > 0; g++)
+        {
+            var grant = grants[g];
+            if (left[g] <= 0 || grant.Meter != price.Meter || !grant.Covers(price.Name, at ?? grant.To - 1)) continue;
+            var part = Math.Min(units, left[g]);
+            (left[g], units, sum) = (left[g] - part, units - part, sum + part);
+            if (!taken.IsEmpty) taken[g] += part;
+        }
+
+        return sum;
+    }
+
     internal static void Burn(IReadOnlyList<Beyond> prices, IReadOnlyList<UnitGrant> grants)
     {
         var left = grants.Select(g => g.Left).ToArray();
+        UnitGrant[] inOrder = [.. grants];
+        var taken = new decimal[left.Length];
         var items = prices.SelectMany((p, order) => p.Items().Select(i => (p, order, i.Item, i.Units)))
             .OrderBy(i => i.p.Used[i.Item].At).ThenBy(i => i.p.Used[i.Item].Operation, StringComparer.Ordinal)
             .ThenBy(i => i.order).ThenBy(i => i.Item);
         foreach (var (price, _, item, units) in items)
-            if (units > 0) Take(price, item, units);
+            if (units > 0) TakeFor(price, item, units);
             else GiveBack(price, item, -units);
 
-        void Take(Beyond of, int item, decimal units)
+        void TakeFor(Beyond of, int item, decimal units)
         {
-            var at = of.Used[item].At;
-            for (var g = 0; g < left.Length && units > 0; g++)
-            {
-                if (left[g] <= 0 || grants[g].Meter != of.Price.Meter || !grants[g].Covers(of.Price.Name, at)) continue;
-                var part = Math.Min(units, left[g]);
-                (left[g], units) = (left[g] - part, units - part);
-                (of.Burns[item] ??= []).Add(new UnitBurn(grants[g].Key, part));
-            }
-
-            of.Uncovered += units;
+            Array.Clear(taken);
+            of.Uncovered += units - Take(inOrder, left, of.Price, of.Used[item].At, units, taken);
+            for (var g = 0; g < taken.Length; g++)
+                if (taken[g] > 0) (of.Burns[item] ??= []).Add(new UnitBurn(grants[g].Key, taken[g]));
         }
 
         // what a correction takes back was not covered, or was covered last

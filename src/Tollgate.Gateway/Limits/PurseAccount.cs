@@ -308,7 +308,7 @@ internal sealed class UnitStock
             if (_left[g] <= 0 || _grants[g].Meter != quota.Meter) continue;
             foreach (var track in tracks)
             {
-                if (track.Price.Meter != quota.Meter || !IsValid(g, track.Price.Name, at)) continue;
+                if (track.Price.Meter != quota.Meter || !_grants[g].Covers(track.Price.Name, Known(at) ?? _grants[g].To - 1)) continue;
                 sum += _left[g];
                 break;
             }
@@ -317,21 +317,9 @@ internal sealed class UnitStock
         return sum;
     }
 
-    private decimal Take(decimal[] left, PurseAccount.Track track, decimal units, long at, decimal[]? taken)
-    {
-        var sum = 0m;
-        for (var g = 0; g < _grants.Length && units > 0; g++)
-        {
-            if (left[g] <= 0 || _grants[g].Meter != track.Price.Meter || !IsValid(g, track.Price.Name, at)) continue;
-            var part = Math.Min(units, left[g]);
-            (left[g], units, sum) = (left[g] - part, units - part, sum + part);
-            if (taken is not null) taken[g] += part;
-        }
-
-        return sum;
-    }
+    private decimal Take(decimal[] left, PurseAccount.Track track, decimal units, long at, decimal[]? taken) =>
+        UnitCredit.Take(_grants, left, track.Price, Known(at), units, taken);
 
     /// <summary>The store knows usage by quarters of an hour, and so does the invoice.</summary>
-    private bool IsValid(int grant, string price, long at) =>
-        _grants[grant].Covers(price, at == long.MaxValue ? _grants[grant].To - 1 : at - at % UsageStore.Bucket);
+    private static long? Known(long at) => at == long.MaxValue ? null : at - at % UsageStore.Bucket;
 }

@@ -96,7 +96,7 @@ internal static class PlanVersionsApi
         return null;
     }
 
-    private static IReadOnlyList<Quota>? ReadQuotas(Fields fields, Published published)
+    public static IReadOnlyList<Quota>? ReadQuotas(Fields fields, Published published)
     {
         if (fields.Raw("quotas") is not { } raw) return null;
         var tree = JsonTree.Read(raw);
@@ -106,7 +106,7 @@ internal static class PlanVersionsApi
         return null;
     }
 
-    private static PlanTerms? ReadTerms(Fields fields, Published published)
+    public static PlanTerms? ReadTerms(Fields fields, Published published)
     {
         if (fields.Raw("terms") is not { } raw) return null;
         var tree = JsonTree.Read(raw);

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Routing;
 using NodaTime;
 using Tollgate.Catalog;
 using Tollgate.Config.File;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
@@ -15,7 +16,8 @@ internal static class PricePreviewApi
     /// <summary>Single events in one question.</summary>
     private const int MostEvents = 10_000;
 
-    public static void Map(IEndpointRouteBuilder routes) => routes.MapPost("/v1/prices/preview", PreviewAsync);
+    public static void Map(IEndpointRouteBuilder routes) => 
+        routes.MapPost("/v1/prices/preview", PreviewAsync).Needs(AdminScope.Read).ChangesNothing();
 
     private static async Task<IResult> PreviewAsync(HttpRequest request)
     {

@@ -21,6 +21,7 @@ public static class V1Api
         PlanVersionsApi.Map(config);
         PlanMigrationApi.Map(billing);
         PricePreviewApi.Map(routes.For(AdminScope.Read));
+        SimulationsApi.Map(routes.For(AdminScope.Read));
         ExplainApi.Map(routes.For(AdminScope.Read));
         CustomersApi.Map(billing);
         SubscriptionsApi.Map(billing);

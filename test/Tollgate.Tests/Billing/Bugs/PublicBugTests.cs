@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Billing.Bugs;
 
@@ -102,6 +104,53 @@ public sealed class PublicBugTests
             await books.ReadAsync(db => Ledger.BalanceAsync(db, customer.Key, Account.Prepaid, "USD")),
             await books.ReadAsync(db => Ledger.BalanceAsync(db, customer.Key, Account.Customer, "USD"))));
         await books.AssertBalancedAsync();
+    }
+
+    [Fact]
+    public async Task An_invoice_in_forints_asks_what_its_preview_asked_up_to_its_maximum()
+    {
+        const string price = """{"model":"per_unit","unit_amount":"333.3335","maximum":"1000"}""";
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync($$"""
+            version: 1
+            currency: HUF
+            apis: { shop: { upstream: UPSTREAM, operations: { data: GET /data } } }
+            plans: { pro: { operations: ["*"], prices: { calls: { meter: calls, {{price[1..]}} } } }
+            """, upstream);
+        var (one, many) = (await server.SubscribeAsync("one", "pro"), await server.SubscribeAsync("many", "pro"));
+        await server.PassAsync("/data", one, 1);
+        await server.PassAsync("/data", many, 7);
+        await server.AdvanceAsync("P22D");
+        var asked = new List<string?>();
+        foreach (var quantity in (string[])["1", "7"])
+            asked.Add((await server.PostAsync("/v1/prices/preview", JsonSerializer.Deserialize<JsonElement>(
+                $$"""{"currency":"HUF","quantity":"{{quantity}}","price":{{price}}}"""))).GetProperty("amount").GetString());
+        Assert.Equal(["333.33", "1000.00"], asked);
+        Assert.Equal(asked, (await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray()
+            .Select(i => i.GetProperty("total").GetString()));
+    }
+
+    [Theory]
+    [InlineData("0.30", "0.3 hours")]
+    [InlineData("1234567.000000001", "1,234,567.000000001 hours")]
+    [InlineData("1000", "1,000 hours")]
+    public void Units_are_printed_as_they_were_counted(string quantity, string printed) =>
+        Assert.Equal(printed, DecimalText.Counted(decimal.Parse(quantity), "hours"));
+
+    [Fact]
+    public async Task Every_sum_of_tax_on_an_invoice_and_in_the_ledger_is_that_of_its_lines()
+    {
+        await using var books = new Books();
+        var customer = await books.CustomerAsync("acme");
+        var subscription = await books.SubscribeAsync(customer, await books.PlanAsync(
+            "pro", "a flat 0.33 arrears; b flat 0.33 arrears; c flat 0.33 arrears"), Books.At("2026-01-01"));
+        await books.TermsAsync(subscription, CustomerTerms.Plain with { TaxPercent = 7 });
+        await books.BillAsync(Books.At("2026-02-01T01:00"));
+        var invoice = InvoiceDocument.Read(Assert.Single(await books.IssuedAsync()).Document);
+        // 0.0231 each: 0.06 over all lines, and 0.07 of their sum
+        Assert.Equal(["0.02", "0.02", "0.02"], invoice.Lines.Select(l => l.Tax));
+        Assert.Equal(("0.06", "0.06", "1.05"), (invoice.Tax, Assert.Single(invoice.Taxes).Amount, invoice.Total));
+        Assert.Equal(-6, await books.ReadAsync(db => Ledger.BalanceAsync(db, customer.Key, Account.Tax, "USD")));
     }
 
     private static async Task TellAsync(string table, string zone)

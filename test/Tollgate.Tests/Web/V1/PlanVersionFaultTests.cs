@@ -122,6 +122,23 @@ public sealed class PlanVersionFaultTests
         await BalanceAsync(server, balance);
     }
 
+    [Theory]
+    [InlineData("""{"by":"operation"}""")]
+    [InlineData("""{"when":"sat,sun 00:00-24:00"}""")]
+    [InlineData("""{"matrix":[{"when":"00:00-06:00","unit_amount":"0.005"}]}""")]
+    public async Task A_price_of_which_the_gate_does_not_know_what_a_call_costs_is_refused_there_too(string terms)
+    {
+        await using var server = await GroupAsync("pro", "fred");
+        await BalanceAsync(server, "prepaid");
+        var price = JsonSerializer.Deserialize<JsonElement>(
+            """{"calls":{"model":"per_unit","meter":"calls","unit_amount":"0.01",""" + terms[1..] + "}");
+        var (status, faults) = await PublishAsync(server, new { prices = price, migrate = "now" });
+        var fault = Assert.Single(faults);
+        Assert.Equal((400, "price_cannot_block", "prices.calls"), (status, fault.Code, fault.Field));
+        Assert.Contains("one price for all of the usage", fault.Detail, StringComparison.Ordinal);
+        Assert.Equal(201, (await PublishAsync(server, new { prices = price, migrate = "never" })).Status);
+    }
+
     [Fact]
     public async Task A_file_that_would_move_such_customers_is_refused_and_one_that_moves_nobody_is_not()
     {
