@@ -114,9 +114,16 @@ public sealed partial class BillingRun
             return new Problem("not_found", id);
         if (!draft.Read.Ok) return draft.Read.Problems[0];
         var proposal = new Proposal(draft.Read.Value, draft.Bills.Length > 1 ? draft.Bills[1] : null);
-        return await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, billed, proposal, now))
-            ? behind
-            : new Problem("changed_meanwhile", "The subscription changed meanwhile: try again.");
+        try
+        {
+            if (await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, billed, proposal, now))) return behind;
+        }
+        catch (CreditGoneException)
+        {
+            // of the draft nothing is written
+        }
+
+        return new Problem("changed_meanwhile", "The subscription or its credit changed meanwhile: try again.");
     }
 
     /// <summary>Writes the balances of customers whose credit began or expired.</summary>

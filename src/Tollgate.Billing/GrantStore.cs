@@ -171,7 +171,7 @@ public sealed class GrantStore(Database database, TimeProvider clock)
     }
 
     /// <param name="settlesAt">Of units: the end of the period whose usage burns them.</param>
-    /// <exception cref="InvalidOperationException">Less is left of it: somebody else burnt it since it was read.</exception>
+    /// <exception cref="CreditGoneException">Less is left of it: it was burnt or voided since it was read.</exception>
     public static async Task BurnAsync(
         DbConnection db, long grantKey, long invoiceKey, long amount, long now, long? settlesAt = null)
     {
@@ -180,7 +180,7 @@ public sealed class GrantStore(Database database, TimeProvider clock)
         if (await db.ExecuteAsync(
             "update grants set burnt = burnt + @amount where key = @grantKey " +
             "and (@amount <= 0 or (voided_at is null and burnt + @amount <= amount))", new { grantKey, amount }) == 0)
-            throw new InvalidOperationException($"Less than {amount} is left of the grant {grantKey}: it was burnt meanwhile.");
+            throw new CreditGoneException($"Less than {amount} is left of the grant {grantKey}: it was burnt or voided meanwhile.");
     }
 
     /// <summary>A voided invoice gives back what it burnt.</summary>
@@ -281,3 +281,6 @@ public sealed class GrantStore(Database database, TimeProvider clock)
         long Key, long CustomerKey, string Kind, string Currency, long Amount, long Priority, string? Prices, string Name,
         string Interval, string Anchor, string Timezone, long Rollover, long NextIndex, string? Meter);
 }
+
+/// <summary>Credit that a draft counted on is not there any more: what it would issue has to be drafted anew.</summary>
+public sealed class CreditGoneException(string message) : InvalidOperationException(message);
