@@ -24,6 +24,7 @@ var root = new Command("tollgate", "Tollgate, the API gateway that bills.")
     KeysCommand.Build(),
     ImportCommand.Build(),
     ExplainCommand.Build(),
+    SimulateCommand.Build(),
 };
 foreach (var command in LedgerCommands.Build()) root.Subcommands.Add(command);
 var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
