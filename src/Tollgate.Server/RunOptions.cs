@@ -33,6 +33,10 @@ internal sealed class RunOptions
         "How large the archive may become, in bytes; the oldest calls go first. The disk when absent.");
     private readonly Option<string> _journalBytes = Text("--journal-bytes", "TOLLGATE_JOURNAL_BYTES", "",
         "How large the journal may become, in bytes, 65536 or more; beyond, calls cannot be written down. The disk when absent.");
+    private readonly Option<string> _collectionWindow = Text("--collection-window", "TOLLGATE_COLLECTION_WINDOW", "60",
+        "For how many minutes after a period its invoice is a draft that takes late usage, 0 to 44640.");
+    private readonly Option<string> _latePeriods = Text("--late-periods", "TOLLGATE_LATE_PERIODS", "2",
+        "How many periods back usage that comes after their invoice is billed on the next one, 0 to 12.");
     private readonly Option<string> _maxTarget = Text("--max-target-bytes", "TOLLGATE_MAX_TARGET_BYTES", "8192",
         "How long the first line of a request may be, 256 to 65536; a longer one is 414.");
     private readonly Option<string> _maxHeaders = Text("--max-header-bytes", "TOLLGATE_MAX_HEADER_BYTES", "32768",
@@ -62,6 +66,8 @@ internal sealed class RunOptions
         command.Options.Add(_keepBytes);
         command.Options.Add(_journalBytes);
         command.Options.Add(_maxAddresses);
+        command.Options.Add(_collectionWindow);
+        command.Options.Add(_latePeriods);
         command.Options.Add(_maxTarget);
         command.Options.Add(_maxHeaders);
     }
@@ -86,6 +92,8 @@ internal sealed class RunOptions
             MaxTargetBytes = (int)Whole("--max-target-bytes", parsed.GetValue(_maxTarget)!, 256, 65_536),
             MaxHeaderBytes = (int)Whole("--max-header-bytes", parsed.GetValue(_maxHeaders)!, 1_024, 1 << 20),
             MaxAddresses = (int)Whole("--max-addresses", parsed.GetValue(_maxAddresses)!, 1, 100_000_000),
+            CollectionWindow = TimeSpan.FromMinutes(Whole("--collection-window", parsed.GetValue(_collectionWindow)!, 0, 44_640)),
+            LatePeriods = (int)Whole("--late-periods", parsed.GetValue(_latePeriods)!, 0, 12),
             Durability = DurabilityOf(parsed.GetValue(_durability)!),
             JournalBytes = parsed.GetValue(_journalBytes) is { Length: > 0 } journal
                 ? Whole("--journal-bytes", journal, 64 * 1024, long.MaxValue / 16) : null,

@@ -64,7 +64,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
         Customers = new CustomerStore(Database, clocks.Business);
         Subscriptions = new SubscriptionStore(Database, clocks.Business);
         Billing = new BillingRun(Database, row => row.ToPlanVersion(), Drain.CatchUpAsync,
-            new BillingOptions { CollectionWindow = options.CollectionWindow })
+            new BillingOptions { CollectionWindow = options.CollectionWindow, LookBack = options.LatePeriods })
         {
             Others = () => _peers!.OthersAsync(),
         };

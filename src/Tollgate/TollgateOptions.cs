@@ -68,6 +68,10 @@ public sealed record TollgateOptions
     /// </summary>
     public TimeSpan CollectionWindow { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>How many periods back usage that comes after their invoice is an adjustment on the next one; 0 to 12.
+    /// </summary>
+    public int LatePeriods { get; init; } = 2;
+
     /// <summary>How long a node that is told to stop goes on taking calls while <c>/readyz</c> says 503, so that the
     /// balancer in front stops sending it any; 0 to 300 s.</summary>
     public TimeSpan LeaveDelay { get; init; }

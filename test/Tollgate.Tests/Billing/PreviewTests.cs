@@ -1,5 +1,6 @@
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Billing;
 
@@ -23,6 +24,20 @@ public sealed class PreviewTests
         Assert.StartsWith("inv_", draft.Id, StringComparison.Ordinal);
         Assert.Equal(["49.00", "1.00", "31.00"], draft.Lines.Select(l => l.Amount));
         Assert.Equal("81.00", draft.Total);
+    }
+
+    [Fact]
+    public async Task An_invoice_takes_late_usage_for_as_long_as_the_window_says()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(Yaml.Rates, upstream,
+            clock: new DateTimeOffset(2026, 1, 31, 0, 0, 0, TimeSpan.Zero),
+            change: options => options with { CollectionWindow = TimeSpan.FromHours(30), LatePeriods = 0 });
+        (await server.CallAsync("/api/v1/data", await server.SubscribeAsync("acme", "metered"))).Dispose();
+        await server.AdvanceAsync("PT53H59M");
+        Assert.Equal(0, (await server.GetAsync("/v1/invoices")).GetProperty("data").GetArrayLength());
+        await server.AdvanceAsync("PT1M");
+        Assert.Equal(1, (await server.GetAsync("/v1/invoices")).GetProperty("data").GetArrayLength());
     }
 
     [Fact]
