@@ -72,7 +72,8 @@ public sealed class SimulationTests
     [InlineData("""{"plan":"pro","period":"2026-01","version":9}""", "version")]
     [InlineData("""{"plan":"pro","period":"2024-01-01..2026-01-01","version":1,"prices":{}}""", "period prices")]
     [InlineData("""{"plan":"pro","period":"2026-01","version":1,"quotas":[]}""", "quotas")]
-    [InlineData("""{"plan":"pro","period":"2026-01","prices":{"a":{"model":"per_unit","meter":"calls","unit_amount":"1","included":"from quota"}}}""",
+    [InlineData(
+        """{"plan":"pro","period":"2026-01","prices":{"a":{"model":"per_unit","meter":"calls","unit_amount":1,"included":"from quota"}}}""",
         "prices.a.included")]
     public async Task Every_fault_is_told_with_its_field(string body, string fields)
     {
