@@ -16,7 +16,7 @@ internal static class PricePreviewApi
     /// <summary>Single events in one question.</summary>
     private const int MostEvents = 10_000;
 
-    public static void Map(IEndpointRouteBuilder routes) => 
+    public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/prices/preview", PreviewAsync).Needs(AdminScope.Read).ChangesNothing();
 
     private static async Task<IResult> PreviewAsync(HttpRequest request)
