@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime;
 using System.Runtime.InteropServices;
 
 namespace Tollgate.Bench;
@@ -10,7 +11,7 @@ namespace Tollgate.Bench;
 /// </summary>
 internal static partial class DecisionBench
 {
-    private const int Batch = 20_000, WarmUps = 12;
+    private const int Batch = 20_000, WarmUp = 1_000, MostWarmUps = 200;
     private const int ThreadCpuTime = 3;
 
     public static Command Create()
@@ -29,11 +30,15 @@ internal static partial class DecisionBench
     private static async Task<int> RunAsync(int operations, int batches)
     {
         await using var rig = await DecisionRig.OpenAsync(operations);
-        // short ones, with time between them in which the second tier is compiled
-        for (var n = 0; n < WarmUps; n++)
+        // short ones, with time between them in which the last tier is compiled, until nothing is
+        var (quiet, compiled) = (0, JitInfo.GetCompiledMethodCount());
+        for (var n = 0; n < MostWarmUps && quiet < 10; n++)
         {
-            Measure(rig, Batch / 10);
+            Measure(rig, WarmUp);
             await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System);
+            var now = JitInfo.GetCompiledMethodCount();
+            quiet = now == compiled ? quiet + 1 : 0;
+            compiled = now;
         }
 
         var measured = new List<(double Nanoseconds, long Bytes)>();
