@@ -87,10 +87,13 @@ public sealed partial class GateTable
         command.CommandText =
             "select key, id, consumer_key, hash, expires_at, revoked_at, subscription_id from credentials";
         await using var row = await command.ExecuteReaderAsync();
+        var hash = new byte[ApiKeys.HashLength];
         while (await row.ReadAsync())
         {
+            if (row.GetBytes(3, 0, hash, 0, hash.Length) != hash.Length)
+                throw new InvalidDataException($"Credential {row.GetInt64(0)} has no whole hash.");
             if (_consumers.Find((int)row.GetInt64(2)) is not { } consumer) continue;
-            Put(consumer, row.GetFieldValue<byte[]>(3), (int)row.GetInt64(0), row.GetString(1), !row.IsDBNull(5),
+            Put(consumer, hash, (int)row.GetInt64(0), row.GetString(1), !row.IsDBNull(5),
                 row.IsDBNull(4) ? null : row.GetInt64(4), row.IsDBNull(6) ? null : row.GetString(6));
         }
     }

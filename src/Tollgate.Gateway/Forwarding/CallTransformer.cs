@@ -89,8 +89,14 @@ internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTr
             settling.Settle(call, call.UpstreamStatus, answered: told);
         }
 
-        return base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken);
+        return HasTrailers(proxyResponse)
+            ? base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken) : ValueTask.CompletedTask;
     }
+
+    /// <summary>In HTTP/1.1 only an answer in chunks can have trailers (RFC 9112 7.1.2); asking for them makes a collection.
+    /// </summary>
+    private static bool HasTrailers(HttpResponseMessage answer) =>
+        answer.Version.Major > 1 || answer.Headers.NonValidated.Contains("Transfer-Encoding");
 
     /// <summary>Statuses that HTTP does not have, and a switch of protocols that nobody asked for, are a broken
     /// upstream's.</summary>
