@@ -72,6 +72,10 @@ public sealed class PublisherStore(Database database, TimeProvider clock)
             $"select {ShareColumns} from revenue_shares where publisher_key = @publisherKey and key > @after order by key limit @limit",
             new { publisherKey, after, limit })).AsList());
 
+    public Task<ShareRow?> FindShareAsync(long publisherKey, string id) => database.ReadAsync(db =>
+        db.QueryFirstOrDefaultAsync<ShareRow?>(
+            $"select {ShareColumns} from revenue_shares where publisher_key = @publisherKey and id = @id", new { publisherKey, id }));
+
     /// <summary>All that were agreed; there are few.</summary>
     public static async Task<IReadOnlyList<ShareRow>> AllSharesAsync(DbConnection db) =>
         (await db.QueryAsync<ShareRow>($"select {ShareColumns} from revenue_shares order by key")).AsList();

@@ -18,6 +18,7 @@ public sealed class Fields
     private readonly Dictionary<string, JsonElement> _fields = new(StringComparer.Ordinal);
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private readonly List<Problem> _problems = [];
+    private Problem? _unreadable;
 
     private Fields() { }
 
@@ -33,7 +34,7 @@ public sealed class Fields
         {
             if (body.Length + read > MaxBody)
             {
-                fields.Add("body_too_large", $"A body may have {MaxBody} bytes.", null);
+                fields._unreadable = new Problem("body_too_large", $"A body may have {MaxBody} bytes.");
                 return fields;
             }
 
@@ -125,11 +126,15 @@ public sealed class Fields
     public void AddAll(IEnumerable<Problem> problems) => _problems.AddRange(problems);
 
     /// <summary>All faults; call it after every field was read. Null when there are none.</summary>
-    public IResult? Faults() => Problems() is { Count: > 0 } problems ? Answers.Invalid(problems) : null;
+    public IResult? Faults() => Problems() is not { Count: > 0 } problems ? null
+        : Answers.Refused(_unreadable?.Code == "body_too_large" ? StatusCodes.Status413PayloadTooLarge
+            : StatusCodes.Status400BadRequest, problems);
 
-    /// <summary>The same, for whoever knows of more.</summary>
+    /// <summary>The same, for whoever knows of more. Of a body that could not be read only that is said: what is missing in it
+    /// is not the fault.</summary>
     public IReadOnlyList<Problem> Problems()
     {
+        if (_unreadable is not null) return [_unreadable];
         foreach (var name in _fields.Keys.Where(n => !_known.Contains(n)))
             Add("unknown_field", $"is not a field here; known are {string.Join(", ", _known)}", name);
         return _problems;
@@ -142,7 +147,7 @@ public sealed class Fields
             using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = 32 });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
-                Add("wrong_type", "The body must be a JSON object.", null);
+                _unreadable = new Problem("wrong_type", "The body must be a JSON object.");
                 return;
             }
 
@@ -152,7 +157,7 @@ public sealed class Fields
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            Add("json_syntax", $"The body is not JSON: {e.Message}", null);
+            _unreadable = new Problem("json_syntax", $"The body is not JSON: {e.Message}");
         }
     }
 

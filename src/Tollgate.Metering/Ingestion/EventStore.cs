@@ -39,12 +39,13 @@ public static class EventStore
 
     /// <summary>Subjects whose usage waits, by subject and meter.</summary>
     public static async Task<IReadOnlyList<UnattributedSubject>> UnattributedAsync(DbConnection db, long after, int most) =>
-        (await db.QueryAsync<UnattributedSubject>(
+        // as a tuple: of no rows SQLite does not know the types of sums, which a constructor asks for
+        [.. (await db.QueryAsync<(long Key, string Subject, string Meter, long Events, long FirstAt, long LastAt)>(
             "select s.key * 65536 + m.key as key, s.subject, m.name as meter, count(*) as events, " +
             "min(u.occurred_at) as first_at, max(u.occurred_at) as last_at from unattributed_usage u " +
             "join event_subjects s on s.key = u.subject join meter_keys m on m.key = u.meter " +
             "where s.key * 65536 + m.key > @after group by s.key, s.subject, m.key, m.name order by 1 limit @most",
-            new { after, most })).AsList();
+            new { after, most })).Select(r => new UnattributedSubject(r.Key, r.Subject, r.Meter, r.Events, r.FirstAt, r.LastAt))];
 
     private sealed record Row(long Journal, long Sequence, long Duplicates);
 }

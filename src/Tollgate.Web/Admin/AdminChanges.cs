@@ -19,6 +19,9 @@ public sealed class AdminChanges(
     // what a listener could not be told after a commit; told before the next change
     private readonly ConcurrentQueue<Func<Task>> _owed = new();
 
+    // of requests with one Idempotency-Key whose effect and answer are no one transaction, one at a time
+    private readonly SemaphoreSlim[] _turns = [.. Enumerable.Range(0, 256).Select(_ => new SemaphoreSlim(1, 1))];
+
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         var request = context.Request;
@@ -42,15 +45,29 @@ public sealed class AdminChanges(
         }
 
         await TellOwedAsync();
-        if (named is not null && await RepeatAsync(context, named.Value)) return;
         var alone = context.GetEndpoint()?.Metadata.GetMetadata<OwnTransactions>() is not null;
-        var change = new Change(context, named?.Value, representation.Changed(request));
+        var turn = alone && named is not null ? _turns[named.Value.NameHash[0]] : null;
+        if (turn is not null) await turn.WaitAsync(context.RequestAborted);
+        try
+        {
+            await ChangeAsync(context, next, named?.Value, alone);
+        }
+        finally
+        {
+            turn?.Release();
+        }
+    }
+
+    private async Task ChangeAsync(HttpContext context, RequestDelegate next, NamedRequest? named, bool alone)
+    {
+        if (named is not null && await RepeatAsync(context, named)) return;
+        var change = new Change(context, named, representation.Changed(context.Request));
         using var body = new MemoryStream();
         var given = alone ? await RunAloneAsync(change, next, body) : await RunAsync(change, next, body);
         if (given is null) return;
 
         // another request of this name may have been quicker, and this one refused for what that one has made
-        if (given.Status >= 400 && named is not null && await RepeatAsync(context, named.Value)) return;
+        if (given.Status >= 400 && named is not null && await RepeatAsync(context, named)) return;
         await WriteAsync(context, given);
     }
 

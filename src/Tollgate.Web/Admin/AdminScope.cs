@@ -55,8 +55,9 @@ public static class AdminRoutes
         route.WithMetadata(new ScopeRule(scope, scope));
 
     /// <summary>For a route whose work takes turns with the node's own writers (draining, billing): it is not made one
-    /// transaction. Its answer and its entry in the audit log are written right after its effect, so its effect must
-    /// be harmless when it is asked for twice.</summary>
+    /// transaction. Its answer and its entry in the audit log are written right after its effect, and of requests with one
+    /// <c>Idempotency-Key</c> one runs at a time; only a process that dies between the two leaves an effect without an answer.
+    /// </summary>
     public static TRoute InOwnTransactions<TRoute>(this TRoute route) where TRoute : IEndpointConventionBuilder =>
         route.WithMetadata(new OwnTransactions());
 

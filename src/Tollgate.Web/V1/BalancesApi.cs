@@ -23,6 +23,7 @@ internal static class BalancesApi
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/customers/{customer}/balances", ListAsync);
+        routes.MapGet("/v1/customers/{customer}/balances/{kind}", FindAsync);
         // the answer says what the gate knows once the change is in force
         routes.MapPut("/v1/customers/{customer}/balances/{kind}", SetAsync).InOwnTransactions();
         routes.MapDelete("/v1/customers/{customer}/balances/{kind}", DeleteAsync);
@@ -40,6 +41,17 @@ internal static class BalancesApi
                 .Concat((table.FindCustomer((int)found.Key)?.Units() ?? []).GroupBy(u => u.Grant.Meter).Select(ViewUnits)),
             next_cursor = (string?)null,
         });
+    }
+
+    private static async Task<IResult> FindAsync(string customer, string kind, Database database, GateTable table)
+    {
+        if (Balance.Find(kind) is not { } known) return Answers.NotFound("kind of balance", kind);
+        if (await database.ReadAsync(db => CustomerStore.FindAsync(db, customer)) is not { } found)
+            return Answers.NotFound("customer", customer);
+        var every = known == BalanceKind.SpendCap ? await database.ReadAsync(db => SpendCaps.OfAsync(db, found.Key)) : null;
+        foreach (var (balance, used) in table.FindCustomer((int)found.Key)?.Spending() ?? [])
+            if (balance.Kind == known) return Answers.Ok(View(balance, used, every));
+        return Answers.NotFound("balance", kind);
     }
 
     private static async Task<IResult> SetAsync(

@@ -28,6 +28,11 @@ internal static class CatalogueApi
                 ? Answers.Ok(View(found, p.Current))
                 : Answers.NotFound("plan", plan));
         routes.MapGet("/v1/plans/{plan}/versions", VersionsAsync);
+        routes.MapGet("/v1/plans/{plan}/versions/{version}", async (string plan, string version, Publisher p, Database database) =>
+            p.Current.FindPlan(plan) is not { } found ? Answers.NotFound("plan", plan)
+                : int.TryParse(version, out var number)
+                    && await database.ReadAsync(db => ConfigStore.FindVersionAsync(db, found.Id, number)) is { } row
+                    ? Answers.Ok(View(row)) : Answers.NotFound("version", version));
     }
 
     public static object View(PublishedPlan plan, Published published) => new

@@ -46,7 +46,7 @@ internal static class PlanVersionsApi
         await publishing.Publisher.RepublishAsync();
         foreach (var customer in moved.Distinct())
             await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)customer));
-        return Answers.Created($"/v1/plans/{found.Id}/versions", CatalogueApi.View(version!));
+        return Answers.Created($"/v1/plans/{found.Id}/versions/{version!.Version}", CatalogueApi.View(version!));
     }
 
     /// <summary>Publishes, or tells all that is wrong: with the request itself, with the version as a whole, and with moving

@@ -24,6 +24,10 @@ internal static class PublishersApi
         routes.MapPost("/v1/publishers", CreateAsync);
         routes.MapGet("/v1/publishers/{publisher}/shares", SharesAsync);
         routes.MapPost("/v1/publishers/{publisher}/shares", AgreeAsync);
+        routes.MapGet("/v1/publishers/{publisher}/shares/{id}", async (string publisher, string id, PublisherStore publishers) =>
+            await publishers.FindAsync(publisher) is not { } found ? Unknown(publisher)
+                : await publishers.FindShareAsync(found.Key, id) is { } share ? Answers.Ok(View(share))
+                : Answers.NotFound("share", id));
         routes.MapPost("/v1/publishers/{publisher}/shares/{id}/end", EndAsync);
         routes.MapGet("/v1/publishers/{publisher}/statement", StatementAsync);
     }
@@ -70,7 +74,8 @@ internal static class PublishersApi
             EndAt = end,
         };
         var added = await database.WriteAsync(db => publishers.AddShareAsync(db, share));
-        return added.Ok ? Answers.Created($"/v1/publishers/{found.Id}/shares", View(added.Value)) : Answers.Invalid(added.Problems);
+        return added.Ok ? Answers.Created($"/v1/publishers/{found.Id}/shares/{added.Value.Id}", View(added.Value))
+            : Answers.Invalid(added.Problems);
     }
 
     private static async Task<IResult> EndAsync(
