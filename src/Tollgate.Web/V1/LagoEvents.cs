@@ -14,7 +14,7 @@ namespace Tollgate.Web.V1;
 internal static class LagoEvents
 {
     public static bool Is(JsonElement root) =>
-        root.ValueKind == JsonValueKind.Object && root.TryGetProperty("event"u8, out var inner)
+        root.ValueKind == JsonValueKind.Object && Fields.IsUnicode(root) && root.TryGetProperty("event"u8, out var inner)
         && inner.ValueKind == JsonValueKind.Object && !root.TryGetProperty("specversion"u8, out _);
 
     public static async Task<IResult> TakeOneAsync(JsonElement root, EventIntake intake)
