@@ -185,7 +185,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
         {
             var used = await UsageAsync(db, terms, settled, page: page);
             var told = await ToldAsync(db, terms, settled, (used, page));
-            if (told is null) continue;
+            if (told is null || (used.Values.All(u => u.Count == 0) && told.Values.All(t => t.Count == 0))) continue;
             var (before, after) = (Compact.Compared(terms, settled, told), Compact.Compared(terms, settled, used));
             if (before.SequenceEqual(after)) continue;
             if (back <= lookBack) late.Add(new LatePeriod(settled, told, used));

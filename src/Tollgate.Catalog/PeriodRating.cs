@@ -35,7 +35,11 @@ public static class PeriodRating
         IReadOnlyList<UsedStretch> stretches, bool withBounds = true, IReadOnlyList<UnitGrant>? credit = null)
     {
         var consumed = new Dictionary<string, decimal>(StringComparer.Ordinal);
-        var asked = Runs([.. stretches.Select(s => s.Prices)]).Select(run => Ask(run, stretches, consumed)).OfType<Asked>().ToArray();
+        // a plan of many prices looks at the usage of each meter once
+        var usage = stretches.Select(s => s.Usage.ToLookup(u => u.Meter, StringComparer.Ordinal)).ToArray();
+        var asked = Runs([.. stretches.Select(s => s.Prices)])
+            .Select(run => Ask(run, stretches, [.. run.Stretches.SelectMany(i => usage[i][run.Price.Meter!])], consumed))
+            .OfType<Asked>().ToArray();
         if (credit is { Count: > 0 })
         {
             UnitCredit.Burn(Array.ConvertAll(asked, a => a.Of), credit);
@@ -75,15 +79,16 @@ public static class PeriodRating
         plan.Currency == later.Currency && later.Prices.Any(p => p.Equals(price));
 
     /// <summary>What a price asks for all of its stretches, before any credit; null when it is not asked at all.</summary>
-    private static Asked? Ask(PriceRun run, IReadOnlyList<UsedStretch> all, Dictionary<string, decimal> consumed)
+    private static Asked? Ask(
+        PriceRun run, IReadOnlyList<UsedStretch> all, Usage[] used, Dictionary<string, decimal> consumed)
     {
         var price = run.Price;
         UsedStretch[] stretches = [.. run.Stretches.Select(i => all[i])];
         UsedStretch[] inForce = [.. stretches.Where(s => s.Part.Days > 0)];
-        var usage = UsageOf(run, all);
+        var usage = UsageOf(run, used);
         // terms that came and went without time enter no tier, unless a call was stamped with them
         if (inForce.Length == 0
-            && !usage.Any(u => u.Quantity != 0 && u.Meter == price.Meter && price.Covers(u, stretches[0].Zone)))
+            && !usage.Any(u => u.Quantity != 0 && price.Covers(u, stretches[0].Zone)))
             return null;
         var part = inForce.Length == 0 ? stretches[0].Part
             : inForce[0].Part with { Days = inForce.Sum(s => s.Part.Days) };
@@ -104,14 +109,12 @@ public static class PeriodRating
     private sealed record Asked(
         PriceRun Run, Beyond Of, IReadOnlyList<RatedLine> Lines, Proration Part, Currency Currency);
 
-    /// <summary>What was used in all stretches of a price. Of a meter that does not add up it is the one number over
-    /// them; numbers of single stretches tell nothing then.</summary>
-    private static IEnumerable<Usage> UsageOf(PriceRun run, IReadOnlyList<UsedStretch> all)
+    /// <summary>What was used of its meter in all stretches of a price. Of a meter that does not add up it is the one number
+    /// over them; numbers of single stretches tell nothing then.</summary>
+    private static IEnumerable<Usage> UsageOf(PriceRun run, Usage[] usage)
     {
-        Usage[] usage = [.. run.Stretches.SelectMany(i => all[i].Usage)];
-        if (usage.All(u => u.Over is null)) return usage;
-        Usage[] whole = [.. usage.Where(u => u.Over is not null && u.Meter == run.Price.Meter)];
-        if (whole.Length == 0) return usage.Where(u => u.Over is null);
+        Usage[] whole = [.. usage.Where(u => u.Over is not null)];
+        if (whole.Length == 0) return usage;
         var over = whole.Where(u => u.Over!.SequenceEqual(run.Stretches)).ToArray();
         // one stretch has used it, or nobody put the numbers together: the largest is asked for, and nothing twice
         return over.Length > 0 ? over[..1] : [whole.MaxBy(u => u.Quantity)];

@@ -155,7 +155,15 @@ public sealed class Fields
                 if (!_fields.TryAdd(property.Name, property.Value.Clone()))
                     Add("duplicate_name", "stands there twice", property.Name);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
+        {
+            // the place stands beside, counted from 1 as everywhere
+            var place = new Place("body", (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1);
+            var why = e.Message.Split(" LineNumber:")[0];
+            _unreadable = new Problem("json_syntax",
+                $"The body is not JSON, at line {place.Line}, byte {place.Column}: {why}", Place: place);
+        }
+        catch (InvalidOperationException e)
         {
             _unreadable = new Problem("json_syntax", $"The body is not JSON: {e.Message}");
         }

@@ -25,7 +25,7 @@ public sealed class MoneyRaceTests
     [InlineData("paused", "/v1/subscriptions/$subscription/resume", "{}", 1, 409)]
     [InlineData("credit", "/v1/credits/$credit/void", "{}", 1, 409)]
     [InlineData("coupon customer", "/v1/coupons/$coupon/apply", """{"customer":"$customer"}""", 1, 409)]
-    [InlineData("customer", "/v1/subscriptions", """{"customer":"$customer","plan":"metered"}""", 20, 0)]
+    [InlineData("customer", "/v1/subscriptions", """{"customer":"$customer","plan":"metered"}""", 1, 409)]
     public async Task Twenty_at_once_are_as_good_as_one_after_the_other(
         string needs, string path, string body, int succeed, int refusal)
     {
@@ -51,8 +51,10 @@ public sealed class MoneyRaceTests
             await world.Server.PostAsync("/v1/subscriptions", new { customer = "mover-" + i, plan = names["plan"] });
         }
 
-        var published = await world.SendAsync("POST", $"/v1/plans/{names["plan"]}/versions",
-            Encoding.UTF8.GetBytes("""{"prices":{"base":{"model":"flat","amount":"9.00","every":"month","in":"advance"}},"migrate":"never"}"""));
+        const string dearer = """
+            {"prices": {"base": {"model": "flat", "amount": "9.00", "every": "month", "in": "advance"}}, "migrate": "never"}
+            """;
+        var published = await world.SendAsync("POST", $"/v1/plans/{names["plan"]}/versions", Encoding.UTF8.GetBytes(dearer));
         Assert.True(published.Status == 201, published.Text);
         var to = example with { Path = $"/v1/plans/{names["plan"]}/versions/2/migrate" };
         var answers = await Task.WhenAll(Enumerable.Range(0, Together).Select(_ => world.SendAsync(to, names)));
@@ -103,14 +105,14 @@ public sealed class MoneyRaceTests
         {
             var remaining = Number(invoice, "amount_remaining");
             if (invoice.GetProperty("status").GetString() is "issued" or "overdue" or "paid")
-                Assert.Equal(Number(invoice, "amount_due"), Number(invoice, "amount_paid") + remaining);
+                Assert.Equal(Math.Max(0, Number(invoice, "amount_due")), Number(invoice, "amount_paid") + remaining);
             open += remaining;
         }
 
         var payments = (await world.Server.GetAsync($"/v1/payments?customer={customer}")).GetProperty("data").EnumerateArray();
         Assert.Equal(payments.Sum(p => Number(p, "amount")), accounts.GetValueOrDefault("cash"));
         // below zero it is what we owe them
-        Assert.True(accounts.GetValueOrDefault("receivable") <= open, $"{accounts.GetValueOrDefault("receivable")} {open}");
+        Assert.True(accounts.GetValueOrDefault("customer") <= open, $"{accounts.GetValueOrDefault("customer")} {open}");
     }
 
     private static decimal Number(JsonElement of, string field) =>

@@ -34,7 +34,8 @@ public sealed class RouteHostileTests
         await using var world = await RouteWorld.StartAsync();
         var wrong = new List<string>();
         // names that are taken as they are, and usage, which is drained in its own time, come last
-        foreach (var example in RouteExample.All.Values.Where(e => e.Body is not null)
+        var there = world.Routes.Select(r => $"{r.Method} {r.Route.RoutePattern.RawText}").ToHashSet();
+        foreach (var example in RouteExample.All.Values.Where(e => e.Body is not null && there.Contains(e.Route))
             .OrderBy(e => e.Scope == "ingest").ThenBy(e => e.Path.EndsWith("customers", StringComparison.Ordinal)
                 || e.Path.EndsWith("consumers", StringComparison.Ordinal)))
         {
@@ -47,6 +48,9 @@ public sealed class RouteHostileTests
                 if (what == "an unknown field" && text is not null && example.Body!.StartsWith('{') && !example.IsKongs
                     && example.Scope != "ingest" && !text.Contains("zzz", StringComparison.Ordinal))
                     wrong.Add($"{example.Route}: an unknown field is not named: {text}");
+                if (what == "half of it" && text is not null && example.Body!.StartsWith('{') && !example.IsKongs
+                    && example.Scope != "ingest" && !text.Contains("\"line\":1,\"column\":9", StringComparison.Ordinal))
+                    wrong.Add($"{example.Route}: nothing says where the body is broken: {text}");
             }
 
             if (example.Body!.StartsWith('{'))
