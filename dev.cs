@@ -2,7 +2,7 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
-// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | faults | install
+// The commands of everyday work: dotnet dev.cs run | check | bench | torture | soak | faults | cluster | install
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Xml.Linq;
@@ -49,6 +49,7 @@ return args switch
     ["torture", .. var rest] => Bench("torture", rest),
     ["soak", .. var rest] => Bench("soak", rest),
     ["faults", .. var rest] => Bench("faults", rest),
+    ["cluster", .. var rest] => Bench("cluster", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
     _ => Usage(),
 };
@@ -58,7 +59,7 @@ int Usage()
     Console.Error.WriteLine("""
         dotnet dev.cs run      the demo: server, sample upstream, plans and keys
         dotnet dev.cs check    build everything, warnings are errors, and run all tests; those of the store on both engines
-        dotnet dev.cs check postgres  only what is stored or reached by HTTP, with PostgreSQL as the store
+        dotnet dev.cs check postgres  all that keeps something in the store, with PostgreSQL
         dotnet dev.cs bench    measure against the peers; options follow (--seconds 10 --rounds 3 ...)
         dotnet dev.cs drain    measure how fast a journal is drained and archived
         dotnet dev.cs ingest   measure events from outside: accepted and counted, beside --ids 100000000 known ones
@@ -67,6 +68,7 @@ int Usage()
         dotnet dev.cs torture  kill the server under load, --runs 500 times, and prove the ledger; goes on where it was
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs faults   three nodes under load while nodes, engines and links fail, --minutes 30; goes on where it was
+        dotnet dev.cs cluster  two nodes on one Redis against one alone: CPU, calls that wait, how soon a change is everywhere
         dotnet dev.cs install  install the Debian packages that tests and bench start
         """);
     return 2;
@@ -91,18 +93,21 @@ int CheckOnPostgres()
     Install(forTests);
     if (Dotnet(["build", "Tollgate.slnx", "-c", configuration]) != 0)
         return Conclude(new Counts(0, 1, 0));
-    return Conclude(TestOnPostgres("Billing", "Config", "Hosting", "Metering", "Storage", "Web"));
+    return Conclude(TestOnPostgres("Billing", "Config", "Gateway", "Hosting", "Metering", "Storage", "Web") + OnPostgres(
+        testProjects[1], "--filter-class", "CounterSourceTests", "KillLimitTests", "KillTests", "PrometheusTests", "ScenarioTests"));
 }
 
+Counts TestOnPostgres(params string[] rooms) => OnPostgres(testProjects[0], "--filter-namespace", [.. rooms.Select(r => $"{r}*")]);
+
 // What keeps its state in the store, once more on the other engine.
-Counts TestOnPostgres(params string[] rooms)
+Counts OnPostgres(string project, string filter, params string[] names)
 {
     const string engine = "TOLLGATE_TEST_DATABASE";
     Environment.SetEnvironmentVariable(engine, "postgres");
     try
     {
-        return Test(
-            testProjects[0], [.. rooms.SelectMany(room => (string[])["--filter-namespace", $"Tollgate.Tests.{room}*"])]);
+        var space = Path.GetFileName(project);
+        return Test(project, [.. names.SelectMany(name => (string[])[filter, $"{space}.{name}"])]);
     }
     finally
     {

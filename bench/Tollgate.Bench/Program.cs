@@ -21,6 +21,7 @@ var root = new RootCommand("Measures Tollgate against its peers. `micro` runs th
     TortureCommand.Create(),
     SoakCommand.Create(),
     FaultsCommand.Create(),
+    ClusterCommand.Create(),
     BareYarp.CreateCommand(),
     new Command("micro", "BenchmarkDotNet over the benchmark classes; its own options follow (--list flat, --filter ...)"),
 };

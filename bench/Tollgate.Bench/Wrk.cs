@@ -37,6 +37,12 @@ internal static partial class Wrk
         RunAsync(["-t1", $"-c{connections}", $"-d{seconds}s", "--latency", "-H", $"{Load.KeyHeader}: {key}", url.AbsoluteUri],
             stop);
 
+    /// <summary>Keys of a busy day: few are called often, many seldom.</summary>
+    public static Task<WrkResult> RunZipfAsync(
+        int connections, int seconds, int keys, double exponent, int seed, Uri url, CancellationToken stop) =>
+        RunAsync(["-t1", $"-c{connections}", $"-d{seconds}s", "--latency", "-s", Repository.Path("bench/peers/zipf.lua"),
+            url.AbsoluteUri, "--", $"{keys}", exponent.ToString(CultureInfo.InvariantCulture), $"{seed}"], stop);
+
     private static async Task<WrkResult> RunAsync(string[] arguments, CancellationToken stop)
     {
         var (exitCode, output) = await ChildProcess.RunAsync("wrk", arguments, stop);

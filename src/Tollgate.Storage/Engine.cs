@@ -31,6 +31,9 @@ internal abstract class Engine(string name) : IAsyncDisposable
 
     public abstract UpgradeEngineBuilder Migrator();
 
+    /// <summary>In words for the operator, why a migration failed; null where the server's own say it.</summary>
+    public virtual string? WhyFailed(Exception failure) => null;
+
     /// <summary>The names of all tables in the store.</summary>
     public abstract IReadOnlyList<string> Tables();
 

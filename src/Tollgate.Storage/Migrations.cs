@@ -26,7 +26,8 @@ internal static class Migrations
             .PerformUpgrade();
         if (!upgrade.Successful)
             throw new StorageException($"{engine.Name} could not be migrated: " +
-                $"{upgrade.ErrorScript?.Name}: {upgrade.Error.Message}", upgrade.Error);
+                $"{upgrade.ErrorScript?.Name.Replace(Prefix, "", StringComparison.Ordinal)}: " +
+                $"{engine.WhyFailed(upgrade.Error) ?? upgrade.Error.Message}", upgrade.Error);
         if (upgrade.Scripts.Any()) engine.AfterMigrations();
         return [.. upgrade.Scripts.Select(s => s.Name.Replace(Prefix, "", StringComparison.Ordinal))];
     }

@@ -17,6 +17,9 @@ internal sealed class PostgresEngine : Engine
     // shorter than the wait of the others, so that they outlive a node that froze in its turn
     private const int IdleSeconds = 10;
 
+    // whoever wants a table behind a migration that waits for it waits too
+    private const int MigrationSeconds = 5;
+
     // its kind and key stand beside those of Turn
     private const string MigrationLock = "1953459308, 1";
 
@@ -115,11 +118,19 @@ internal sealed class PostgresEngine : Engine
     public override UpgradeEngineBuilder Migrator()
     {
         var schema = Names("select current_schema()")[0];
-        return DeployChanges.To.PostgresqlDatabase(_connection)
+        var patient = new NpgsqlConnectionStringBuilder(_connection);
+        patient.Options = $"{patient.Options} -c lock_timeout={MigrationSeconds}s".Trim();
+        return DeployChanges.To.PostgresqlDatabase(patient.ConnectionString)
             .JournalToPostgresqlTable(schema, JournalTable)
             .WithPreprocessor(new Dialect())
             .WithExecutionTimeout(TimeSpan.FromHours(1));
     }
+
+    public override string? WhyFailed(Exception failure) =>
+        failure is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable }
+            ? $"another session has used one of its tables for {MigrationSeconds} s, perhaps a backup. This migration left " +
+                "nothing; try again when that has ended."
+            : null;
 
     public override IReadOnlyList<string> Tables() => Names(
         "select table_name from information_schema.tables " +

@@ -47,7 +47,8 @@ public sealed partial class TollgateNode
     private async Task StartOnTableAsync()
     {
         _tableOf = TableFile.WrittenAt;
-        _log.LogWarning("{Store} does not answer: this node begins with its own table of {Time:u}.", Database.Path, _tableOf);
+        _log.LogWarning("{Store} does not answer: this node begins with its own table of {Time:u}. Until it answers, keys made " +
+            "later are refused as unknown, and what was revoked later is still let in.", Database.Path, _tableOf);
         await using var copy = TableFile.Open();
         await Installation.CheckAsync(copy, Keys);
         Currency.Currency = await copy.ReadAsync(StoredFile.CurrencyAsync) ?? Currency.Currency;

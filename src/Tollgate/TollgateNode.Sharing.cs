@@ -39,7 +39,8 @@ public sealed partial class TollgateNode
             yield return $"stale: no news of other nodes for {Feed.Silence.TotalSeconds:F0} s. Is PostgreSQL up? Each plan's " +
                 "when_stale says what happens.";
         if (!Database.IsAttached)
-            yield return $"it began with its own table of {_tableOf:u}, since PostgreSQL does not answer.";
+            yield return $"it began with its own table of {_tableOf:u}, since PostgreSQL does not answer: what changed later it " +
+                "does not know.";
         if (Table.Leases is { IsAway: true })
             yield return "limits are not shared: Redis does not answer. Each plan's limits_unavailable says what happens.";
         if (PassingUnrecorded is { } unrecorded) yield return unrecorded;

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.IntegrationTests;
 
@@ -41,7 +42,7 @@ internal sealed class ServerProcess : IDisposable
     /// <summary>Starts on these ports.</summary>
     public static async Task<ServerProcess> StartOnAsync(string data, bool ready, int proxy, int admin, string[] more)
     {
-        var command = more is ["demo", ..] ? more : ["run", .. more];
+        string[] command = more is ["demo", ..] ? more : ["run", .. more, .. StoreOf(data, more)];
         var process = Start([.. command, "--data", data, "--proxy", $"http://127.0.0.1:{proxy}", "--admin",
             $"http://127.0.0.1:{admin}"], data, out var output);
         var server = new ServerProcess(process, output)
@@ -88,6 +89,7 @@ internal sealed class ServerProcess : IDisposable
     /// <summary>Runs a command of the server to its end.</summary>
     public static async Task<(int ExitCode, string Output)> RunAsync(string folder, params string[] command)
     {
+        if (command is ["verify", .., "--data", var data]) command = [.. command, .. StoreOf(data, command)];
         using var process = Start(command, folder, out var output);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60), TimeProvider.System);
         try
@@ -102,6 +104,11 @@ internal sealed class ServerProcess : IDisposable
 
         return (process.ExitCode, output.ToString());
     }
+
+    /// <summary>With <c>TOLLGATE_TEST_DATABASE=postgres</c>, a database for this data folder, where a test names none.</summary>
+    private static string[] StoreOf(string data, string[] given) =>
+        Environment.GetEnvironmentVariable("TOLLGATE_TEST_DATABASE") == "postgres" && !given.Contains("--database")
+            ? ["--database", PostgresServer.Shared.For(data)] : [];
 
     /// <summary>SIGKILL: nothing of it runs any more, nothing was said to it before.</summary>
     public async Task KillAsync()

@@ -25,6 +25,9 @@ internal sealed record FaultResult
 
     public long Unavailable { get; init; }
 
+    /// <summary>401 of a node that began, as its log says, with a table from before the keys.</summary>
+    public long Unknown { get; init; }
+
     /// <summary>Billable calls in the ledger.</summary>
     public long Counted { get; init; }
 

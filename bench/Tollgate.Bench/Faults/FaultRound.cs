@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Tollgate.IntegrationTests;
 
 namespace Tollgate.Bench;
@@ -31,7 +32,8 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length)
     private readonly Dictionary<string, string> _keys = [];
     private volatile bool _ended;
     private Cluster _cluster = null!;
-    private int _slow, _mostSlow, _broken;
+    private int _slow, _mostSlow, _broken, _unknown;
+    private DateTimeOffset _made;
 
     public async Task<FaultResult> RunAsync(CancellationToken stop)
     {
@@ -45,6 +47,8 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length)
             foreach (var plan in FaultChecks.Plans) _keys[plan] = await _cluster.SubscribeAsync(plan, plan);
             // a node that starts without PostgreSQL knows the keys of its own table only
             await _cluster.EverywhereAsync(async n => await n.MetricAsync("tollgate_table_behind") == 0);
+            // logs say whole seconds
+            _made = DateTimeOffset.FromUnixTimeSeconds(TimeProvider.System.GetUtcNow().ToUnixTimeSeconds());
             var faults = new FaultPlay(_cluster, seed);
             var load = Enumerable.Range(0, Callers).Select(i => Task.Run(() => CallAsync(new Random(seed + i)), stop)).ToArray();
             await faults.RunAsync(length, stop);
@@ -85,6 +89,7 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length)
             Broken = _broken,
             Refused = _statuses.GetValueOrDefault(429),
             Unavailable = _statuses.GetValueOrDefault(503),
+            Unknown = _unknown,
             Problems = [.. problems, .. _statuses.Keys.Where(s => s is not (200 or 429 or 503 or 502))
                 .Select(s => string.Create(CultureInfo.InvariantCulture, $"{_statuses[s]} answers with the status {s}"))],
         };
@@ -106,6 +111,12 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length)
         {
             using var answer = await node.CallAsync(_keys[plan], plan == "few" ? "/api/v1/slow" : "/api/v1/data");
             await answer.Content.ReadAsByteArrayAsync();
+            if ((int)answer.StatusCode == 401 && BeganBefore(node))
+            {
+                Interlocked.Increment(ref _unknown);
+                return;
+            }
+
             _statuses.AddOrUpdate((int)answer.StatusCode, 1, (_, n) => n + 1);
             if ((int)answer.StatusCode == 200) _answered[answer.Headers.GetValues("X-Request-Id").Single()] = plan;
         }
@@ -115,6 +126,11 @@ internal sealed class FaultRound(int number, int seed, TimeSpan length)
             Interlocked.Increment(ref _broken);
         }
     }
+
+    /// <summary>Whether the node says that it began with a table of before the keys were made.</summary>
+    private bool BeganBefore(Cluster.Member node) => node.IsUp
+        && Regex.Matches(node.Output, @"begins with its own table of (\S+ \S+Z)\.") is [.., var last]
+        && DateTimeOffset.Parse(last.Groups[1].Value, CultureInfo.InvariantCulture) < _made;
 
     private async Task AnswerAsync(Microsoft.AspNetCore.Http.HttpContext context)
     {

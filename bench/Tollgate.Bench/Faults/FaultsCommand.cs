@@ -86,6 +86,7 @@ internal static class FaultsCommand
             | calls whose answer never came | {rounds.Sum(r => r.Broken)} |
             | refused: 429 | {rounds.Sum(r => r.Refused)} |
             | refused while limits could not be asked: 503 | {rounds.Sum(r => r.Unavailable)} |
+            | refused by a node that began with a table of before the keys, as its log says: 401 | {rounds.Sum(r => r.Unknown)} |
             | billed calls | {rounds.Sum(r => r.Counted)} |
             | answered and not billed (lost) | {rounds.Sum(r => r.Lost)} |
             | billed twice, or in the sums and not in the records | {rounds.Sum(r => r.Doubled)} |

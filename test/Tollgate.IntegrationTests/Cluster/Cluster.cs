@@ -123,7 +123,14 @@ internal sealed class Cluster : IAsyncDisposable
 
         public int Process => _process!.Id;
 
-        public string Output => _process!.Output.ToString();
+        public string Output
+        {
+            get
+            {
+                // what it says comes while we look
+                lock (_process!.Output) return _process.Output.ToString();
+            }
+        }
 
         public string Database => $"Host=127.0.0.1;Port={ToPostgres?.Port ?? _cluster.Postgres.Port};Username=postgres;" +
             $"Database={_database};Maximum Pool Size=10;Timeout=3";
@@ -232,10 +239,10 @@ internal sealed class Cluster : IAsyncDisposable
 /// <summary>Waits for what takes a moment.</summary>
 internal static class Until
 {
-    /// <summary>Asks again until it is so; fails after a quarter of a minute.</summary>
-    public static async Task SoAsync(Func<Task<bool>> isSo, string? otherwise = null)
+    /// <summary>Asks again until it is so; fails after a quarter of a minute, or when it has asked so often.</summary>
+    public static async Task SoAsync(Func<Task<bool>> isSo, string? otherwise = null, int most = 750)
     {
-        for (var tries = 0; tries < 750; tries++)
+        for (var tries = 0; tries < most; tries++)
         {
             try
             {

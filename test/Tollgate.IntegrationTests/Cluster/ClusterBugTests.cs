@@ -82,6 +82,28 @@ public sealed class ClusterBugTests(ClusterBugTests.Three three) : IClassFixture
     }
 
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task A_subscription_that_is_paused_or_changed_on_one_node_is_so_on_the_others_within_a_second()
+    {
+        var (by, at) = (Cluster.Nodes[0], Cluster.Nodes[2]);
+        var key = await Cluster.SubscribeAsync("changed", "free");
+        var id = Regex.Match(await by.TextAsync("/v1/subscriptions?customer=changed"), "sub_[0-9a-z]+").Value;
+        Assert.Equal(200, await at.StatusAsync(key));
+        await SoonAsync("pause", new { }, status => status is 402 or 403);
+        await SoonAsync("resume", new { }, status => status == 200);
+        await by.PostAsync("/v1/plans", new { name = "nothing", operations = Array.Empty<string>() });
+        await Cluster.EverywhereAsync(async n => (await n.TextAsync("/v1/plans")).Contains("\"nothing\"", StringComparison.Ordinal));
+        await SoonAsync("change", new { plan = "nothing", when = "now" }, status => status == 403);
+
+        async Task SoonAsync(string what, object body, Func<int, bool> isSo)
+        {
+            await by.PostAsync($"/v1/subscriptions/{id}/{what}", body);
+            var watch = Stopwatch.StartNew();
+            await Until.SoAsync(async () => isSo(await at.StatusAsync(key)), what);
+            Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        }
+    }
+
+    [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task B16_changes_on_one_node_under_load_make_no_wrong_answer_on_any()
     {
         var key = await Cluster.SubscribeAsync("loaded", "free");

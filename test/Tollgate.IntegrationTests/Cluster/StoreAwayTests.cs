@@ -86,6 +86,29 @@ public sealed class StoreAwayTests
     }
 
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task A_key_that_is_newer_than_the_table_a_node_began_with_is_unknown_to_it_and_it_says_of_when_its_table_is()
+    {
+        await using var cluster = await Cluster.StartAsync(Plans, nodes: 2, redis: false);
+        var (node, other) = (cluster.Nodes[0], cluster.Nodes[1]);
+        var key = await cluster.SubscribeAsync("fred", "free");
+        await KeptAsync(node, key);
+        await node.KillAsync();
+        var written = File.GetLastWriteTimeUtc(Directory.GetFiles(Path.Combine(node.Data, "gate"), "*.table").Single());
+        var fresh = (await other.PostAsync("/v1/consumers/fred/keys", new { })).GetProperty("key").GetString()!;
+        cluster.Postgres.Stop();
+
+        await node.StartAsync();
+        Assert.Equal((200, 401), (await node.StatusAsync(key), await node.StatusAsync(fresh)));
+        var when = written.ToString("u", CultureInfo.InvariantCulture);
+        Assert.Contains($"it began with its own table of {when}", await node.TextAsync("/readyz"), StringComparison.Ordinal);
+        Assert.Contains($"this node begins with its own table of {when}", node.Output, StringComparison.Ordinal);
+        Assert.Contains("keys made later are refused", node.Output, StringComparison.Ordinal);
+        cluster.Postgres.Start();
+        await Until.SoAsync(async () => await node.StatusAsync(fresh) == 200);
+        Assert.Equal("ready", await node.TextAsync("/readyz"));
+    }
+
+    [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_table_that_was_cut_off_or_changed_is_not_taken_and_only_its_owner_may_read_it()
     {
         await using var cluster = await Cluster.StartAsync(Plans, nodes: 1, redis: false);

@@ -51,6 +51,31 @@ public sealed class PostgresTests
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task A_migration_does_not_wait_long_for_who_reads_a_table_so_that_others_go_on()
+    {
+        var where = PostgresServer.Shared.Empty();
+        await using var old = Database.Open(where);
+        // as the version before has it
+        await old.WriteAsync(db => db.ExecuteAsync(
+            "delete from schemaversions where scriptname like '%.0241_open_usage.sql'; " +
+            "alter table balances drop column of_open_usage"));
+        await old.ReadAsync(async db =>
+        {
+            // a backup holds every table for as long as it takes
+            await db.ExecuteScalarAsync<long>("select count(*) from balances");
+            var busy = Assert.Throws<StorageException>(() => Database.Open(where));
+            Assert.Contains("0241_open_usage.sql", busy.Message, StringComparison.Ordinal);
+            Assert.Contains("a backup", busy.Message, StringComparison.Ordinal);
+            // nobody waits behind it any more
+            return await old.ReadAsync(other => other.ExecuteScalarAsync<long>("select count(*) from balances"));
+        });
+        await using (var newer = Database.Open(where))
+            Assert.Contains(newer.Migrated, m => m == "0241_open_usage.sql");
+        Assert.Equal(0, await old.ReadAsync(db => db.ExecuteScalarAsync<long>(
+            "select count(*) from balances where of_open_usage = 0")));
+    }
+
+    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Writers_on_several_nodes_take_turns_so_that_what_is_compared_stays_true()
     {
         var (one, other) = await TwoNodesAsync();

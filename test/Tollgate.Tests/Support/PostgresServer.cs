@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Npgsql;
@@ -49,6 +50,9 @@ internal sealed class PostgresServer : IDisposable
     public static PostgresServer Shared => s_shared.Value;
 
     public int Port { get; }
+
+    /// <summary>Of the process that all sessions are children of.</summary>
+    public int Id => int.Parse(File.ReadLines(Path.Combine(Data, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
 
     private string Data => Path.Combine(_folder, "data");
 

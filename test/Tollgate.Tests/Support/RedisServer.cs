@@ -19,6 +19,8 @@ internal sealed class RedisServer : IDisposable
 
     public int Port => _port;
 
+    public int Id => _process.Id;
+
     public string Address => $"redis://127.0.0.1:{_port}";
 
     /// <param name="more">Options, as <c>--requirepass secret</c>; <c>PORT</c> in them is its port.</param>
