@@ -14,7 +14,7 @@ public sealed partial class TollgateNode
     internal static readonly string[] GateTables =
     [
         "installation", "config_objects", "config_files", "operation_keys", "meter_keys", "plan_versions", "consumers",
-        "credentials", "token_credentials", "access_groups", "entitlements", "balances", "journals",
+        "credentials", "token_credentials", "access_groups", "entitlements", "balances", "grants", "journals",
     ];
 
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromMilliseconds(250);
