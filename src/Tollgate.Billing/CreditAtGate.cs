@@ -111,9 +111,10 @@ public static class CreditAtGate
         return new CreditState(customerKey, since - since % UsageStore.Bucket, 0, null);
     }
 
+    // "invoiced" is read by nobody, and stays until no node of a version that writes it can stand beside this one
     private static Task SaveAsync(DbConnection db, CreditState state) => db.ExecuteAsync(
-        "insert into credit_at_gate (customer_key, since, kept, next_at, told) values " +
-        "(@CustomerKey, @Since, @kept, @NextAt, 0) on conflict (customer_key) do update set " +
+        "insert into credit_at_gate (customer_key, since, invoiced, kept, next_at, told) values " +
+        "(@CustomerKey, @Since, '0', @kept, @NextAt, 0) on conflict (customer_key) do update set " +
         "since = excluded.since, kept = excluded.kept, next_at = excluded.next_at, told = 0",
         new
         {
