@@ -33,7 +33,17 @@ internal sealed partial class PurseLoading(
         await PriceAsync(customer, entries, terms);
         if (purses is not null)
         {
-            await JoinAsync(customer, entries, terms);
+            try
+            {
+                await JoinAsync(customer, entries, terms);
+            }
+            catch (InvalidDataException)
+            {
+                // the cell is not of this version: what the store knows is all, and the plan says what happens
+                await JoinNobodyAsync(customer, customer.Shared!, entries);
+                customer.Shared!.Parted(isAdrift: true);
+            }
+
             return;
         }
 

@@ -30,10 +30,6 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
                   - { up_to: 50, unit_amount: "0.02" }
                   - { up_to: 100, unit_amount: "0.01", flat_amount: "0.25" }
                   - { unit_amount: "0.005" }
-          volume:
-            operations: ["*"]
-            prices:
-              calls: { model: volume, meter: calls, tiers: [{ up_to: 1000, unit_amount: "0.02" }, { unit_amount: "0.01" }] }
         """;
 
     private const string Metered = """
@@ -49,7 +45,6 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
     [InlineData("metered", "3.00", 300)]
     // ten included, 50 at 2 cents, 25 cents for the next tier and 50 of it at one cent, and 50 at half a cent
     [InlineData("tiers", "2.00", 160)]
-    [InlineData("volume", "1.50", 75)]
     public async Task Clients_of_all_nodes_pass_exactly_what_the_credit_covers(string plan, string amount, int calls)
     {
         var name = $"exact-{plan}";
@@ -169,6 +164,28 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
         await callers;
         Assert.Equal(300, admitted + await Cluster.UntilRefusedAsync(key));
         await Cluster.BilledAsync("forgotten", 300, 3.00m);
+    }
+
+    [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task A_cell_that_nobody_can_read_leaves_it_to_the_plan_and_holds_no_other_change_up()
+    {
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(Cluster.Redis.Address["redis://".Length..]);
+        RedisKey[] Cells() => [.. redis.GetServers()[0].Keys(pattern: "tollgate:{customer-*}:spent")];
+        var before = Cells();
+        var key = await Cluster.PrepaidAsync("garbled", "closed", "0.50");
+        foreach (var node in Cluster.Nodes) Assert.Equal(200, await node.StatusAsync(key));
+        var cell = Assert.Single(Cells().Except(before));
+        await redis.GetDatabase().HashSetAsync(cell, [new("g", "of somebody else"), new("v", "1000"), new("b", "{")]);
+
+        await Cluster.Nodes[0].SetAsync("garbled", "prepaid", new { amount = "0.60" });
+        await Cluster.EverywhereAsync(async n => await n.StatusAsync(key) == 503);
+        var other = await Cluster.PrepaidAsync("beside-garbled", "metered", "0.20");
+        Assert.Equal(20, await Cluster.UntilRefusedAsync(other));
+
+        await redis.GetDatabase().KeyDeleteAsync(cell);
+        await Cluster.EverywhereAsync(async n => await n.StatusAsync(key) is 200 or 402);
+        await Cluster.UntilRefusedAsync(key);
+        await Cluster.BilledAsync("garbled", 60, 0.60m);
     }
 
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
