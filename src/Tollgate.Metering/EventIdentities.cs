@@ -19,6 +19,9 @@ internal sealed class EventIdentities(bool seals)
 
     private const int RowsAtOnce = 64;
 
+    /// <summary>So many change more pages than SQLite keeps in memory by itself.</summary>
+    private const int Many = 4_096;
+
     private readonly EventFilters _filters = new();
 
     public static int DayOf(long micros) => (int)(micros / (86_400 * Micros.PerSecond));
@@ -31,19 +34,16 @@ internal sealed class EventIdentities(bool seals)
     public async Task<List<EventGroup>> TakeAsync(
         DbConnection db, uint journal, int today, List<EventGroup> events)
     {
+        if (events.Count > Many) await Storage.Sql.WidenAsync(db);
         var days = await OpenDayAsync(db, today);
         var duplicates = new List<(int Day, UInt128 Identity)>();
         var fresh = new Dictionary<UInt128, EventGroup>(events.Count);
         foreach (var group in events)
             if (!fresh.TryAdd(group.Identity, group)) duplicates.Add((today, group.Identity));
+        var keys = fresh.Keys.Order().ToArray();
         foreach (var (day, filtered) in days.Where(d => d.Key != today))
-        {
-            foreach (var known in await KnownAsync(db, day, filtered, fresh.Keys))
-            {
-                fresh.Remove(known);
-                duplicates.Add((day, known));
-            }
-        }
+            foreach (var known in await KnownAsync(db, day, filtered, keys))
+                if (fresh.Remove(known)) duplicates.Add((day, known));
 
         var added = new List<EventGroup>(fresh.Count);
         // in the order of the key: neighbours change the same pages, and two nodes never wait for each other's rows in a ring
@@ -68,8 +68,9 @@ internal sealed class EventIdentities(bool seals)
     public async Task<List<UInt128>> FindAsync(DbConnection db, IReadOnlyCollection<UInt128> identities)
     {
         var found = new List<UInt128>();
+        var sorted = identities.Order().ToArray();
         foreach (var (day, filtered) in await _filters.DaysAsync(db))
-            found.AddRange(await KnownAsync(db, day, filtered, identities));
+            found.AddRange(await KnownAsync(db, day, filtered, sorted));
         return found;
     }
 
@@ -104,19 +105,16 @@ internal sealed class EventIdentities(bool seals)
 
     /// <summary>Which of these were counted on that day.</summary>
     private async Task<List<UInt128>> KnownAsync(
-        DbConnection db, int day, long filtered, IReadOnlyCollection<UInt128> identities)
+        DbConnection db, int day, long filtered, UInt128[] sorted)
     {
         var known = new List<UInt128>();
         var filter = await _filters.FindAsync(db, day, filtered);
-        var asked = identities.Where(i => filter?.MayContain(i) != false);
+        var keys = filter is null ? sorted : Array.FindAll(sorted, filter.MayContain);
+        if (keys.Length == 0) return known;
         if (db is SqliteConnection sqlite)
-        {
-            var keys = asked.Order().ToArray();
             return SqliteRollups.Which(sqlite, $"select 1 from {TableOf(day)} where high = ?1 and low = ?2", keys.Length,
                 (row, values) => Fill(keys[row], values), columns: 2).ConvertAll(row => keys[row]);
-        }
-
-        foreach (var chunk in asked.Chunk(RowsAtOnce))
+        foreach (var chunk in keys.Chunk(RowsAtOnce))
         {
             await using var command = db.CreateCommand();
             command.CommandText = $"select high, low from {TableOf(day)} where " +

@@ -47,6 +47,13 @@ public sealed class JournalRegistry(Database database, Clocks clocks)
     /// </summary>
     public Task RetireAsync(uint id) => WriteAsync(id, "update journals set closed = 1 where id = @id");
 
+    /// <summary>The journals of other nodes, whose calls this one does not have.</summary>
+    /// <param name="db">The store.</param>
+    /// <param name="own">The journal of this node.</param>
+    public static async Task<IReadOnlyList<RegisteredJournal>> OthersAsync(System.Data.Common.DbConnection db, uint own) =>
+        (await db.QueryAsync<RegisteredJournal>($"select {Columns} from journals where id <> @own and position > 0 order by id",
+            new { own = (long)own })).AsList();
+
     public Task<IReadOnlyList<RegisteredJournal>> AllAsync() => database.ReadAsync<IReadOnlyList<RegisteredJournal>>(
         async db => (await db.QueryAsync<RegisteredJournal>($"select {Columns} from journals order by id")).AsList());
 

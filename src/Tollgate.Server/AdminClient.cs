@@ -47,6 +47,8 @@ internal static class AdminClient
             await using (var target = new FileStream(unborn, FileMode.Create)) await response.Content.CopyToAsync(target);
             File.Move(unborn, file, overwrite: true);
             Console.WriteLine($"{file}: {new FileInfo(file).Length} bytes");
+            if (response.Headers.TryGetValues("Tollgate-Missing-Journals", out var missing))
+                Console.Error.WriteLine($"These are the calls of this node. Others keep their own: journals {string.Join(", ", missing)}.");
         });
 
     /// <summary>Sends a text, and takes the answer: its exit code is the command's.</summary>

@@ -33,6 +33,7 @@ internal static class AdminSetup
         .AddSingleton(new Explaining(node.Table, node.Keys, node.Journal))
         .AddSingleton(node.Calls)
         .AddSingleton(node.Intake)
+        .AddSingleton(new EventRoom(EventRoom.MostBytes, node.Clocks.Machine))
         .AddSingleton(node.Counters)
         .AddSingleton(new InvoiceStore(node.Database))
         .AddSingleton(new AddOnStore(node.Database, node.Clocks.Business))

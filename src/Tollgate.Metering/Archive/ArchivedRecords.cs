@@ -10,7 +10,8 @@ internal sealed class ArchivedRecords(string folder, IReadOnlyList<ArchiveFile> 
 {
     // in order of sequence: a call is its admission and, where it stands in the same file, its settlement
     private const string Columns =
-        "boot, sequence, epoch_us(admitted_at), entitlement, period, consumer, coalesce(credential, 0), operation, method, " +
+        "boot, sequence, epoch_us(admitted_at), entitlement, period, consumer, coalesce(credential, 0), operation, " +
+        "coalesce(method, 'other'), " +
         "coalesce(status, 0), coalesce(billable, false), coalesce(quantity, 0), coalesce(latency_us, 0), " +
         "coalesce(meter, 0), coalesce(dimensions, 0), coalesce(subject, 0), coalesce(event_high, 0), " +
         "coalesce(event_low, 0), coalesce(event_first, false), coalesce(event_more, 0), coalesce(call, sequence)";

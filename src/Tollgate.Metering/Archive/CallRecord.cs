@@ -24,7 +24,8 @@ public sealed record CallRecord
 
     public required int Operation { get; init; }
 
-    public required string Method { get; init; }
+    /// <summary>Null of what is no call and belongs to none.</summary>
+    public required string? Method { get; init; }
 
     /// <summary>Null while it is under way, and for ever when its process died before the answer; and of what is no call.
     /// </summary>

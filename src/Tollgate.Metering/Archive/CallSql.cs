@@ -8,7 +8,8 @@ internal static class CallSql
 {
     private const string Columns =
         "boot, coalesce(call, sequence), epoch_us(admitted_at), entitlement, period, consumer, coalesce(credential, 0), operation, " +
-        "method, status, coalesce(billable, kind <> 'call'), coalesce(quantity, 0), latency_us, kind, coalesce(meter, 1), " +
+        "case when kind not in ('event', 'counter') then method end, " +
+        "status, coalesce(billable, kind <> 'call'), coalesce(quantity, 0), latency_us, kind, coalesce(meter, 1), " +
         "coalesce(dimensions, 0), coalesce(subject, 0), coalesce(event_high, 0), coalesce(event_low, 0), " +
         "kind <> 'call' or settled_after is not null";
 
@@ -51,7 +52,7 @@ internal static class CallSql
             Consumer = a.Consumer,
             Credential = a.Credential,
             Operation = a.Operation,
-            Method = MethodCode.NameOf(a.Method),
+            Method = record.Kind >= RecordKind.Event ? null : MethodCode.NameOf(a.Method),
             Status = record.Kind == RecordKind.Settled ? record.Status : null,
             Billable = record.Billable,
             Quantity = record.Billable ? record.Quantity : 0,
@@ -92,7 +93,7 @@ internal static class CallSql
                 Consumer = reader.GetInt32(5),
                 Credential = reader.GetInt32(6),
                 Operation = reader.GetInt32(7),
-                Method = reader.GetString(8),
+                Method = reader.IsDBNull(8) ? null : reader.GetString(8),
                 Status = reader.IsDBNull(9) ? null : reader.GetFieldValue<ushort>(9),
                 Billable = reader.GetBoolean(10),
                 Quantity = reader.GetBoolean(10) ? reader.GetInt64(11) : 0,

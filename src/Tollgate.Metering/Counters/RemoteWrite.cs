@@ -15,6 +15,10 @@ public static class RemoteWrite
     /// <summary>Bytes of a request when it is unpacked.</summary>
     public const int MostBytes = 32 << 20;
 
+    /// <summary>How much memory what is sent takes when it is unpacked; at most as much as is unpacked at all.</summary>
+    /// <exception cref="InvalidDataException">It does not say.</exception>
+    public static int UnpackedLength(ReadOnlySpan<byte> packed) => Math.Min(MostBytes, SnappyBlock.LengthOf(packed, out _));
+
     /// <summary>Labels of a series, and characters of all of them.</summary>
     public const int MostLabels = 256, MostCharacters = 16_384;
 

@@ -44,7 +44,7 @@ public sealed class EventIntake(
     public EventTypes Types { get; set; } = EventTypes.None;
 
     /// <summary>Judges events and writes those that are right, all of them or none. Null, and nothing written, when the
-    /// journal has no room (<see cref="UsageJournal.Trouble"/> says why).</summary>
+    /// journal has no room, or a strict one no disk (<see cref="UsageJournal.Trouble"/> says why).</summary>
     public async Task<IReadOnlyList<EventAnswer>?> TakeAsync(IReadOnlyList<IncomingEvent> events)
     {
         var now = Micros.Now(business);
@@ -71,11 +71,31 @@ public sealed class EventIntake(
             at += length;
         }
 
-        if (journal.IsStrict && parts.Count > 0) await journal.CommitAsync();
+        if (journal.IsStrict && parts.Count > 0 && !await IsOnDiskAsync())
+        {
+            Interlocked.Add(ref _turnedAway, events.Count);
+            return null;
+        }
+
         var accepted = answers.Count(a => a.Accepted);
         Interlocked.Add(ref _accepted, accepted);
         Interlocked.Add(ref _rejected, answers.Length - accepted);
         return answers;
+    }
+
+    /// <summary>False when the disk took no flush: whether the events survive a power cut is not known, and they are to be
+    /// sent again, which counts nothing twice.</summary>
+    private async Task<bool> IsOnDiskAsync()
+    {
+        try
+        {
+            await journal.CommitAsync();
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     private Judged Judge(EventTypes types, in IncomingEvent e, long now)

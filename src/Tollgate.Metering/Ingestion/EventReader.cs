@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Tollgate.Catalog;
 
@@ -9,6 +10,11 @@ namespace Tollgate.Metering;
 /// </summary>
 public static class EventReader
 {
+    /// <summary>What is said of half a surrogate pair, and of a field that two readers would read differently.</summary>
+    public const string NoTexts = "must hold Unicode texts only, and half of a surrogate pair is none", IsTwice = "stands there twice";
+
+    private static readonly string[] s_fields = ["id", "source", "type", "subject", "time", "specversion", "data", "data_base64"];
+
     /// <summary>Reads one event, or the events of an array.</summary>
     public static List<IncomingEvent> Read(JsonElement root)
     {
@@ -22,14 +28,11 @@ public static class EventReader
     {
         if (item.ValueKind != JsonValueKind.Object)
             return new IncomingEvent { Fault = new Problem("wrong_type", "An event must be a JSON object.") };
-        try
-        {
-            return ReadFields(item);
-        }
-        catch (InvalidOperationException)
-        {
-            return new IncomingEvent { Fault = new Problem("bad_value", "An event must hold Unicode texts only.") };
-        }
+        if (Utf16Texts.HasHalf(JsonMarshal.GetRawUtf8Value(item)))
+            return new IncomingEvent { Fault = new Problem("bad_value", NoTexts, Utf16Texts.FieldWithHalf(item)) };
+        if (Utf16Texts.Twice(item, s_fields) is { } twice)
+            return new IncomingEvent { Fault = new Problem("bad_value", IsTwice, twice) };
+        return ReadFields(item);
     }
 
     private static IncomingEvent ReadFields(JsonElement item)
@@ -49,6 +52,9 @@ public static class EventReader
             else if (field.NameEquals("data_base64"u8)) e = e with { Data = Packed(field, ref fault) };
         }
 
+        if (e.Data.ValueKind != JsonValueKind.Undefined && item.TryGetProperty("data_base64"u8, out _)
+            && item.TryGetProperty("data"u8, out _))
+            fault ??= new Problem("bad_value", "must not stand beside data", "data_base64");
         if (version != "1.0")
             fault ??= new Problem("bad_value", "must be \"1.0\": events are read as CloudEvents 1.0", "specversion");
         return fault is null ? e : e with { Fault = fault };

@@ -40,11 +40,12 @@ internal sealed class CallForm
         return problems.Count == 0 ? new CallForm(format, limit) : null;
     }
 
-    public IResult Answer(IAsyncEnumerable<CallRecord> calls, CallNames names, LineSums? of = null) => _format switch
+    public IResult Answer(
+        IAsyncEnumerable<CallRecord> calls, CallNames names, IReadOnlyList<object> elsewhere, LineSums? of = null) => _format switch
     {
         "csv" => Csv(s_columns, CellsAsync(calls, names)),
         "parquet" => new ParquetAnswer(calls, names),
-        _ => new JsonAnswer(calls, names, Limit) { Of = of },
+        _ => new JsonAnswer(calls, names, Limit) { Of = of, Elsewhere = elsewhere },
     };
 
     /// <summary>RFC 4180, as it comes.</summary>
@@ -84,6 +85,9 @@ internal sealed class CallForm
     {
         public LineSums? Of { get; init; }
 
+        /// <summary>Journals that were not looked at.</summary>
+        public required IReadOnlyList<object> Elsewhere { get; init; }
+
         public async Task ExecuteAsync(HttpContext httpContext)
         {
             var (views, quantity, more) = (new List<CallView>(), 0L, false);
@@ -102,7 +106,7 @@ internal sealed class CallForm
             }
 
             await Answers.Ok(Of is null
-                    ? new { data = views, quantity = names.Units(quantity), has_more = more }
+                    ? new { data = views, quantity = names.Units(quantity), missing_journals = Elsewhere, has_more = more }
                     : Of.With(views, more))
                 .ExecuteAsync(httpContext);
         }

@@ -31,7 +31,8 @@ internal sealed record CallView
 
     public required string Endpoint { get; init; }
 
-    public required string Method { get; init; }
+    /// <summary>Null of events and counters, which have none.</summary>
+    public required string? Method { get; init; }
 
     /// <summary>Null while it is under way, and when its process died before the answer.</summary>
     public required int? Status { get; init; }

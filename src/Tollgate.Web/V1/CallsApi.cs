@@ -29,7 +29,7 @@ internal static class CallsApi
     {
         if (!RecordId.TryParse(id, out var record))
             return Answers.Invalid(new Problem("bad_value", "must be a request id: the 26 characters of X-Request-Id", "id"));
-        if (await calls.FindAsync(record) is not { } found) return Answers.NotFound("call", id);
+        if (await calls.FindAsync(record) is not { } found) return await Elsewhere.NotFoundAsync(database, calls, record);
         var names = new CallNames(database);
         var view = await names.ViewAsync(found);
         return InvoicesApi.WantsText(request) ? Results.Text(CallText.Of(view, drain.Journal)) : Answers.Ok(view);
@@ -76,7 +76,9 @@ internal static class CallsApi
             if (filter.Operations.Count == 0) problems.Add(new("unknown_operation", $"There is no operation '{operation}'.", "operation"));
         }
 
-        return problems.Count > 0 ? Answers.Invalid(problems) : form!.Answer(calls.ReadAsync(filter), new CallNames(database));
+        if (problems.Count > 0) return Answers.Invalid(problems);
+        var elsewhere = await Elsewhere.FindAsync(request.HttpContext, database, calls);
+        return form!.Answer(calls.ReadAsync(filter), new CallNames(database), elsewhere);
 
         string? Text(string name) => request.Query[name].ToString() is { Length: > 0 } text ? text : null;
 

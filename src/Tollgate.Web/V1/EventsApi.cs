@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -16,8 +14,6 @@ namespace Tollgate.Web.V1;
 /// </summary>
 internal static class EventsApi
 {
-    private static readonly JsonDocumentOptions s_json = new() { MaxDepth = 64 };
-
     /// <summary>Usage goes into the journal, not into the store, and its own identity makes a retry harmless: no transaction, no
     /// entry in the audit log for each, and no answer that is kept.</summary>
     public static void Map(IEndpointRouteBuilder routes)
@@ -32,11 +28,11 @@ internal static class EventsApi
     }
 
     /// <summary>Takes the events, and answers for each.</summary>
-    private static async Task<IResult> PostAsync(HttpRequest request, EventIntake intake)
+    private static async Task<IResult> PostAsync(HttpRequest request, EventIntake intake, EventRoom room)
     {
-        using var body = await Body.ReadAsync(request);
+        using var body = await EventBody.ReadAsync(request, room, IsBinary(request));
         if (body.Fault is { } fault) return fault;
-        if (LagoEvents.Is(body.Root)) return await LagoEvents.TakeOneAsync(body.Root, intake);
+        if (!body.HasHalf && LagoEvents.Is(body.Root)) return await LagoEvents.TakeOneAsync(body.Root, intake);
         if (EventsOf(request, body, out var events) is { } wrong) return wrong;
         if (await intake.TakeAsync(events) is not { } answers) return Full();
         var accepted = answers.Count(a => a.Accepted);
@@ -54,11 +50,11 @@ internal static class EventsApi
 
     /// <summary>As OpenMeter answers: 204 when all is well. Else 400 with what is wrong; what was right counts, and a
     /// retry of it counts nothing.</summary>
-    private static async Task<IResult> PostQuietlyAsync(HttpRequest request, EventIntake intake)
+    private static async Task<IResult> PostQuietlyAsync(HttpRequest request, EventIntake intake, EventRoom room)
     {
-        using var body = await Body.ReadAsync(request);
+        using var body = await EventBody.ReadAsync(request, room, IsBinary(request));
         if (body.Fault is { } fault) return fault;
-        if (LagoEvents.Is(body.Root)) return await LagoEvents.TakeOneAsync(body.Root, intake);
+        if (!body.HasHalf && LagoEvents.Is(body.Root)) return await LagoEvents.TakeOneAsync(body.Root, intake);
         if (EventsOf(request, body, out var events) is { } wrong) return wrong;
         if (await intake.TakeAsync(events) is not { } answers) return Full();
         var problems = answers.Index().Where(a => !a.Item.Accepted).Select(a => a.Item.Reason! with
@@ -87,6 +83,7 @@ internal static class EventsApi
             counted_on = found is null ? null : Micros.ToText(found.CountedOn)[..10],
             record = (found?.Record ?? records[0].Id).ToString(),
             duplicates = found?.Duplicates ?? records.Count(r => !r.Billable),
+            missing_journals = ours ? [] : (string[])[$"{found!.Record.Journal:x8}"],
             records = await EventRecords.ViewAsync(database, records),
         });
     }
@@ -107,10 +104,13 @@ internal static class EventsApi
     }
 
     /// <summary>The events of a request: a body that is one or several, or headers with the data as the body.</summary>
-    private static IResult? EventsOf(HttpRequest request, Body body, out IReadOnlyList<IncomingEvent> events)
+    private static IResult? EventsOf(HttpRequest request, EventBody body, out IReadOnlyList<IncomingEvent> events)
     {
+        events = [];
         var headers = request.Headers;
-        events = headers.ContainsKey("ce-specversion")
+        if (body.Root.ValueKind == System.Text.Json.JsonValueKind.Array && TooMany(body.Root.GetArrayLength()) is { } tooMany)
+            return tooMany;
+        events = IsBinary(request)
             ?
             [
                 new IncomingEvent
@@ -121,16 +121,19 @@ internal static class EventsApi
                     Subject = Header("ce-subject"),
                     Time = Header("ce-time"),
                     Data = body.Root,
-                    Fault = Header("ce-specversion") == "1.0" ? null
-                        : new Problem("bad_value", "must be \"1.0\": events are read as CloudEvents 1.0", "ce-specversion"),
+                    Fault = Header("ce-specversion") != "1.0"
+                        ? new Problem("bad_value", "must be \"1.0\": events are read as CloudEvents 1.0", "ce-specversion")
+                        : body.HasHalf ? new Problem("bad_value", EventReader.NoTexts, "data") : null,
                 },
             ]
             : EventReader.Read(body.Root);
-        return TooMany(events.Count);
+        return null;
 
         // percent-encoded, as the HTTP binding of CloudEvents says
         string? Header(string name) => headers[name] is [{ } text] ? Uri.UnescapeDataString(text) : null;
     }
+
+    private static bool IsBinary(HttpRequest request) => request.Headers.ContainsKey("ce-specversion");
 
     internal static IResult? TooMany(int count) => count <= EventIntake.MostEvents ? null : Answers.Invalid(
         new Problem("too_many", $"These are {count} events; one request has at most {EventIntake.MostEvents}."));
@@ -147,50 +150,6 @@ internal static class EventsApi
         {
             httpContext.Response.Headers.RetryAfter = "1";
             return answer.ExecuteAsync(httpContext);
-        }
-    }
-
-    /// <summary>The body of a request as JSON, in rented memory.</summary>
-    internal sealed class Body : IDisposable
-    {
-        private byte[]? _rented;
-        private JsonDocument? _document;
-
-        public JsonElement Root => _document!.RootElement;
-
-        public IResult? Fault { get; private set; }
-
-        public static async Task<Body> ReadAsync(HttpRequest request)
-        {
-            var body = new Body { _rented = ArrayPool<byte>.Shared.Rent((int)Math.Min(request.ContentLength ?? 65_536, 4 << 20) + 1) };
-            var length = 0;
-            int read;
-            while ((read = await request.Body.ReadAsync(body._rented.AsMemory(length))) > 0)
-            {
-                length += read;
-                if (length < body._rented.Length) continue;
-                var larger = ArrayPool<byte>.Shared.Rent(length * 2);
-                body._rented.AsSpan(0, length).CopyTo(larger);
-                ArrayPool<byte>.Shared.Return(body._rented);
-                body._rented = larger;
-            }
-
-            try
-            {
-                body._document = JsonDocument.Parse(body._rented.AsMemory(0, length), s_json);
-            }
-            catch (JsonException e)
-            {
-                body.Fault = Answers.Invalid(new Problem("json_syntax", $"The body is not JSON: {e.Message}"));
-            }
-
-            return body;
-        }
-
-        public void Dispose()
-        {
-            _document?.Dispose();
-            if (_rented is not null) ArrayPool<byte>.Shared.Return(_rented);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
@@ -13,6 +14,9 @@ namespace Tollgate.Web.V1;
 /// </summary>
 internal static class LagoEvents
 {
+    private static readonly string[] s_fields =
+        ["transaction_id", "external_subscription_id", "external_customer_id", "code", "timestamp", "properties"];
+
     public static bool Is(JsonElement root) =>
         root.ValueKind == JsonValueKind.Object && Fields.IsUnicode(root) && root.TryGetProperty("event"u8, out var inner)
         && inner.ValueKind == JsonValueKind.Object && !root.TryGetProperty("specversion"u8, out _);
@@ -26,12 +30,11 @@ internal static class LagoEvents
             : Results.Json(new { @event = item.Clone() });
     }
 
-    public static async Task<IResult> PostBatchAsync(HttpRequest request, EventIntake intake)
+    public static async Task<IResult> PostBatchAsync(HttpRequest request, EventIntake intake, EventRoom room)
     {
-        using var body = await EventsApi.Body.ReadAsync(request);
+        using var body = await EventBody.ReadAsync(request, room);
         if (body.Fault is { } fault) return fault;
-        if (body.Root.ValueKind != JsonValueKind.Object || !body.Root.TryGetProperty("events"u8, out var list)
-            || list.ValueKind != JsonValueKind.Array)
+        if (FieldOf(body, "events"u8) is not { ValueKind: JsonValueKind.Array } list)
             return Refused(new Dictionary<string, string[]> { ["events"] = ["value_is_mandatory"] });
         if (EventsApi.TooMany(list.GetArrayLength()) is { } tooMany) return tooMany;
         if (await intake.TakeAsync(list.EnumerateArray().Select(Read).ToArray()) is not { } answers) return EventsApi.Full();
@@ -43,30 +46,44 @@ internal static class LagoEvents
         return wrong.Count > 0 ? Refused(wrong) : Results.Json(new { events = list.Clone() });
     }
 
+    private static JsonElement? FieldOf(EventBody body, ReadOnlySpan<byte> name)
+    {
+        if (body.Root.ValueKind != JsonValueKind.Object) return null;
+        try
+        {
+            return body.Root.TryGetProperty(name, out var field) ? field : null;
+        }
+        catch (InvalidOperationException)
+        {
+            // another field's name is no text
+            return null;
+        }
+    }
+
     private static IncomingEvent Read(JsonElement item)
     {
         if (item.ValueKind != JsonValueKind.Object)
             return new IncomingEvent { Fault = new Problem("wrong_type", "must be an object", "event") };
-        try
-        {
-            var subject = Text(item, "external_subscription_id") ?? Text(item, "external_customer_id");
-            var e = new IncomingEvent
+        if (Utf16Texts.HasHalf(JsonMarshal.GetRawUtf8Value(item)))
+            return new IncomingEvent
             {
-                Id = Text(item, "transaction_id"),
-                Source = subject is null ? null : $"lago/{subject}",
-                Type = Text(item, "code"),
-                Subject = subject,
-                Data = item.TryGetProperty("properties"u8, out var properties) ? properties : default,
+                Fault = new Problem("invalid_value", EventReader.NoTexts, Utf16Texts.FieldWithHalf(item) ?? "event"),
             };
-            if (!item.TryGetProperty("timestamp"u8, out var time) || time.ValueKind == JsonValueKind.Null) return e;
-            return Seconds(time, out var at) ? e with { At = at }
-                : time.ValueKind == JsonValueKind.String ? e with { Time = time.GetString() }
-                : e with { Fault = new Problem("invalid_format", "must be seconds since 1970 or an instant", "timestamp") };
-        }
-        catch (InvalidOperationException)
+        if (Utf16Texts.Twice(item, s_fields) is { } twice)
+            return new IncomingEvent { Fault = new Problem("value_is_duplicated", EventReader.IsTwice, twice) };
+        var subject = Text(item, "external_subscription_id") ?? Text(item, "external_customer_id");
+        var e = new IncomingEvent
         {
-            return new IncomingEvent { Fault = new Problem("invalid_value", "must hold Unicode texts only", "event") };
-        }
+            Id = Text(item, "transaction_id"),
+            Source = subject is null ? null : $"lago/{subject}",
+            Type = Text(item, "code"),
+            Subject = subject,
+            Data = item.TryGetProperty("properties"u8, out var properties) ? properties : default,
+        };
+        if (!item.TryGetProperty("timestamp"u8, out var time) || time.ValueKind == JsonValueKind.Null) return e;
+        return Seconds(time, out var at) ? e with { At = at }
+            : time.ValueKind == JsonValueKind.String ? e with { Time = time.GetString() }
+            : e with { Fault = new Problem("invalid_format", "must be seconds since 1970 or an instant", "timestamp") };
     }
 
     /// <summary>Seconds since 1970, with decimals, digit by digit; a text of them too.</summary>

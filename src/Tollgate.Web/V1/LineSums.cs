@@ -5,7 +5,7 @@ using Tollgate.Metering;
 namespace Tollgate.Web.V1;
 
 /// <summary>Adds up what stands behind a line of an invoice, as its meter does, beside what line and rollups say.</summary>
-internal sealed class LineSums(LineUsage usage, InvoiceLine line, decimal rollups)
+internal sealed class LineSums(LineUsage usage, InvoiceLine line, decimal rollups, IReadOnlyList<object> elsewhere)
 {
     private readonly HashSet<long> _values = [];
     private Tally _tally;
@@ -29,6 +29,7 @@ internal sealed class LineSums(LineUsage usage, InvoiceLine line, decimal rollup
             rollup_quantity = DecimalText.Of(rollups),
             line_quantity = line.NewQuantity ?? line.Quantity,
             complete = found == rollups,
+            missing_journals = found == rollups ? [] : elsewhere,
             has_more = more,
         };
     }

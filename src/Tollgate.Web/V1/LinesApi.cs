@@ -40,10 +40,11 @@ internal static class LinesApi
         var (usage, of, fault) = await UsageAsync(invoice, line, invoices, database);
         if (fault is not null) return fault;
         var rollups = await database.ReadAsync(usage!.SumAsync);
+        var elsewhere = await Elsewhere.FindAsync(request.HttpContext, database, calls);
         // a part of the time is a part of the line: nothing to compare with
-        var sums = filter.From is null && filter.To is null ? new LineSums(usage, of!, rollups) : null;
+        var sums = filter.From is null && filter.To is null ? new LineSums(usage, of!, rollups, elsewhere) : null;
         return form!.Answer(calls.ReadAsync(usage.Filter with { From = filter.From, To = filter.To }),
-            new CallNames(database, usage.Meter), sums);
+            new CallNames(database, usage.Meter), elsewhere, sums);
     }
 
     private static async Task<IResult> RollupsAsync(

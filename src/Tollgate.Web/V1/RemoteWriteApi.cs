@@ -14,7 +14,7 @@ internal static class RemoteWriteApi
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/sources/{name}/write", PostAsync).Needs(AdminScope.Ingest).ChangesNothing();
 
-    private static async Task<IResult> PostAsync(string name, HttpRequest request, CounterIntake counters)
+    private static async Task<IResult> PostAsync(string name, HttpRequest request, CounterIntake counters, EventRoom room)
     {
         if (counters.Sources.FirstOrDefault(s => s.Name == name) is not { } source) return Answers.NotFound("source", name);
         if (source.Prometheus is not null)
@@ -24,12 +24,13 @@ internal static class RemoteWriteApi
             || !request.Headers.ContentEncoding.ToString().Equals("snappy", StringComparison.OrdinalIgnoreCase))
             return Answers.Refused(StatusCodes.Status415UnsupportedMediaType, [new Problem("bad_value",
                 "must be application/x-protobuf of remote write 1.0 or 2.0, with Content-Encoding: snappy", "Content-Type")]);
-        using var body = new MemoryStream();
-        await request.Body.CopyToAsync(body, request.HttpContext.RequestAborted);
+        using var body = await EventBody.ReadBytesAsync(request, room, packed: true);
+        if (body.Fault is { } fault) return fault;
         SentSamples sent;
         try
         {
-            sent = RemoteWrite.Read(body.GetBuffer().AsSpan(0, (int)body.Length), version2, source.Selector);
+            if (!body.TryTake(2L * RemoteWrite.UnpackedLength(body.Bytes))) return body.Fault!;
+            sent = RemoteWrite.Read(body.Bytes, version2, source.Selector);
         }
         catch (InvalidDataException e)
         {

@@ -1,6 +1,10 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Primitives;
 using Tollgate.Catalog;
 using Tollgate.Metering;
 
@@ -15,19 +19,30 @@ internal static class StripeEvents
 {
     private const string Customer = "stripe_customer_id";
 
-    public static async Task<IResult> PostAsync(HttpRequest request, EventIntake intake, TimeProvider clock)
+    private static readonly string[] s_fields = ["event_name", "identifier", "timestamp", "payload"];
+
+    public static async Task<IResult> PostAsync(HttpRequest request, EventIntake intake, EventRoom room, TimeProvider clock)
     {
-        if (!request.HasFormContentType) return Refused("Send the event as a form.", "event_name");
-        IFormCollection form;
+        if (request.ContentType?.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase) != true)
+            return Refused("Send the event as a form: application/x-www-form-urlencoded.", "event_name");
+        using var body = await EventBody.ReadBytesAsync(request, room);
+        if (body.Fault is { } fault) return fault;
+        if (!body.TryTake(8L * body.Bytes.Length)) return body.Fault!;
+        if (!Utf8.IsValid(body.Bytes))
+            return Refused($"The form is not UTF-8: at byte {Utf16Texts.FirstInvalid(body.Bytes)}.", "event_name");
+        Dictionary<string, StringValues> form;
         try
         {
-            form = await request.ReadFormAsync();
+            using var reader = new FormReader(Encoding.UTF8.GetString(body.Bytes));
+            form = reader.ReadForm();
         }
-        catch (Exception e) when (e is InvalidDataException or BadHttpRequestException)
+        catch (InvalidDataException e)
         {
             return Refused(e.Message, "event_name");
         }
 
+        if (form.FirstOrDefault(f => f.Value.Count > 1).Key is { } twice)
+            return Refused($"{twice} {EventReader.IsTwice}", twice);
         var payload = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, value) in form)
             if (name.StartsWith("payload[", StringComparison.Ordinal) && name[^1] == ']') payload[name[8..^1]] = value.ToString();
@@ -38,10 +53,17 @@ internal static class StripeEvents
         string? One(string name) => form.TryGetValue(name, out var value) ? value.ToString() : null;
     }
 
-    public static async Task<IResult> PostJsonAsync(HttpRequest request, EventIntake intake, TimeProvider clock)
+    public static async Task<IResult> PostJsonAsync(HttpRequest request, EventIntake intake, EventRoom room, TimeProvider clock)
     {
-        using var body = await EventsApi.Body.ReadAsync(request);
+        using var body = await EventBody.ReadAsync(request, room);
         if (body.Fault is { } fault) return fault;
+        if (body.HasHalf)
+        {
+            var field = Utf16Texts.FieldWithHalf(body.Root) ?? "event_name";
+            return Refused($"{field} {EventReader.NoTexts}", field);
+        }
+
+        if (Utf16Texts.Twice(body.Root, s_fields) is { } twice) return Refused($"{twice} {EventReader.IsTwice}", twice);
         if (body.Root.ValueKind != JsonValueKind.Object) return Refused("The body must be an object.", "event_name");
         if (!Fields.IsUnicode(body.Root)) return Refused("must hold Unicode texts only", "payload");
         var payload = body.Root.TryGetProperty("payload"u8, out var p) ? p : default;

@@ -84,14 +84,14 @@ public sealed class EventFilterTests : IAsyncLifetime
         await drain.SealEventsAsync(CancellationToken.None);
         var day = EventIdentities.DayOf(Books.At("2026-01-20"));
         Assert.Null(await books.ReadAsync(db => EventFilters.FaultAsync(db, day)));
-        await books.Database.WriteAsync(db => db.ExecuteAsync("update event_filters set bits = @none", new { none = new byte[8] }));
+        await books.Database.WriteAsync(db => db.ExecuteAsync("update event_filters set bits = @none", new { none = new byte[64] }));
         var fault = await books.ReadAsync(db => EventFilters.FaultAsync(db, day));
         Assert.Contains("does not know 1 identities", fault, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData(0, 8)]
-    [InlineData(1_000, 1_500)]
+    [InlineData(0, 64)]
+    [InlineData(1_000, 1_536)]
     [InlineData(2_000_000, 3_000_000)]
     [InlineData(100_000_000, IdentityFilter.MostBytes)]
     [InlineData(long.MaxValue / 16, IdentityFilter.MostBytes)]
@@ -105,7 +105,7 @@ public sealed class EventFilterTests : IAsyncLifetime
         var filter = IdentityFilter.Of(count);
         for (var i = 0; i < count; i++) filter.Add(Hash(i));
         Assert.All(Enumerable.Range(0, count), i => Assert.True(filter.MayContain(Hash(i))));
-        Assert.InRange(Enumerable.Range(count, count).Count(i => filter.MayContain(Hash(i))), 0, count / 50);
+        Assert.InRange(Enumerable.Range(count, count).Count(i => filter.MayContain(Hash(i))), 0, count / 40);
     }
 
     private static UInt128 Hash(int i) => EventHash.Identity("test", $"{i}");

@@ -59,7 +59,7 @@ public sealed class EventsApiTests
                 "3 bad_value data.gigabytes", "4 bad_value data.gigabytes", "5 type_unknown type", "6 time_in_future time",
                 "7 time_too_old time", "8 bad_value time", "9 wrong_type ", "10 missing_field id", "11 bad_value specversion",
                 "12 missing_field subject", "14 missing_field data.gigabytes", "15 bad_value data.where.region",
-                "16 bad_value ",
+                "16 bad_value subject",
             ], reasons);
         Assert.Equal("1.749", await CallCostTests.ValueAsync(server, "storage"));
         Assert.Equal("1.5", await CallCostTests.ValueAsync(server, "peak"));

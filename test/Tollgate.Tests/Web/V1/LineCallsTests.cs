@@ -1,6 +1,9 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Dapper;
+using Tollgate.Metering;
 using Tollgate.Tests.Metering;
 using Tollgate.Tests.Support;
 
@@ -108,6 +111,40 @@ public sealed class LineCallsTests
         var record = found.GetProperty("records")[0];
         Assert.Equal(("fred", true, "2"), (record.GetProperty("customer").GetString(), record.GetProperty("counts").GetBoolean(),
             record.GetProperty("quantity").GetString()));
+    }
+
+    [Fact]
+    public async Task A_line_of_which_another_node_has_calls_says_so_and_names_the_journal()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(File, upstream);
+        await server.SubscribeAsync("acme", "pro");
+        await EventAsync(server, "stored", new { gb = "1", region = "eu" }, "e1");
+        await server.UsageAsync();
+        // as another node would have drained it
+        await server.Node.Database.WriteAsync(async db =>
+        {
+            await db.ExecuteAsync("insert into journals (id, position, drained_at, node, closed) values (43690, 9, 0, 'b:1', 1)");
+            await db.ExecuteAsync("update rollups set quantity = quantity + 3 " +
+                "where meter = (select key from meter_keys where name = 'gb')");
+        });
+        await server.AdvanceAsync("P40D");
+        var invoice = (await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray()
+            .First(i => i.GetProperty("lines").EnumerateArray().Any(l => l.GetProperty("meter").ToString() == "gb"));
+        var at = invoice.GetProperty("lines").EnumerateArray().Index().First(l => l.Item.GetProperty("meter").ToString() == "gb").Index;
+        var path = $"/v1/invoices/{invoice.GetProperty("number").GetString()}/lines/{at + 1}/calls";
+        var calls = await server.GetAsync(path);
+        Assert.False(calls.GetProperty("complete").GetBoolean());
+        Assert.Equal(("0000aaaa", "b:1"), (calls.GetProperty("missing_journals")[0].GetProperty("journal").GetString(),
+            calls.GetProperty("missing_journals")[0].GetProperty("node").GetString()));
+        using var csv = await server.Admin.GetAsync(path + "?format=csv", TestContext.Current.CancellationToken);
+        Assert.Equal("0000aaaa", csv.Headers.GetValues("Tollgate-Missing-Journals").Single());
+        Assert.Contains("\"journal\":\"0000aaaa\"", (await server.GetAsync("/v1/calls")).GetRawText(), StringComparison.Ordinal);
+        using var elsewhere = await server.Admin.GetAsync(
+            $"/v1/calls/{new RecordId(43690, 1, 5)}", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NotFound, elsewhere.StatusCode);
+        var said = await elsewhere.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("'b:1'", said, StringComparison.Ordinal);
     }
 
     [Fact]
