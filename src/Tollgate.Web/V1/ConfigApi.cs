@@ -66,9 +66,17 @@ internal static class ConfigApi
     {
         var (read, takeOver, wrong) = await ReadAsync(request);
         if (wrong is not null) return wrong;
-        var actor = AdminCaller.Of(request.HttpContext).Name;
-        var change = await files.ApplyAsync(read!, actor, "POST /v1/config/apply", takeOver);
+        var caller = AdminCaller.Of(request.HttpContext);
+        if (caller.Lacks(AdminScope.Billing) is { } lacks && await MovesAnybodyAsync(files, read!, takeOver)) return lacks;
+        var change = await files.ApplyAsync(read!, caller.Name, "POST /v1/config/apply", takeOver);
         return change.Ok ? Answers.Ok(View(change.Value)) : Refused(change.Problems);
+    }
+
+    /// <summary>Who pays what is more than what is published: running subscriptions would go by new prices.</summary>
+    private static async Task<bool> MovesAnybodyAsync(ConfigFiles files, ReadConfig read, bool takeOver)
+    {
+        var change = await files.DiffAsync(read.File, takeOver);
+        return change.Ok && change.Value.Versions.Any(v => v.Running > 0 && v.Moves is (Migration.Now or Migration.Renewal));
     }
 
     /// <summary>What the file says that cannot stand beside what is stored is a conflict.</summary>

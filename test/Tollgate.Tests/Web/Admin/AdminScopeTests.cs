@@ -85,6 +85,44 @@ public sealed class AdminScopeTests
         Assert.Equal(status == 201 ? 2 : 1, (await server.GetAsync("/v1/plans/pro")).GetProperty("version").GetInt32());
     }
 
+    [Theory]
+    [InlineData("config", "now", 403)]
+    [InlineData("config", "renewal", 403)]
+    [InlineData("config", "never", 200)]
+    [InlineData("config billing", "now", 200)]
+    public async Task A_file_that_moves_customers_needs_both_scopes(string scopes, string migrate, int status)
+    {
+        const string file = """
+            version: 1
+            currency: USD
+            apis: { data: { upstream: "http://127.0.0.1:9", operations: { data: GET /data } } }
+            plans:
+              pro:
+                operations: ["*"]
+                migrate: MIGRATE
+                prices: { calls: { model: per_unit, meter: calls, unit_amount: "AMOUNT" } }
+            """;
+        await using var server = await TestServer.StartAsync();
+        Assert.Equal(200, await ApplyAsync(server, null, file.Replace("AMOUNT", "0.01", StringComparison.Ordinal)));
+        await server.PostAsync("/v1/customers", new { name = "acme", currency = "USD" });
+        await server.PostAsync("/v1/subscriptions", new { customer = "acme", plan = "pro" });
+        var made = await server.PostAsync("/v1/admin_tokens", new { name = "robot", scopes = scopes.Split(' ') });
+        var token = made.GetProperty("token").GetString();
+        Assert.Equal(status, await ApplyAsync(server, token, file.Replace("AMOUNT", "0.02", StringComparison.Ordinal)));
+        Assert.Equal(status == 200 ? 2 : 1, (await server.GetAsync("/v1/plans/pro")).GetProperty("version").GetInt32());
+
+        async Task<int> ApplyAsync(TestServer at, string? token, string text)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/config/apply")
+            {
+                Content = new StringContent(text.Replace("MIGRATE", migrate, StringComparison.Ordinal)),
+            };
+            if (token is not null) request.Headers.Authorization = new("Bearer", token);
+            using var answer = await at.Admin.SendAsync(request);
+            return (int)answer.StatusCode;
+        }
+    }
+
     [Fact]
     public async Task A_token_ends_when_it_is_revoked_or_expires_also_where_none_is_asked_for()
     {
