@@ -9,12 +9,9 @@ public sealed partial class MigrationRuleTests
     /// <summary>Before it there was one node, which migrates alone.</summary>
     private const string FirstOfSeveral = "0070";
 
-    /// <summary>Written before any version was given away: nobody runs the one before.</summary>
-    private static readonly string[] s_beforeAnyRelease = ["0270_credit_at_gate.sql"];
-
     public static TheoryData<string> Files => [.. typeof(Database).Assembly.GetManifestResourceNames()
         .Where(n => n.EndsWith(".sql", StringComparison.Ordinal)).Select(n => n["Tollgate.Storage.Migrations.".Length..])
-        .Where(n => string.CompareOrdinal(n, FirstOfSeveral) >= 0).Except(s_beforeAnyRelease).Order(StringComparer.Ordinal)];
+        .Where(n => string.CompareOrdinal(n, FirstOfSeveral) >= 0).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Files))]
