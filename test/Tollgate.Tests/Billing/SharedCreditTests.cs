@@ -42,7 +42,7 @@ public sealed class SharedCreditTests : IAsyncDisposable
         var grant = Assert.Single(await _books.Grants.ListAsync(null, 0, 10));
         await RunAsync("2026-05-01T01:00");
         var invoice = (await _books.IssuedAsync())[0];
-        await Assert.ThrowsAsync<InvalidOperationException>(() => _books.Database.WriteAsync(
+        await Assert.ThrowsAsync<CreditGoneException>(() => _books.Database.WriteAsync(
             db => GrantStore.BurnAsync(db, grant.Key, invoice.Key, 1, 0)));
         Assert.Equal(100, await _books.ReadAsync(db => db.ExecuteScalarAsync<long>("select cast(sum(amount) as bigint) from burns")));
     }

@@ -47,7 +47,7 @@ public sealed class AdminApiTests
     public async Task Hostile_bodies_are_bounded()
     {
         await using var server = await TestServer.StartAsync();
-        Assert.Equal(400, (await PostAsync(server, "/v1/customers", "{\"name\": \"" + new string('a', 2_000_000) + "\"}")).Status);
+        Assert.Equal(413, (await PostAsync(server, "/v1/customers", "{\"name\": \"" + new string('a', 2_000_000) + "\"}")).Status);
         Assert.Equal(400, (await PostAsync(server, "/v1/customers", new string('[', 100_000))).Status);
         using var invalid = new ByteArrayContent([0x7B, 0x22, 0xFF, 0xFE, 0x22, 0x7D]);
         using var answer = await server.Admin.PostAsync("/v1/customers", invalid);
