@@ -46,10 +46,11 @@ public static class StoreSnapshot
 
     private static async Task CopyAsync(DbConnection from, SqliteConnection to, SqliteTransaction within, string table)
     {
+        // a node of a newer version may have given the table more
+        var names = Engine.NamesOf(to, $"select name from pragma_table_info('{table}') order by cid");
         await using var read = from.CreateCommand();
-        read.CommandText = $"select * from {table}";
+        read.CommandText = $"select {string.Join(", ", names)} from {table}";
         await using var rows = await read.ExecuteReaderAsync();
-        var names = Enumerable.Range(0, rows.FieldCount).Select(rows.GetName).ToArray();
         await using var write = to.CreateCommand();
         write.Transaction = within;
         write.CommandText = $"delete from {table}";

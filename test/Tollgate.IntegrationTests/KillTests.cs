@@ -150,7 +150,8 @@ internal static class Setup
                 await answer.Content.ReadAsByteArrayAsync();
                 whole.Add(answer.Headers.GetValues("X-Request-Id").Single());
             }
-            catch (HttpRequestException)
+            // a connection that is reset in the moment in which it is made is not wrapped by the client
+            catch (Exception e) when (e is HttpRequestException or System.Net.Sockets.SocketException)
             {
                 return whole;
             }

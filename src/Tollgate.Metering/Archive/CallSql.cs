@@ -8,7 +8,7 @@ internal static class CallSql
 {
     private const string Columns =
         "boot, coalesce(call, sequence), epoch_us(admitted_at), entitlement, period, consumer, coalesce(credential, 0), operation, " +
-        "case when kind not in ('event', 'counter') then method end, " +
+        "case when kind not in ('event', 'counter') or method <> 'other' then method end, " +
         "status, coalesce(billable, kind <> 'call'), coalesce(quantity, 0), latency_us, kind, coalesce(meter, 1), " +
         "coalesce(dimensions, 0), coalesce(subject, 0), coalesce(event_high, 0), coalesce(event_low, 0), " +
         "kind <> 'call' or settled_after is not null";
@@ -52,7 +52,7 @@ internal static class CallSql
             Consumer = a.Consumer,
             Credential = a.Credential,
             Operation = a.Operation,
-            Method = record.Kind >= RecordKind.Event ? null : MethodCode.NameOf(a.Method),
+            Method = record.Kind >= RecordKind.Event && a.Method == 0 ? null : MethodCode.NameOf(a.Method),
             Status = record.Kind == RecordKind.Settled ? record.Status : null,
             Billable = record.Billable,
             Quantity = record.Billable ? record.Quantity : 0,

@@ -116,7 +116,7 @@ internal sealed class ParquetWriter(string folder) : IDisposable
     private static string Rows(uint journal) => $"""
         select r.kind, {journal}::uinteger as journal, r.boot, r.sequence, r.call, r.admitted,
             make_timestamptz(r.admitted_at) as admitted_at, r.entitlement, r.period, r.consumer, r.credential, r.operation, e.endpoint,
-            case when r.kind not in ('event', 'counter') then {s_methods}[r.method + 1] end as method,
+            case when r.kind not in ('event', 'counter') or r.method <> 0 then {s_methods}[r.method + 1] end as method,
             r.status, r.billable, r.quantity, r.latency as latency_us, r.settled_after, r.meter, r.dimensions,
             r.subject, r.high as event_high, r.low as event_low, r.first as event_first, r.more as event_more
         from (

@@ -20,6 +20,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
           closed: { operations: ["*"], prices: METERED, limits_unavailable: closed }
           open: { operations: ["*"], prices: METERED, limits_unavailable: open }
           tiers:
+            limits_unavailable: closed
             operations: ["*"]
             prices:
               calls:
@@ -42,7 +43,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
     public static bool IsInstalled => Cluster.IsInstalled;
 
     [Theory(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
-    [InlineData("metered", "3.00", 300)]
+    [InlineData("closed", "3.00", 300)]
     // ten included, 50 at 2 cents, 25 cents for the next tier and 50 of it at one cent, and 50 at half a cent
     [InlineData("tiers", "2.00", 160)]
     public async Task Clients_of_all_nodes_pass_exactly_what_the_credit_covers(string plan, string amount, int calls)
@@ -57,7 +58,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_top_up_on_one_node_is_in_force_on_all_within_a_second_and_a_cap_holds_together_with_it()
     {
-        var key = await Cluster.PrepaidAsync("topped", "metered", "0.50");
+        var key = await Cluster.PrepaidAsync("topped", "closed", "0.50");
         Assert.Equal(50, await Cluster.UntilRefusedAsync(key));
         var watch = Stopwatch.StartNew();
         await Cluster.Nodes[0].SetAsync("topped", "prepaid", new { amount = "2.00" });
@@ -79,7 +80,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task What_is_not_billed_returns_and_what_is_left_goes_to_who_can_be_paid_of_it()
     {
-        var key = await Cluster.PrepaidAsync("mixed", "metered", "1.03");
+        var key = await Cluster.PrepaidAsync("mixed", "closed", "1.03");
         var turns = 0;
         Cluster.Upstream.Answer = context =>
         {
@@ -106,7 +107,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_node_that_is_killed_loses_nothing_beyond_its_lease_and_that_only_until_its_journal_is_read()
     {
-        var key = await Cluster.PrepaidAsync("killed", "metered", "4.00");
+        var key = await Cluster.PrepaidAsync("killed", "closed", "4.00");
         var (admitted, unknown) = (0, 0);
         using var stop = new CancellationTokenSource();
         var node = Cluster.Nodes[2];
@@ -144,7 +145,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
     [Fact(Skip = Cluster.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Redis_that_forgot_everything_is_told_again_and_no_credit_is_spent_twice()
     {
-        var key = await Cluster.PrepaidAsync("forgotten", "metered", "3.00");
+        var key = await Cluster.PrepaidAsync("forgotten", "closed", "3.00");
         var admitted = 0;
         using var stop = new CancellationTokenSource();
         var callers = Cluster.AllAsync(6, async n =>
@@ -179,7 +180,7 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
 
         await Cluster.Nodes[0].SetAsync("garbled", "prepaid", new { amount = "0.60" });
         await Cluster.EverywhereAsync(async n => await n.StatusAsync(key) == 503);
-        var other = await Cluster.PrepaidAsync("beside-garbled", "metered", "0.20");
+        var other = await Cluster.PrepaidAsync("beside-garbled", "closed", "0.20");
         Assert.Equal(20, await Cluster.UntilRefusedAsync(other));
 
         await redis.GetDatabase().KeyDeleteAsync(cell);
