@@ -104,7 +104,7 @@ public sealed class StoreAwayTests
         Assert.Contains($"this node begins with its own table of {when}", node.Output, StringComparison.Ordinal);
         Assert.Contains("keys made later are refused", node.Output, StringComparison.Ordinal);
         cluster.Postgres.Start();
-        await Until.SoAsync(async () => await node.StatusAsync(fresh) == 200);
+        await Until.SoAsync(async () => await node.StatusAsync(fresh) == 200, "the newer key", most: 3_000);
         Assert.Equal("ready", await node.TextAsync("/readyz"));
     }
 
