@@ -14,10 +14,8 @@ internal sealed class AclsApi(Database database, ConsumerStore consumers, KongNe
         fields.None("groups have no tags in this version", "tags");
         fields.None("ids and instants are given by the server", "id", "created_at");
         if (fields.Refusal is { } refusal) return refusal;
-        ConsumerRow? owner = null;
-        var answer = await database.WriteAsync(async db =>
+        return await news.OfConsumerAsync(database, request, async (db, consumer) =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
             var id = Id<AccessGroup>.New(clock).ToString();
             if (await AccessGroupStore.AddAsync(db, id, consumer.Key, group!, news.Now) is not { } added)
             {
@@ -28,11 +26,8 @@ internal sealed class AclsApi(Database database, ConsumerStore consumers, KongNe
                 });
             }
 
-            owner = consumer;
             return KongAnswer.Created(Write(added, consumer));
         });
-        if (owner is not null) await news.ConsumerAsync(owner.Key);
-        return answer;
     }
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
@@ -48,20 +43,12 @@ internal sealed class AclsApi(Database database, ConsumerStore consumers, KongNe
         && await AccessGroupStore.FindAsync(db, consumer.Key, request["a"]) is { } row
             ? KongAnswer.Ok(Write(row, consumer)) : KongAnswer.NotFound());
 
-    public async Task<KongAnswer> DeleteAsync(KongRequest request)
-    {
-        ConsumerRow? owner = null;
-        var answer = await database.WriteAsync(async db =>
+    public Task<KongAnswer> DeleteAsync(KongRequest request) =>
+        news.OfConsumerAsync(database, request, async (db, consumer) =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
             if (await AccessGroupStore.FindAsync(db, consumer.Key, request["a"]) is { } row) await AccessGroupStore.DeleteAsync(db, row);
-            // also when it is gone: an earlier try may have ended before the gate was told
-            owner = consumer;
             return KongAnswer.NoContent;
         });
-        if (owner is not null) await news.ConsumerAsync(owner.Key);
-        return answer;
-    }
 
     private static JsonObject Write(AccessGroupRow row, ConsumerRow consumer) => new()
     {

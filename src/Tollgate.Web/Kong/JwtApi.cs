@@ -25,20 +25,15 @@ internal sealed class JwtApi(Database database, ConsumerStore consumers, TokenSe
         fields.None("credentials have no tags in this version", "tags");
         fields.None("ids and instants are given by the server", "id", "created_at");
         if (fields.Refusal is { } refusal) return refusal;
-        ConsumerRow? owner = null;
-        var answer = await database.WriteAsync(async db =>
+        return await news.OfConsumerAsync(database, request, async (db, consumer) =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
             var id = Id<TokenCredential>.New(clock).ToString();
             var added = await TokenCredentialStore.AddAsync(db, new TokenCredentialRow(
                 0, id, consumer.Key, name, algorithm, secret is null ? null : secrets.Seal(id, secret), pem,
                 secret is null ? null : ApiKeys.HintOf(secret), ConfigStore.NameOf(ManagedBy.Kong), news.Now));
-            if (added is null) return KongAnswer.Taken(new JsonObject { ["key"] = KongText.Shown(name) });
-            owner = consumer;
-            return KongAnswer.Created(Write(added, consumer, secret));
+            return added is null ? KongAnswer.Taken(new JsonObject { ["key"] = KongText.Shown(name) })
+                : KongAnswer.Created(Write(added, consumer, secret));
         });
-        if (owner is not null) await news.ConsumerAsync(owner.Key);
-        return answer;
     }
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
@@ -55,21 +50,13 @@ internal sealed class JwtApi(Database database, ConsumerStore consumers, TokenSe
             ? KongAnswer.Ok(Write(row, consumer, row.Hint)) : KongAnswer.NotFound());
 
     /// <summary>Removes a credential: tokens that are signed with it are nobody's from the next call on.</summary>
-    public async Task<KongAnswer> DeleteAsync(KongRequest request)
-    {
-        ConsumerRow? owner = null;
-        var answer = await database.WriteAsync(async db =>
+    public Task<KongAnswer> DeleteAsync(KongRequest request) =>
+        news.OfConsumerAsync(database, request, async (db, consumer) =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
             if (await TokenCredentialStore.FindAsync(db, consumer.Key, request["j"]) is { } row)
                 await TokenCredentialStore.DeleteAsync(db, row);
-            // also when it is gone: an earlier try may have ended before the gate was told
-            owner = consumer;
             return KongAnswer.NoContent;
         });
-        if (owner is not null) await news.ConsumerAsync(owner.Key);
-        return answer;
-    }
 
     private static string? SecretOf(KongFields fields, string algorithm)
     {

@@ -24,19 +24,14 @@ internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, Api
         fields.None("credentials have no tags in this version", "tags");
         fields.None("ids and instants are given by the server", "id", "created_at");
         if (fields.Refusal is { } refusal) return refusal;
-        ConsumerRow? owner = null;
-        var answer = await database.WriteAsync(async db =>
+        return await news.OfConsumerAsync(database, request, async (db, consumer) =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
             long? expiresAt = seconds == 0 ? null : news.Now + seconds * Micros.PerSecond;
             var added = await consumers.AddCredentialAsync(
                 db, consumer.Key, hash!, ApiKeys.HintOf(key), ManagedBy.Kong, expiresAt);
-            if (added is null) return KongAnswer.Taken(new JsonObject { ["key"] = ApiKeys.HintOf(key) });
-            owner = consumer;
-            return KongAnswer.Created(Write(added, consumer, key));
+            return added is null ? KongAnswer.Taken(new JsonObject { ["key"] = ApiKeys.HintOf(key) })
+                : KongAnswer.Created(Write(added, consumer, key));
         });
-        if (owner is not null) await news.ConsumerAsync(owner.Key);
-        return answer;
     }
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
@@ -54,23 +49,15 @@ internal sealed class KeyAuthApi(Database database, ConsumerStore consumers, Api
     }
 
     /// <summary>Removes a key: its callers are unknown from the next call on.</summary>
-    public async Task<KongAnswer> DeleteAsync(KongRequest request)
-    {
-        ConsumerRow? owner = null;
-        var answer = await database.WriteAsync(async db =>
+    public Task<KongAnswer> DeleteAsync(KongRequest request) =>
+        news.OfConsumerAsync(database, request, async (db, _) =>
         {
-            if (await ConsumerStore.FindAsync(db, request["c"]) is not { } consumer) return KongAnswer.NotFound();
             var row = (await FindAsync(db, request))?.Row;
             if (row is not null && KongEntity.OtherOwner(row.ManagedBy) is { } other)
                 return KongAnswer.OwnedElsewhere("key", row.Hint, other);
             if (row is not null) await ConsumerStore.DeleteCredentialAsync(db, row);
-            // also when it is gone: an earlier try may have ended before the gate was told
-            owner = consumer;
             return KongAnswer.NoContent;
         });
-        if (owner is not null) await news.ConsumerAsync(owner.Key);
-        return answer;
-    }
 
     private static async Task<(ConsumerRow Consumer, CredentialRow Row)?> FindAsync(
         DbConnection db, KongRequest request)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Data.Common;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Storage;
@@ -22,6 +23,21 @@ internal sealed class KongNews(Publisher publisher, ChangeFeed feed, TimeProvide
     public Task ConfigAsync() => publisher.RepublishAsync();
 
     public Task ConsumerAsync(long key) => TellAsync(new Change.OfConsumer((int)key));
+
+    /// <summary>Changes what the consumer of a path has. A removal of what is gone already is told too: an earlier try may have
+    /// ended before the gate was told.</summary>
+    public async Task<KongAnswer> OfConsumerAsync(
+        Database database, KongRequest request, Func<DbConnection, ConsumerRow, Task<KongAnswer>> change)
+    {
+        ConsumerRow? owner = null;
+        var answer = await database.WriteAsync(async db =>
+        {
+            owner = await ConsumerStore.FindAsync(db, request["c"]);
+            return owner is null ? KongAnswer.NotFound() : await change(db, owner);
+        });
+        if (owner is not null && answer.Wrote) await ConsumerAsync(owner.Key);
+        return answer;
+    }
 
     public Task CustomerAsync(long key) => TellAsync(new Change.OfCustomer((int)key));
 

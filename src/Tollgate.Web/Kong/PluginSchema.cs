@@ -97,8 +97,8 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
         if (!Enum.GetValues<WindowUnit>().Any(u => config.Has(Catalog.LimitWindow.NameOf(u))))
             plugin.Note("@entity", "at least one of these fields must be non-empty: 'config.second', " +
                 "'config.minute', 'config.hour', 'config.day', 'config.month', 'config.year'");
-        config.Only("policy", "counters are kept on this node; redis and cluster need a shared store, which this " +
-            "version does not have", "local");
+        config.Only("policy", "counters are kept on this node, or shared over the Redis that the server is started " +
+            "with", "local");
         config.Only("limit_by", "limits are counted per consumer", "consumer");
         config.Only("fault_tolerant", "counters are in the process and cannot fail apart from it", "true");
         config.Only("hide_client_headers", "callers are told what is left", "false");
@@ -106,7 +106,7 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
         config.Only("error_message", "a refusal has its own text", "API rate limit exceeded");
         config.Only("sync_rate", "counters are exact at every call", "-1");
         config.None("limits are counted per consumer", "header_name", "path");
-        config.None("this version has no shared store", "redis");
+        config.None("this is of the server, not of a plugin", "redis");
         complete["policy"] = "local";
         complete["limit_by"] = "consumer";
         complete["fault_tolerant"] = true;

@@ -146,20 +146,5 @@ public sealed class ClusterBugTests(ClusterBugTests.Three three) : IClassFixture
         foreach (var node in Cluster.Nodes) await Until.SoAsync(async () => await node.StatusAsync(closed) == 200);
     }
 
-    /// <summary>Once for all of them.</summary>
-    public sealed class Three : IAsyncLifetime
-    {
-        internal Cluster Cluster { get; private set; } = null!;
-
-        public async ValueTask InitializeAsync()
-        {
-            if (!IsInstalled) return;
-            Cluster = await Cluster.StartAsync(Plans);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (Cluster is not null) await Cluster.DisposeAsync();
-        }
-    }
+    public sealed class Three() : ThreeNodes(Plans);
 }

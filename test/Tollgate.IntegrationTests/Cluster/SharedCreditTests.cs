@@ -230,21 +230,5 @@ public sealed class SharedCreditTests(SharedCreditTests.Three three) : IClassFix
         await Cluster.BilledAsync("away-open", 30 + open, 0.30m + 0.01m * open);
     }
 
-    /// <summary>Once for all of them: starting takes longer than what is tested.</summary>
-    public sealed class Three : IAsyncLifetime
-    {
-        internal Cluster Cluster { get; private set; } = null!;
-
-        public async ValueTask InitializeAsync()
-        {
-            if (!IsInstalled) return;
-            Cluster = await Cluster.StartAsync(Plans.Replace("METERED", Metered.ReplaceLineEndings(" "), StringComparison.Ordinal));
-            await Cluster.EverywhereAsync(async n => await n.MetricAsync("tollgate_nodes") == 3);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (Cluster is not null) await Cluster.DisposeAsync();
-        }
-    }
+    public sealed class Three() : ThreeNodes(Plans.Replace("METERED", Metered.ReplaceLineEndings(" "), StringComparison.Ordinal));
 }

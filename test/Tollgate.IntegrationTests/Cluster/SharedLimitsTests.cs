@@ -268,21 +268,5 @@ public sealed class SharedLimitsTests(SharedLimitsTests.Three three) : IClassFix
         }
     }
 
-    /// <summary>Once for all of them: starting takes longer than what is tested.</summary>
-    public sealed class Three : IAsyncLifetime
-    {
-        internal Cluster Cluster { get; private set; } = null!;
-
-        public async ValueTask InitializeAsync()
-        {
-            if (!IsInstalled) return;
-            Cluster = await Cluster.StartAsync(Plans);
-            await Cluster.EverywhereAsync(async n => await n.MetricAsync("tollgate_nodes") == 3);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (Cluster is not null) await Cluster.DisposeAsync();
-        }
-    }
+    public sealed class Three() : ThreeNodes(Plans);
 }

@@ -54,19 +54,22 @@ public sealed class SharedCellTests
 
     private static long Sum(CellAnswer cell) => cell.Shares.Values.Sum(s => long.Parse(s, CultureInfo.InvariantCulture));
 
-    /// <summary>Takes one after the other as long as the sum of all is below the limit.</summary>
+    /// <summary>Takes one after the other as long as the sum of all is below the limit. After an answer that came too late the
+    /// cell says whether it was written.</summary>
     private static async Task<int> TakeAsync(string address, string node, int limit)
     {
-        await using var counters = await SharedCounters.OpenAsync(address, node);
-        var (taken, seen) = (0, (await counters.ReadAsync(Key))!);
         while (true)
         {
-            if (Sum(seen) >= limit) return taken;
-            var write = new CellWrite(Key, seen.Generation, seen.Version) { Node = node, Share = $"{taken + 1}" };
-            if (seen.Generation.Length == 0) write = write with { NewGeneration = node, Base = "of " + node };
-            var answer = (await counters.WriteAsync(write))!;
-            if (answer.Written) taken++;
-            seen = answer.Written ? (await counters.ReadAsync(Key))! : answer;
+            await using var counters = await SharedCounters.OpenAsync(address, node);
+            var seen = await counters.ReadAsync(Key);
+            while (seen is not null)
+            {
+                var taken = int.Parse(seen.Shares.GetValueOrDefault(node, "0"), CultureInfo.InvariantCulture);
+                if (Sum(seen) >= limit) return taken;
+                var write = new CellWrite(Key, seen.Generation, seen.Version) { Node = node, Share = $"{taken + 1}" };
+                if (seen.Generation.Length == 0) write = write with { NewGeneration = node, Base = "of " + node };
+                seen = await counters.WriteAsync(write) is { Written: false } other ? other : await counters.ReadAsync(Key);
+            }
         }
     }
 }

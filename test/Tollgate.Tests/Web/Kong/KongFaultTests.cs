@@ -121,7 +121,7 @@ public sealed class KongFaultTests
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=9&config.month=8", "config.month",
         "the limit for month (8) cannot be lower than the limit for minute (9)")]
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.policy=redis", "config.policy",
-        "not supported: counters are kept on this node; redis and cluster need a shared store")]
+        "not supported: counters are kept on this node, or shared over the Redis that the server is started with")]
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.limit_by=ip",
         "config.limit_by", "not supported")]
     [InlineData("/services/s/plugins", "name=endpoint_gating", "config.endpoint_map", "required field missing")]
