@@ -179,7 +179,7 @@ public sealed class Fields
 
     /// <summary>JSON can be in order and yet hold half of a surrogate pair, or bytes that are no UTF-8; the reader
     /// tells only when the text is taken.</summary>
-    internal static bool IsUnicode(JsonElement value)
+    private static bool IsUnicode(JsonElement value)
     {
         try
         {

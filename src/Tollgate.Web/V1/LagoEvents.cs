@@ -17,8 +17,9 @@ internal static class LagoEvents
     private static readonly string[] s_fields =
         ["transaction_id", "external_subscription_id", "external_customer_id", "code", "timestamp", "properties"];
 
+    /// <param name="root">Without halves of surrogate pairs.</param>
     public static bool Is(JsonElement root) =>
-        root.ValueKind == JsonValueKind.Object && Fields.IsUnicode(root) && root.TryGetProperty("event"u8, out var inner)
+        root.ValueKind == JsonValueKind.Object && root.TryGetProperty("event"u8, out var inner)
         && inner.ValueKind == JsonValueKind.Object && !root.TryGetProperty("specversion"u8, out _);
 
     public static async Task<IResult> TakeOneAsync(JsonElement root, EventIntake intake)

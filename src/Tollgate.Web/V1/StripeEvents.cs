@@ -65,7 +65,6 @@ internal static class StripeEvents
 
         if (Utf16Texts.Twice(body.Root, s_fields) is { } twice) return Refused($"{twice} {EventReader.IsTwice}", twice);
         if (body.Root.ValueKind != JsonValueKind.Object) return Refused("The body must be an object.", "event_name");
-        if (!Fields.IsUnicode(body.Root)) return Refused("must hold Unicode texts only", "payload");
         var payload = body.Root.TryGetProperty("payload"u8, out var p) ? p : default;
         return await TakeAsync((intake, clock, 2), payload, One("event_name"), One("identifier") ?? KeyOf(request),
             One("timestamp"));
