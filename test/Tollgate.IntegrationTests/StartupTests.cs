@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.IntegrationTests;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.IntegrationTests;
 

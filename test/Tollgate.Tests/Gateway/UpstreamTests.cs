@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -158,12 +157,7 @@ public sealed class UpstreamTests
     }
 
     /// <summary>An address at which nobody listens.</summary>
-    private static string Closed()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}";
-    }
+    private static string Closed() => $"http://127.0.0.1:{Ports.Free()}";
 
     // RFC 6455 4.2.2 asks for SHA-1
 #pragma warning disable CA5350 // the protocol knows no other

@@ -63,7 +63,7 @@ public sealed class RedisWaysTests : IDisposable
     public async Task Through_a_sentinel()
     {
         using var redis = RedisServer.Start();
-        var (port, file) = (PostgresServer.FreePort(), Path.Combine(_folder.Path, "sentinel.conf"));
+        var (port, file) = (Ports.Free(), Path.Combine(_folder.Path, "sentinel.conf"));
         await File.WriteAllTextAsync(file, $"port {port}\nbind 127.0.0.1\nsentinel monitor gate 127.0.0.1 {redis.Port} 1\n",
             TestContext.Current.CancellationToken);
         using var sentinel = Process.Start(new ProcessStartInfo("/usr/bin/redis-server", [file, "--sentinel"])

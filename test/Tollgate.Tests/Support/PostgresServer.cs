@@ -1,15 +1,13 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 using Tollgate.Storage;
 
 namespace Tollgate.Tests.Support;
 
 /// <summary>A real PostgreSQL of our own on a free port, gone with this process. It forgets at a power cut, which no test
-/// makes.</summary>
+/// makes; what it committed outlives its processes.</summary>
 internal sealed class PostgresServer : IDisposable
 {
     private const string Template = "tollgate_template";
@@ -33,7 +31,7 @@ internal sealed class PostgresServer : IDisposable
 
     private PostgresServer()
     {
-        Port = FreePort();
+        Port = Ports.Free();
         if (Environment.IsPrivilegedProcess) Run("chown", "postgres:", _folder);
         As("initdb", "-D", Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync");
         Start();
@@ -105,7 +103,7 @@ internal sealed class PostgresServer : IDisposable
 
     public void Start() => As("pg_ctl", "-D", Data, "-w", "-s", "-l", Path.Combine(_folder, "log"), "-o",
         $"-p {Port} -k {_folder} -c listen_addresses=127.0.0.1 -c max_connections=400 -c fsync=off " +
-        "-c synchronous_commit=off -c full_page_writes=off", "start");
+        "-c full_page_writes=off", "start");
 
     /// <summary>As a crash does: no session ends in peace.</summary>
     public void Stop() => As("pg_ctl", "-D", Data, "-m", "immediate", "-w", "-s", "stop");
@@ -129,13 +127,6 @@ internal sealed class PostgresServer : IDisposable
         }
 
         Directory.Delete(_folder, recursive: true);
-    }
-
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private void SignalAll(string signal)

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace Tollgate.Tests.Support;
 
@@ -24,14 +22,7 @@ internal sealed class RedisServer : IDisposable
     public string Address => $"redis://127.0.0.1:{_port}";
 
     /// <param name="more">Options, as <c>--requirepass secret</c>; <c>PORT</c> in them is its port.</param>
-    public static RedisServer Start(params string[] more)
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        listener.Stop();
-        return new RedisServer(port, more);
-    }
+    public static RedisServer Start(params string[] more) => new(Ports.Free(), more);
 
     public void Stop()
     {
