@@ -178,13 +178,16 @@ public sealed partial class GateTable(
     {
         var row = await ConsumerStore.FindAsync(db, consumerKey);
         var credentials = row is null ? [] : await ConsumerStore.CredentialsAsync(db, consumerKey);
+        // what was revoked is refused before anything else is asked of the store
+        var known = FindConsumer((int)consumerKey) is not null;
+        if (known) Replace((int)consumerKey, credentials);
         if (row is not null)
         {
             if (entitle && row.CustomerKey is { } customer) await EntitleAsync(db, (int)customer);
             Put(row);
         }
 
-        Replace((int)consumerKey, credentials);
+        if (!known) Replace((int)consumerKey, credentials);
         ReplaceSigners(consumerKey, row is null ? [] : await TokenCredentialStore.OfConsumerAsync(db, consumerKey));
         ReplaceGroups(consumerKey, row is null ? [] : await AccessGroupStore.OfConsumerAsync(db, consumerKey));
         if (row is null && _consumers.Find((int)consumerKey) is { } gone)

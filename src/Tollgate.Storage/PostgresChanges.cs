@@ -12,8 +12,6 @@ public sealed class PostgresChanges
     private const string Channel = "tollgate_changes";
     private const int BatchRows = 1_000;
 
-    private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
-
     /// <summary>Which tables the gate is compiled from, and whose change a row of them is. Versions of this list make
     /// triggers of a new name.</summary>
     private static readonly (string Table, string Kind, string? Subject)[] s_watched =
@@ -29,6 +27,9 @@ public sealed class PostgresChanges
         ("balances", "customer", "customer_key"),
         ("grants", "customer", "customer_key"),
     ];
+
+    /// <summary>After so long the table is asked without having been told.</summary>
+    public TimeSpan Poll { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The tables whose changes other nodes hear.</summary>
     public static IReadOnlyList<string> Watched => [.. s_watched.Select(w => w.Table)];
@@ -79,10 +80,14 @@ public sealed class PostgresChanges
     {
         await using var connection = new NpgsqlConnection(_connection);
         await connection.OpenAsync(cancel);
+        // one that comes while the table is read would not end the waiting after it, and the change it tells of is not in what is read
+        var told = false;
+        connection.Notification += (_, _) => told = true;
         await using (var listen = new NpgsqlCommand($"listen {Channel}", connection))
             await listen.ExecuteNonQueryAsync(cancel);
         while (true)
         {
+            told = false;
             var changes = await ReadAsync(connection, cancel);
             foreach (var (change, version) in changes)
             {
@@ -96,7 +101,7 @@ public sealed class PostgresChanges
                 heard();
             }
 
-            if (changes.Count < BatchRows) await connection.WaitAsync(s_poll, cancel);
+            if (changes.Count < BatchRows && !told) await connection.WaitAsync(Poll, cancel);
         }
     }
 

@@ -1,0 +1,57 @@
+using System.Threading.Channels;
+using Npgsql;
+using Tollgate.Storage;
+using Tollgate.Tests.Support;
+
+namespace Tollgate.Tests.Storage;
+
+/// <summary>What other nodes change is heard at its notification, whenever that comes.</summary>
+public sealed class HeardChangesTests
+{
+    private const string Missing = "PostgreSQL is not installed: dotnet dev.cs install";
+
+    public static bool IsInstalled => PostgresServer.IsInstalled;
+
+    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task A_change_that_is_made_while_the_one_before_is_read_is_not_left_to_the_next_look()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var where = PostgresServer.Shared.Empty();
+        await using var database = Database.Open(where);
+        var changes = (await database.FollowAsync(new ChangeFeed(), stop.Token))!;
+        // nothing is found without being told
+        changes.Poll = TimeSpan.FromHours(1);
+        var heard = Channel.CreateUnbounded<int>();
+        var listening = new TaskCompletionSource();
+        var following = changes.RunAsync(
+            change =>
+            {
+                heard.Writer.TryWrite(((Change.OfConsumer)change).Key);
+                return Task.CompletedTask;
+            },
+            () => listening.TrySetResult(), stop.Token);
+        await listening.Task;
+        await using var other = new NpgsqlConnection(where);
+        await other.OpenAsync(stop.Token);
+        for (var i = 1; i <= 400; i++)
+        {
+            await ChangeAsync(other, 2 * i);
+            await ChangeAsync(other, (2 * i) + 1);
+            for (var last = 0; last != (2 * i) + 1;)
+                last = await heard.Reader.ReadAsync(stop.Token).AsTask().WaitAsync(TimeSpan.FromSeconds(20), stop.Token);
+        }
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+    }
+
+    /// <summary>As a trigger writes it down.</summary>
+    private static async Task ChangeAsync(NpgsqlConnection connection, int consumer)
+    {
+        await using var command = new NpgsqlCommand(
+            "insert into changes (kind, subject, version) values ('consumer', @subject, nextval('change_versions')); " +
+            "notify tollgate_changes", connection);
+        command.Parameters.AddWithValue("subject", (long)consumer);
+        await command.ExecuteNonQueryAsync();
+    }
+}
