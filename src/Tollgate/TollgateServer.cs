@@ -54,7 +54,11 @@ public sealed class TollgateServer : IAsyncDisposable
     /// <summary>Checks that the ports are free, opens the node, then listens: first for callers, then for probes.
     /// </summary>
     /// <exception cref="StartupException">What is wrong; nothing is left running.</exception>
-    public static async Task<TollgateServer> StartAsync(TollgateOptions options, Action<ILoggingBuilder> logs)
+    /// <param name="options">How it is started.</param>
+    /// <param name="logs">Where an operator hears of it.</param>
+    /// <param name="machine">Machine time; the system's when null.</param>
+    public static async Task<TollgateServer> StartAsync(
+        TollgateOptions options, Action<ILoggingBuilder> logs, TimeProvider? machine = null)
     {
         Check(options);
         RequireStrictLineEnds();
@@ -65,7 +69,7 @@ public sealed class TollgateServer : IAsyncDisposable
         WebApplication? admin = null;
         try
         {
-            node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"), check: WithoutUpstream);
+            node = await TollgateNode.OpenAsync(options, factory.CreateLogger("Tollgate"), machine, WithoutUpstream);
             RequireUpstreams(node);
             var certificates = options.Proxies.Any(p => p.Scheme == Uri.UriSchemeHttps)
                 ? Certificates.Open(options.Tls, node.Clocks.Machine, factory.CreateLogger("Tollgate.Front")) : null;

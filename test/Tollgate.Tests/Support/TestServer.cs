@@ -44,9 +44,10 @@ internal sealed class TestServer : IAsyncDisposable
     /// <param name="folder">Given: kept at the end, for a second start.</param>
     /// <param name="clock">Where business time begins.</param>
     /// <param name="change">What else is asked for.</param>
+    /// <param name="machine">Machine time; the system's when null.</param>
     public static async Task<TestServer> StartAsync(
         string? yaml = null, TestUpstream? upstream = null, TempFolder? folder = null, DateTimeOffset? clock = null,
-        Func<TollgateOptions, TollgateOptions>? change = null)
+        Func<TollgateOptions, TollgateOptions>? change = null, TimeProvider? machine = null)
     {
         var data = folder ?? new TempFolder();
         string? file = null;
@@ -66,7 +67,7 @@ internal sealed class TestServer : IAsyncDisposable
             TestClock = clock ?? Start,
         };
         var server = await TollgateServer.StartAsync(change?.Invoke(options) ?? options,
-            logging => logging.SetMinimumLevel(LogLevel.None));
+            logging => logging.SetMinimumLevel(LogLevel.None), machine);
         return new TestServer(data, folder is null, server);
     }
 
