@@ -48,7 +48,9 @@ internal static class AdminClient
             File.Move(unborn, file, overwrite: true);
             Console.WriteLine($"{file}: {new FileInfo(file).Length} bytes");
             if (response.Headers.TryGetValues("Tollgate-Missing-Journals", out var missing))
-                Console.Error.WriteLine($"These are the calls of this node. Others keep their own: journals {string.Join(", ", missing)}.");
+                Console.Error.WriteLine(
+                    $"These are the calls of this node. Others keep their own: journals {string.Join(", ", missing)}. " +
+                    "'tollgate journal list' says of which nodes they are: ask each with its --admin, and put the files together.");
         });
 
     /// <summary>Sends a text, and takes the answer: its exit code is the command's.</summary>
