@@ -62,7 +62,7 @@ internal static class DrainBench
             text.AppendLine(line);
         }
 
-        await File.WriteAllTextAsync(Repository.Path(Path.Combine(output, $"{today}-drain.md")), text.ToString(), stop);
+        Console.WriteLine(await ResultPage.WriteAsync(output, "drain", records, text.ToString(), stop));
         return 0;
     }
 

@@ -10,7 +10,7 @@ internal static partial class ResultPage
     /// gets a number behind its name.</summary>
     /// <param name="folder">From the repository's root.</param>
     /// <param name="name">As <c>torture</c>; the day comes before it.</param>
-    /// <param name="length">Runs or minutes, as the page's command says them.</param>
+    /// <param name="length">Runs, minutes, identities or records, as the page's command says them first.</param>
     /// <param name="text">Of the page.</param>
     /// <param name="stop">Ends it.</param>
     /// <returns>The file.</returns>
@@ -34,6 +34,6 @@ internal static partial class ResultPage
         && double.TryParse(found.Groups[1].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var length)
         ? length : 0;
 
-    [GeneratedRegex(@"`dotnet dev\.cs \w+ --(?:runs|minutes) ([0-9.]+)")]
+    [GeneratedRegex(@"`dotnet dev\.cs \w+ --(?:runs|minutes|ids|records) ([0-9.]+)")]
     private static partial Regex Command();
 }
