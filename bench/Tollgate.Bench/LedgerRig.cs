@@ -52,13 +52,17 @@ internal sealed class LedgerRig : IAsyncDisposable
 
     public string Data => System.IO.Path.Combine(_folder, "data");
 
+    /// <summary>A PostgreSQL; null: the file in the data folder.</summary>
+    public string? Database { get; init; }
+
     /// <summary>What calls are answered by, unless <paramref name="upstream"/> names another.</summary>
-    public static async Task<LedgerRig> CreateAsync(string folder, Uri? upstream, CancellationToken stop)
+    public static async Task<LedgerRig> CreateAsync(
+        string folder, Uri? upstream, CancellationToken stop, string? database = null)
     {
         Directory.CreateDirectory(folder);
         if (!File.Exists(Repository.Path(Server)))
             throw new BenchException($"{Server} is not built: dotnet build src/Tollgate.Server -c Release");
-        if (upstream is not null) return new LedgerRig(folder, null, upstream);
+        if (upstream is not null) return new LedgerRig(folder, null, upstream) { Database = database };
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -66,7 +70,7 @@ internal sealed class LedgerRig : IAsyncDisposable
         app.Run(context => context.Response.WriteAsync("{\"rows\":[1,2,3]}", stop));
         await app.StartAsync(stop);
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new LedgerRig(folder, app, new Uri(address));
+        return new LedgerRig(folder, app, new Uri(address)) { Database = database };
     }
 
     /// <summary>Starts the server without waiting for it.</summary>
@@ -90,6 +94,7 @@ internal sealed class LedgerRig : IAsyncDisposable
         _server = ChildProcess.Start("dotnet",
         [
             Repository.Path(Server), "run", "--config", config, "--data", Data, "--proxy", Text(Proxy), "--admin", Text(Admin),
+            .. Database is null ? (string[])[] : ["--database", Database],
         ], _folder);
     }
 

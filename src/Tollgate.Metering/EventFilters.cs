@@ -5,9 +5,8 @@ using Tollgate.Storage;
 namespace Tollgate.Metering;
 
 /// <summary>
-/// The filters of days that are over: made once from the day's table, kept in the store, and read when an event is asked for.
-/// A day without one is asked itself, so nothing waits for them; a start reads at most 35 × 4 MiB, however many events
-/// there were.
+/// The filters of parts that nobody writes to any more: made once from the part's table, kept in the store, and read when an
+/// event is asked for. A part without one is asked itself, so nothing waits for them.
 /// </summary>
 internal sealed class EventFilters
 {
@@ -18,69 +17,75 @@ internal sealed class EventFilters
 
     private readonly Dictionary<int, Kept> _kept = [];
 
-    /// <summary>The days that have tables, and how many identities their filters know; -1 without a filter.</summary>
-    public async Task<Dictionary<int, long>> DaysAsync(DbConnection db)
+    /// <summary>The parts that have tables.</summary>
+    public async Task<List<EventPart>> PartsAsync(DbConnection db)
     {
-        var days = (await db.QueryAsync<(long Day, long Identities)>("select d.day, coalesce(f.identities, -1) as identities " +
-            "from event_days d left join event_filters f on f.day = d.day")).ToDictionary(d => (int)d.Day, d => d.Identities);
-        foreach (var gone in _kept.Keys.Where(d => !days.ContainsKey(d)).ToArray()) _kept.Remove(gone);
-        return days;
+        var parts = (await db.QueryAsync<(long Number, long Identities, long Filtered)>(
+            "select d.day, d.identities, coalesce(f.identities, -1) from event_days d left join event_filters f on f.day = d.day"))
+            .Select(p => new EventPart((int)p.Number, p.Identities, p.Filtered)).ToList();
+        if (_kept.Count > 0)
+        {
+            var there = parts.Select(p => p.Number).ToHashSet();
+            foreach (var gone in _kept.Keys.Where(n => !there.Contains(n)).ToArray()) _kept.Remove(gone);
+        }
+
+        return parts;
     }
 
-    /// <summary>The filter of a day.</summary>
+    /// <summary>The filter of a part.</summary>
     /// <param name="db">Where it is, if this process has not read it.</param>
-    /// <param name="day">Which.</param>
-    /// <param name="identities">What <see cref="DaysAsync"/> says of it; a filter that was made anew knows more of them.</param>
-    public async Task<IdentityFilter?> FindAsync(DbConnection db, int day, long identities)
+    /// <param name="part">Which; a filter that was made anew knows more.</param>
+    public async Task<IdentityFilter?> FindAsync(DbConnection db, EventPart part)
     {
-        if (identities < 0) return null;
-        if (_kept.TryGetValue(day, out var kept) && kept.Identities == identities) return kept.Filter;
-        var filter = await ReadAsync(db, day);
-        if (filter is not null) _kept[day] = new Kept(identities, filter);
+        if (!part.IsSealed) return null;
+        if (_kept.TryGetValue(part.Number, out var kept) && kept.Identities == part.Filtered) return kept.Filter;
+        var filter = await ReadAsync(db, part.Number);
+        if (filter is not null) _kept[part.Number] = new Kept(part.Filtered, filter);
         return filter;
     }
 
-    /// <summary>Somebody writes to this day after all, so its filter does not know it any more.</summary>
-    public static Task UnsealAsync(DbConnection db, int day) =>
-        db.ExecuteAsync("delete from event_filters where day = @day", new { day });
-
-    /// <summary>Makes the filters that are missing, a day at a time; others write to the store meanwhile.</summary>
+    /// <summary>Makes the filters that are missing of days that are over, a part at a time; others write to the store meanwhile.
+    /// </summary>
     public static async Task SealAsync(Database database, int today, CancellationToken cancel)
     {
-        foreach (var day in await database.ReadAsync(db => UnsealedAsync(db, today), cancel))
+        foreach (var part in await database.ReadAsync(db => UnsealedAsync(db, today), cancel))
         {
-            var filter = await MakeAsync(day, read => database.ReadAsync(read, cancel));
-            await database.WriteAsync(db => AddAsync(db, day, filter), cancel);
+            var filter = await MakeAsync(part, read => database.ReadAsync(read, cancel));
+            await database.WriteAsync(Turn.OfEvents, db => AddAsync(db, part, filter), cancel);
         }
     }
 
     /// <summary>Makes them within a transaction of one's own.</summary>
-    public static async Task SealAsync(DbConnection db, int today)
+    public static async Task SealOverAsync(DbConnection db, int today)
     {
-        foreach (var day in await UnsealedAsync(db, today)) await AddAsync(db, day, await MakeAsync(day, read => read(db)));
+        foreach (var part in await UnsealedAsync(db, today)) await SealAsync(db, part);
     }
 
+    /// <summary>Makes the filter of one part, within the transaction that writes to no other than the next.</summary>
+    public static async Task SealAsync(DbConnection db, int part) =>
+        await AddAsync(db, part, await MakeAsync(part, read => read(db)));
+
     /// <summary>What a filter does not know though it stands in its table, in words.</summary>
-    public static async Task<string?> FaultAsync(DbConnection db, int day)
+    public static async Task<string?> FaultAsync(DbConnection db, int part)
     {
-        if (await ReadAsync(db, day) is not { } filter) return null;
+        if (await ReadAsync(db, part) is not { } filter) return null;
         long unknown = 0;
         await foreach (var (high, low) in db.QueryUnbufferedAsync<(long, long)>(
-            $"select high, low from {EventIdentities.TableOf(day)}"))
+            $"select high, low from {EventIdentities.TableOf(part)}"))
             if (!filter.MayContain(new UInt128((ulong)high, (ulong)low))) unknown++;
-        return unknown == 0 ? null : $"event_filters of the day {day} does not know {unknown} identities of events that were " +
+        return unknown == 0 ? null : $"event_filters of the day {part} does not know {unknown} identities of events that were " +
             "counted: delete that row, and it is made again";
     }
 
     private static async Task<List<int>> UnsealedAsync(DbConnection db, int today) => (await db.QueryAsync<long>(
-        "select day from event_days where day <= @last and day not in (select day from event_filters) order by day desc",
-        new { last = today - SealAfterDays })).Select(d => (int)d).ToList();
+        "select day from event_days where day not in (select day from event_filters) order by day desc"))
+        .Where(number => EventPart.DayOf(number) <= today - SealAfterDays).Select(number => (int)number).ToList();
 
     private static async Task<(IdentityFilter Bits, long Count)> MakeAsync(
-        int day, Func<Func<DbConnection, Task<List<UInt128>>>, Task<List<UInt128>>> read)
+        int part, Func<Func<DbConnection, Task<List<UInt128>>>, Task<List<UInt128>>> read)
     {
         // small reads: a long one would keep SQLite from emptying its log
-        var table = EventIdentities.TableOf(day);
+        var table = EventIdentities.TableOf(part);
         var counted = await read(async db => [(UInt128)await db.ExecuteScalarAsync<long>($"select count(*) from {table}")]);
         var filter = IdentityFilter.Of((long)counted[0]);
         var (rows, high, low) = (0L, long.MinValue, long.MinValue);
@@ -97,18 +102,18 @@ internal sealed class EventFilters
         }
     }
 
-    /// <summary>Keeps a filter, unless the day has changed since it was made, is dropped, or another node was faster.</summary>
-    private static async Task<int> AddAsync(DbConnection db, int day, (IdentityFilter Bits, long Count) made)
+    /// <summary>Keeps a filter, unless the part has changed since it was made, is dropped, or another node was faster.</summary>
+    private static async Task<int> AddAsync(DbConnection db, int part, (IdentityFilter Bits, long Count) made)
     {
-        if (await db.ExecuteScalarAsync<long>("select count(*) from event_days where day = @day", new { day }) == 0) return 0;
-        if (await db.ExecuteScalarAsync<long>($"select count(*) from {EventIdentities.TableOf(day)}") != made.Count) return 0;
+        if (await db.ExecuteScalarAsync<long>("select count(*) from event_days where day = @part", new { part }) == 0) return 0;
+        if (await db.ExecuteScalarAsync<long>($"select count(*) from {EventIdentities.TableOf(part)}") != made.Count) return 0;
         return await db.ExecuteAsync("insert into event_filters (day, identities, looks, bits) " +
-            "values (@day, @count, @looks, @bits) on conflict do nothing",
-            new { day, count = made.Count, looks = made.Bits.Looks, bits = made.Bits.Bits });
+            "values (@part, @count, @looks, @bits) on conflict do nothing",
+            new { part, count = made.Count, looks = made.Bits.Looks, bits = made.Bits.Bits });
     }
 
-    private static async Task<IdentityFilter?> ReadAsync(DbConnection db, int day) =>
-        await db.QueryFirstOrDefaultAsync<Row>("select looks, bits from event_filters where day = @day", new { day }) is
+    private static async Task<IdentityFilter?> ReadAsync(DbConnection db, int part) =>
+        await db.QueryFirstOrDefaultAsync<Row>("select looks, bits from event_filters where day = @part", new { part }) is
             { Bits.Length: >= 64, Looks: > 0 and <= 7 } row ? new IdentityFilter(row.Bits, (int)row.Looks) : null;
 
     private sealed record Kept(long Identities, IdentityFilter Filter);
@@ -122,16 +127,16 @@ internal sealed class EventFilters
 }
 
 /// <summary>
-/// Says of most identities that they are not in a table, without reading it. Twelve bits for each and four looks, all within 64
-/// bytes, so that about one in a hundred of those that are not there has to be looked up; above 2.8 million identities fewer
+/// Says of most identities that they are not in a table, without reading it. Sixteen bits for each and six looks, all within 64
+/// bytes, so that about two in a thousand of those that are not there have to be looked up; above 2 million identities fewer
 /// bits for each, and more that have to be looked up. Sorted identities read it from its beginning to its end.
 /// </summary>
 internal sealed class IdentityFilter(byte[] bits, int looks)
 {
-    /// <summary>All days together are 140 MiB.</summary>
+    /// <summary>A part of more than two million identities has fewer bits for each.</summary>
     public const int MostBytes = 4 << 20;
 
-    private const int BitsOfEach = 12, MostLooks = 4, BlockBytes = 64;
+    private const int BitsOfEach = 16, MostLooks = 6, BlockBytes = 64;
 
     public byte[] Bits => bits;
 
@@ -140,7 +145,8 @@ internal sealed class IdentityFilter(byte[] bits, int looks)
 
     public static IdentityFilter Of(long count)
     {
-        var blocks = Math.Clamp((count * BitsOfEach + 8 * BlockBytes - 1) / (8 * BlockBytes), 1, MostBytes / BlockBytes);
+        var wanted = Math.Min(count, 8L * MostBytes) * BitsOfEach;
+        var blocks = Math.Clamp((wanted + 8 * BlockBytes - 1) / (8 * BlockBytes), 1, MostBytes / BlockBytes);
         var bytes = blocks * BlockBytes;
         return new IdentityFilter(new byte[bytes], (int)Math.Clamp(bytes * 8 * 0.69 / Math.Max(count, 1), 1, MostLooks));
     }

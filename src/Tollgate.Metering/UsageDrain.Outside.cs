@@ -7,11 +7,12 @@ public sealed partial class UsageDrain
 {
     /// <summary>Adds the events of the batch that were not counted before, and what counters grew by, to their owners'
     /// sums; what is nobody's is set aside. What became of each record is kept.</summary>
-    private async Task AddOutsideAsync(
+    /// <returns>Records from the first to the last from outside.</returns>
+    private async Task<int> AddOutsideAsync(
         DbConnection db, int count, (RollupBatch Sums, OutsideUsages Outside) into)
     {
         var (first, last) = (Array.FindIndex(_batch, 0, count, r => r.Kind >= RecordKind.Event), count - 1);
-        if (first < 0) return;
+        if (first < 0) return 0;
         while (_batch[last].Kind < RecordKind.Event) last--;
         var known = _recorded is null ? null
             : await _recorded.ReadAsync(db, _id, (_batch[first].Sequence, _batch[last].Sequence + 1));
@@ -35,9 +36,13 @@ public sealed partial class UsageDrain
         }
 
         if (_recorded is null) await stamps.AddAsync(db, _id);
-        if (nobodys.Count == 0) return;
-        await UnattributedStore.AddAsync(db, nobodys);
-        _waits = true;
+        if (nobodys.Count > 0)
+        {
+            await UnattributedStore.AddAsync(db, nobodys);
+            _waits = true;
+        }
+
+        return last - first + 1;
     }
 
     private Attributed? WhoseIs(UnattributedRow row, Dictionary<ulong, OutsideStamp>? known) =>

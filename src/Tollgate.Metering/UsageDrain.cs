@@ -24,6 +24,16 @@ public sealed partial class UsageDrain : IDisposable
     /// <inheritdoc cref="MostRecords"/>
     private const int MostRows = 262_144;
 
+    /// <summary>And when it has so many records from outside: the other nodes wait with theirs meanwhile.</summary>
+    private const int MostOutside = 8 * BatchSize;
+
+    /// <summary>With more than this between two turns, they are taken once in <see cref="s_pace"/>: each transaction changes
+    /// pages all over the identities of events and their sums, so that few large ones cost a fraction of many small ones.
+    /// </summary>
+    private const int ManyOutside = 1_024;
+
+    private static readonly TimeSpan s_pace = TimeSpan.FromSeconds(1);
+
     /// <summary>Drained records are kept this long, business time: limits per second and minute are rebuilt from them.
     /// </summary>
     private const long KeepMicros = 2 * 60 * 1_000_000L;
@@ -42,6 +52,10 @@ public sealed partial class UsageDrain : IDisposable
     private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
     private ulong _position;
     private ulong _old;
+
+    // of the last catching up: records from outside, and when it began; machine time
+    private int _outside;
+    private long _beganAt;
 
     // false after a write whose end was not heard of: it may have been committed
     private bool _known = true;
@@ -132,6 +146,7 @@ public sealed partial class UsageDrain : IDisposable
         await _turn.WaitAsync();
         try
         {
+            (_outside, _beganAt) = (0, _clocks.Machine.GetTimestamp());
             while (await DrainBatchAsync(_read))
             {
             }
@@ -143,6 +158,10 @@ public sealed partial class UsageDrain : IDisposable
             _turn.Release();
         }
     }
+
+    /// <summary>The same, again and again: where many events come in, not more often than is good for them.</summary>
+    public Task KeepUpAsync() => Volatile.Read(ref _outside) > ManyOutside
+        && _clocks.Machine.GetElapsedTime(Volatile.Read(ref _beganAt)) < s_pace ? Task.CompletedTask : CatchUpAsync();
 
     /// <summary>Nothing is drained while the work runs; calls go on and wait in the journal.</summary>
     internal async Task<T> HoldAsync<T>(Func<Task<T>> work)
@@ -210,13 +229,16 @@ public sealed partial class UsageDrain : IDisposable
             (position, more) = (_position, true);
             outside.Clear();
             var sums = await RollupStore.BatchAsync(db, _id);
-            for (var records = 0; more && records < MostRecords && sums.Sums.Count < MostRows;)
+            var (records, others) = (0, 0);
+            while (more && records < MostRecords && others < MostOutside && sums.Sums.Count < MostRows)
             {
                 var count = ReadWhole(read, ref position, ref more);
                 records += count;
                 foreach (ref readonly var record in _batch.AsSpan(0, count)) sums.AddCall(record);
-                await AddOutsideAsync(db, count, (sums, outside));
+                others += await AddOutsideAsync(db, count, (sums, outside));
             }
+
+            _outside += others;
 
             await RollupStore.AddAsync(db, sums);
             await OpenAdmissions.AddAsync(db, _id, sums.Opened);

@@ -133,6 +133,9 @@ public readonly record struct Turn
     /// <summary>With whoever carries the same journal into the rollups.</summary>
     public static Turn OfJournal(uint id) => new(0x746f6c6a, unchecked((int)id));
 
+    /// <summary>With whoever remembers which events were counted.</summary>
+    public static Turn OfEvents { get; } = new(0x746f6c65, 0);
+
     // the two halves of the advisory lock of PostgreSQL
     internal int Kind { get; }
 

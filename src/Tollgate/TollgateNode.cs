@@ -276,7 +276,7 @@ public sealed partial class TollgateNode : IAsyncDisposable
     /// <summary>What is done again and again with the store.</summary>
     private void BeginWork()
     {
-        Loop("draining", s_drainEvery, Drain.CatchUpAsync);
+        Loop("draining", s_drainEvery, Drain.KeepUpAsync);
         Loop("reading counters", s_beatEvery, () => Counters.ReadAsync(_stopping.Token));
         Loop("making filters of events", s_archiveEvery, () => Drain.SealEventsAsync(_stopping.Token), atOnce: true);
         Loop("archiving calls", s_archiveEvery, () => Archive.RunAsync(Drain.Position), atOnce: true);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Bench;
 
@@ -51,10 +52,11 @@ internal static class IngestBench
         var seconds = new Option<int>("--seconds") { Description = "Of each run", DefaultValueFactory = _ => 60 };
         var ids = new Option<long>("--ids")
         {
-            Description = "Identities of events that are known already, over 35 days; 100,000,000 are 6 GB",
+            Description = "Identities of events that are known already, over 35 days; 100,000,000 are 5 GB",
             DefaultValueFactory = _ => 100_000_000,
         };
         var rate = new Option<int>("--rate") { Description = "Events a second of the steady run", DefaultValueFactory = _ => 20_000 };
+        var postgres = new Option<bool>("--postgres") { Description = "On a PostgreSQL of its own, instead of SQLite" };
         var output = new Option<string>("--out")
         {
             Description = "Folder of the report, from the repository's root",
@@ -62,19 +64,21 @@ internal static class IngestBench
         };
         var command = new Command("ingest", "Events a second that are accepted, and that go through the drain")
         {
-            seconds, ids, rate, output,
+            seconds, ids, rate, postgres, output,
         };
         command.SetAction((parsed, stop) => RunAsync(parsed.GetValue(seconds), parsed.GetValue(ids), parsed.GetValue(rate),
-            parsed.GetValue(output)!, stop));
+            parsed.GetValue(postgres), parsed.GetValue(output)!, stop));
         return command;
     }
 
-    private static async Task<int> RunAsync(int seconds, long ids, int rate, string output, CancellationToken stop)
+    private static async Task<int> RunAsync(
+        int seconds, long ids, int rate, bool postgres, string output, CancellationToken stop)
     {
         var folder = Directory.CreateTempSubdirectory("tollgate-ingest-").FullName;
+        using var server = postgres ? PostgresServer.StartNew() : null;
         try
         {
-            await using var rig = await LedgerRig.CreateAsync(folder, LocalPorts.At(1), stop);
+            await using var rig = await LedgerRig.CreateAsync(folder, LocalPorts.At(1), stop, server?.For(folder));
             await rig.StartAsync(stop);
             var yesterday = TimeProvider.System.GetUtcNow().AddDays(-1).ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
             for (var i = 0; i < EventSender.Customers; i++)
@@ -86,7 +90,7 @@ internal static class IngestBench
 
             await rig.StopAsync();
             Console.WriteLine($"{EventSender.Customers} customers; filling in {ids:N0} identities");
-            var bytes = ids == 0 ? 0 : await KnownIds.FillAsync(Path.Combine(rig.Data, DataFolder.Store), ids, stop);
+            var bytes = ids == 0 ? 0 : await KnownIds.FillAsync(rig.Database ?? Path.Combine(rig.Data, DataFolder.Store), ids, stop);
             Console.WriteLine($"{bytes >> 20} MiB of identities");
             await rig.StartAsync(stop);
             using var client = new IngestServer(rig);
@@ -106,7 +110,7 @@ internal static class IngestBench
             var counted = await client.CountedAsync(stop);
             var report = new IngestReport(seconds, ids, rate, bytes, runs, sent, counted)
             {
-                First = first.CatchingUp, Start = start, AfterStart = again.CatchingUp,
+                First = first.CatchingUp, Start = start, AfterStart = again.CatchingUp, IsPostgres = postgres,
             };
             Console.WriteLine(await report.WriteAsync(output, stop));
             return counted == sent ? 0 : 1;

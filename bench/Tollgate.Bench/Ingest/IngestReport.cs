@@ -13,6 +13,11 @@ internal sealed record IngestReport(
 
     public required TimeSpan AfterStart { get; init; }
 
+    public required bool IsPostgres { get; init; }
+
+    private string Store => IsPostgres ? "PostgreSQL as it comes, but that it does not wait for the disk: `fsync = off`"
+        : "SQLite on the disk, WAL, `synchronous = full`";
+
     /// <returns>Where it is.</returns>
     public async Task<string> WriteAsync(string output, CancellationToken stop)
     {
@@ -21,13 +26,14 @@ internal sealed record IngestReport(
         var text = new StringBuilder().AppendLine(CultureInfo.InvariantCulture, $"""
             # Events from outside, {today}
 
-            `dotnet dev.cs ingest --seconds {Seconds} --ids {Ids} --rate {Rate}` on {machine.Cores} × {machine.Cpu},
+            `dotnet dev.cs ingest --ids {Ids} --seconds {Seconds} --rate {Rate}{(IsPostgres ? " --postgres" : "")}`
+            on {machine.Cores} × {machine.Cpu},
             {machine.MemoryGib:N0} GiB, {machine.System}, {machine.Dotnet}, revision {machine.Revision}. Senders, server and whatever
             else ran share the cores.
 
             CloudEvents in batches of {EventSender.Batch:N0} over four connections to `POST /v1/events`, one meter with a number as
-            text and a dimension, {EventSender.Customers:N0} customers; one event in a hundred was sent before. The store (SQLite on
-            the disk, WAL, `synchronous = full`) knew {Ids:N0} identities of the last 35 days when it began:
+            text and a dimension, {EventSender.Customers:N0} customers; one event in a hundred was sent before. The store
+            ({Store}) knew {Ids:N0} identities of the last 35 days when it began:
             {BytesOfIds >> 20:N0} MiB, {(double)BytesOfIds / Math.Max(Ids, 1):N1} bytes each.
 
             | run | accepted/s | accepted | 503 | slowest answer | behind at the end | caught up after | counted/s |
@@ -46,14 +52,12 @@ internal sealed record IngestReport(
         text.AppendLine(CultureInfo.InvariantCulture, $"""
 
             *Counted/s* is all that was accepted over the time until the last of it was in the sums, sending included.
-            The first event after the identities were filled in, before filters of their days are made, was in the sums after
-            {First.TotalSeconds:N1} s; after a restart, ready in {Start.TotalSeconds:N1} s, after
-            {AfterStart.TotalSeconds:N1} s. Filters are made beside the drain, a day at a time.
+            The first event of a process that knows none of the identities was in the sums after {First.TotalSeconds:N1} s; after
+            another restart, ready in {Start.TotalSeconds:N1} s, after {AfterStart.TotalSeconds:N1} s.
 
             Counted: {Counted:N0} events of {Sent:N0} that were sent, each once: {(Counted == Sent ? "holds" : "FAILED")}.
             """);
-        var file = Repository.Path(Path.Combine(output, $"{today}-ingest.md"));
-        await File.WriteAllTextAsync(file, text.ToString(), stop);
+        var file = await ResultPage.WriteAsync(output, IsPostgres ? "ingest-postgres" : "ingest", Ids, text.ToString(), stop);
         return $"{Counted:N0} of {Sent:N0} counted; {file}";
     }
 }

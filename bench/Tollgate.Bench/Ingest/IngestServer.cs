@@ -20,7 +20,7 @@ internal sealed class IngestServer(LedgerRig rig) : IDisposable
                 TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
             var (resident, anonymous) = await WatchAsync(Task.WhenAll(sending), stop);
             var sent = TimeProvider.System.GetElapsedTime(began);
-                var behind = await BehindAsync(stop);
+            var behind = await BehindAsync(stop);
             var until = CountedAsync(stop);
             var (later, laterAnonymous) = await WatchAsync(until, stop);
             var run = new IngestRun

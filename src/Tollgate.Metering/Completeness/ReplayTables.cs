@@ -51,16 +51,16 @@ internal static class ReplayTables
         foreach (var stamps in (string[])["outside_stamps", "later_stamps"])
             await db.ExecuteAsync($"alter table {stamps} rename to {Before}{stamps}");
         await db.ExecuteAsync($"create table {Before}identities (high bigint, low bigint, journal bigint, sequence bigint)");
-        foreach (var day in await db.QueryAsync<long>("select day from event_days"))
+        foreach (var part in await db.QueryAsync<long>("select day from event_days"))
         {
-            if (await EventFilters.FaultAsync(db, (int)day) is { } fault) faults.Add(fault);
-            var table = EventIdentities.TableOf((int)day);
+            if (await EventFilters.FaultAsync(db, (int)part) is { } fault) faults.Add(fault);
+            var table = EventIdentities.TableOf((int)part);
             await db.ExecuteAsync($"insert into {Before}identities {Identities}{table}");
             await db.ExecuteAsync($"drop table {table}");
         }
 
         await db.ExecuteAsync($"alter table event_days rename to {Before}event_days");
-        await db.ExecuteAsync("create table event_days (day integer primary key)");
+        await db.ExecuteAsync("create table event_days (day integer primary key, identities bigint not null default 0)");
         await db.ExecuteAsync("delete from event_filters");
         await db.ExecuteAsync($"create table {Before}counter_series as select * from counter_series");
         await db.ExecuteAsync("update counter_series set first_at = 0, at = 0, value = 0, counted = 0, resets = 0, reset_at = 0");
@@ -104,12 +104,13 @@ internal static class ReplayTables
         {
             await db.ExecuteAsync("create table replayed_identities " +
                 "(high bigint, low bigint, journal bigint, sequence bigint, day bigint)");
-            foreach (var day in await db.QueryAsync<long>("select day from event_days"))
+            foreach (var part in await db.QueryAsync<long>("select day from event_days"))
                 await db.ExecuteAsync("insert into replayed_identities select high, low, journal, sequence, @day from " +
-                    EventIdentities.TableOf((int)day), new { day });
+                    EventIdentities.TableOf((int)part), new { day = EventPart.DayOf(part) });
             if (from == 0)
                 await AddAsync("identities of events say", "", $"{Identities}{Before}identities except {Identities}replayed_identities");
-            var kept = await db.ExecuteScalarAsync<long?>($"select max(day) from {Before}event_days") - EventIdentities.KeepDays + 1;
+            var kept = (await db.QueryAsync<long>($"select day from {Before}event_days"))
+                .Max(part => (int?)EventPart.DayOf(part)) - EventIdentities.KeepDays + 1;
             if (kept is not null)
                 await AddAsync("archive and journal say", "the identities of events",
                     $"{Identities}replayed_identities where day >= {kept} except {Identities}{Before}identities");

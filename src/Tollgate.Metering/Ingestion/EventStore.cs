@@ -22,15 +22,15 @@ public static class EventStore
     public static async Task<FoundEvent?> FindAsync(DbConnection db, string source, string id)
     {
         var key = EventIdentities.Key(EventHash.Identity(source, id));
-        foreach (var day in await db.QueryAsync<long>("select day from event_days order by day"))
+        foreach (var part in await db.QueryAsync<long>("select day from event_days order by day"))
         {
             var row = await db.QueryFirstOrDefaultAsync<Row?>(
-                $"select journal, sequence, duplicates from {EventIdentities.TableOf((int)day)} " +
+                $"select journal, sequence, duplicates from {EventIdentities.TableOf((int)part)} " +
                 "where high = @High and low = @Low", key);
             if (row is null) continue;
             var waits = await db.ExecuteScalarAsync<long>(
                 "select count(*) from unattributed_usage where journal = @Journal and sequence = @Sequence", row);
-            return new FoundEvent(day * 86_400 * Micros.PerSecond,
+            return new FoundEvent(EventPart.DayOf(part) * 86_400L * Micros.PerSecond,
                 new RecordId((uint)row.Journal, 0, (ulong)row.Sequence), row.Duplicates, waits > 0);
         }
 

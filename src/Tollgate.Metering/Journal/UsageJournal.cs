@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 [assembly: InternalsVisibleTo("Tollgate.Tests")]
+[assembly: InternalsVisibleTo("Tollgate.Bench")]
 
 namespace Tollgate.Metering;
 

@@ -59,7 +59,7 @@ public sealed class EventFilterTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_day_to_which_a_clock_that_jumped_back_writes_again_is_asked_itself()
+    public async Task A_clock_that_jumped_back_to_a_day_that_is_over_writes_to_another_part_of_it()
     {
         await SendAsync(0);
         business.Advance(TimeSpan.FromDays(5));
@@ -73,7 +73,7 @@ public sealed class EventFilterTests : IAsyncLifetime
         Assert.Equal(3, await SumAsync());
         await drain.SealEventsAsync(CancellationToken.None);
         await SendAsync(2);
-        Assert.Equal((3, 1), (await SumAsync(), await SealedAsync()));
+        Assert.Equal((3, 2), (await SumAsync(), await SealedAsync()));
     }
 
     [Fact]
@@ -91,8 +91,8 @@ public sealed class EventFilterTests : IAsyncLifetime
 
     [Theory]
     [InlineData(0, 64)]
-    [InlineData(1_000, 1_536)]
-    [InlineData(2_000_000, 3_000_000)]
+    [InlineData(1_000, 2_048)]
+    [InlineData(2_000_000, 4_000_000)]
     [InlineData(100_000_000, IdentityFilter.MostBytes)]
     [InlineData(long.MaxValue / 16, IdentityFilter.MostBytes)]
     public void A_filter_is_as_large_as_its_day_needs_and_never_larger_than_its_bound(long count, int bytes) =>
@@ -105,7 +105,7 @@ public sealed class EventFilterTests : IAsyncLifetime
         var filter = IdentityFilter.Of(count);
         for (var i = 0; i < count; i++) filter.Add(Hash(i));
         Assert.All(Enumerable.Range(0, count), i => Assert.True(filter.MayContain(Hash(i))));
-        Assert.InRange(Enumerable.Range(count, count).Count(i => filter.MayContain(Hash(i))), 0, count / 40);
+        Assert.InRange(Enumerable.Range(count, count).Count(i => filter.MayContain(Hash(i))), 0, count / 200);
     }
 
     private static UInt128 Hash(int i) => EventHash.Identity("test", $"{i}");
