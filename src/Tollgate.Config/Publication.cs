@@ -54,6 +54,7 @@ public sealed class Publication
         return new Published(apis, plans)
         {
             Meters = [.. _meters.Select(m => m with { Meter = meters[m.Name] })],
+            AsksForRedis = _kong.AsksForRedis,
             Sources = [.. _rows.Where(r => r.Kind == ConfigKind.Source)
                 .Select(r => new PublishedSource(r.Name, SourceDocument.Read(r.Document)))],
         };

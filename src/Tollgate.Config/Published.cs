@@ -16,6 +16,9 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
     /// <summary>Counters that are read from a Prometheus.</summary>
     public IReadOnlyList<PublishedSource> Sources { get; init; } = [];
 
+    /// <summary>Whether a limit of Kong's asks to be counted over a Redis (<c>policy: redis</c>).</summary>
+    public bool AsksForRedis { get; init; }
+
     /// <summary>Every API, followed by what single operations of it show in its place.</summary>
     public IEnumerable<PublishedApi> Faces => Apis.SelectMany(a => a.Faces);
 

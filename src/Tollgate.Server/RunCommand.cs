@@ -40,6 +40,9 @@ internal static class RunCommand
                         _ => "keep theirs (migrate: never)",
                     });
             foreach (var open in OpenDoors.Of(server.Node.Publisher.Current)) Console.WriteLine($"tollgate: {open}");
+            if (server.Node.Publisher.Current.AsksForRedis && server.Node.Table.Leases is null)
+                Console.WriteLine("tollgate: limits of Kong's ask for Redis (policy: redis), and this server is started without " +
+                    "--redis: it counts for itself");
             using var again = ReloadOnHangup(server.Node);
             using var signals = new StopSignals();
             await signals.First;

@@ -46,6 +46,12 @@ internal sealed class KongCompiler
     public IEnumerable<PublishedApi> Apis() =>
         _services.Select(s => ApiOf(s.Row, s.Service, null) with { Operations = [.. _operations[s.Row.Id]] });
 
+    /// <summary>Whether a plugin says that its limits are counted over a Redis.</summary>
+    public bool AsksForRedis => _plugins.Exists(p => p.Limits && (Says(p.Config, "policy") || Says(p.Config, "strategy")));
+
+    private static bool Says(JsonElement config, string where) =>
+        config.TryGetProperty(where, out var said) && said.ValueKind == JsonValueKind.String && said.ValueEquals("redis");
+
     /// <summary>The limits of the plan that this group is.</summary>
     public IReadOnlyList<Limit> LimitsOf(string groupId) => _scoped[groupId]
         .Where(p => p.Name == KongPlugin.RateLimiting)

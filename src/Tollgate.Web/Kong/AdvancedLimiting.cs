@@ -7,7 +7,7 @@ namespace Tollgate.Web.Kong;
 /// <summary>Limits of a group's plan by windows of Kong's: several sizes, aligned or sliding.</summary>
 internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLimitingAdvanced, "consumer_group")
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var limits = config.Integers("limit", 1, Limit.MaxCount);
@@ -21,9 +21,10 @@ internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLi
             config.Note("window_size", "the same window twice: the tighter limit says all");
         if (limits is not null && sizes is not null && limits.Count != sizes.Count)
             config.Note("limit", $"{limits.Count} limits for {sizes.Count} windows: give as many of each");
-        config.Only("strategy", "counters are kept on this node, or shared over the Redis that the server is started with", "local");
+        var strategy = CountedWhere.Read(config, "strategy", at.Redis);
         config.Only("identifier", "limits are counted per consumer", "consumer");
-        config.Only("sync_rate", "counters are exact at every call", "-1");
+        // to Kong 0 is a question to Redis at every call
+        config.Only("sync_rate", "counters are exact at every call", strategy == CountedWhere.Redis ? ["-1", "0"] : ["-1"]);
         config.Only("hide_client_headers", "callers are told what is left", "false");
         config.Only("error_code", "a refusal is a 429", "429");
         config.Only("error_message", "a refusal has its own text", "API rate limit exceeded");
@@ -32,13 +33,13 @@ internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLi
         config.Only("enforce_consumer_groups", "it is on the group itself: leave it out", "false");
         config.None("it is on the group itself: leave it out", "consumer_groups");
         config.None("limits are counted per consumer", "header_name", "path");
-        config.None("this is of the server, not of a plugin", "redis", "namespace", "dictionary_name", "lock_dictionary_name");
+        config.None("this is of the server, not of a plugin", "namespace", "dictionary_name", "lock_dictionary_name");
         return new JsonObject
         {
             ["limit"] = Numbers(limits),
             ["window_size"] = Numbers(sizes),
             ["window_type"] = type,
-            ["strategy"] = "local",
+            ["strategy"] = strategy,
             ["identifier"] = "consumer",
             ["sync_rate"] = -1,
             ["hide_client_headers"] = false,
@@ -52,7 +53,7 @@ internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLi
 /// <summary>Metrics are at <c>/metrics</c> with and without it.</summary>
 internal sealed record PrometheusSchema() : PluginSchema(KongPlugin.Prometheus, PluginScope.Everywhere)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         config.Only("per_consumer", "consumers are told apart (the first thousand): send true or leave it out", "true");

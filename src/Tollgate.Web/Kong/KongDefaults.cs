@@ -44,9 +44,20 @@ internal static class KongDefaults
         if (kind == "plugins" && item["config"] is JsonObject config)
         {
             var plugin = (item["name"] as JsonValue)?.ToString() ?? "";
-            var policy = (config["policy"] ?? config["strategy"])?.ToString() ?? "local";
-            if (policy == "local")
-                foreach (var (_, field) in s_fields.Where(f => f.Of == plugin)) config.Remove(field);
+            var counted = (config["policy"] ?? config["strategy"])?.ToString() ?? CountedWhere.Local;
+            foreach (var field in s_fields.Where(f => f.Of == plugin).SelectMany(f => config.Where(c => IsOf(c.Key, f.Field))).ToArray())
+            {
+                config.Remove(field.Key);
+                if (counted != CountedWhere.Local && field.Key != "namespace")
+                    tell("config." + field.Key, "says nothing: counters are shared over the Redis that the server is started with");
+            }
+
+            if (s_fields.Any(f => f.Of == plugin) && config["sync_rate"] is { } rate && $"{rate}" != "-1")
+            {
+                config.Remove("sync_rate");
+                tell("config.sync_rate", $"{rate} says nothing: counters are exact at every call");
+            }
+
             Values(config, plugin, "config.", tell);
         }
     }
@@ -59,6 +70,10 @@ internal static class KongDefaults
             if (instead is not null) tell(path + field, $"{value} says nothing: {instead}");
         }
     }
+
+    /// <summary>The record of a Redis, or one of the fields that were there before it.</summary>
+    private static bool IsOf(string name, string field) =>
+        name == field || field == "redis" && name.StartsWith("redis_", StringComparison.Ordinal);
 
     private static void Nulls(JsonObject item)
     {

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Tollgate.Billing;
 using Tollgate.Config;
+using Tollgate.Gateway;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.Kong;
@@ -23,7 +24,9 @@ internal sealed class KongResources
         Routes = new RoutesApi(database, config, news);
         Upstreams = new UpstreamsApi(database, config, news);
         Authorities = new CaCertificatesApi(database, config, news);
-        Plugins = new PluginsApi(database, config, news);
+        // a part of the server may stand without a gate
+        var gate = services.GetService<GateTable>();
+        Plugins = new PluginsApi(database, config, news, () => gate?.Leases?.Where.Address);
         Consumers = new ConsumersApi(database, store, news);
         Keys = new KeyAuthApi(database, store, apiKeys, news);
         Signers = new JwtApi(database, store, new TokenSecrets(apiKeys), news, clock);

@@ -38,8 +38,8 @@ internal abstract record PluginSchema(string Name, params IReadOnlyList<string> 
     };
 
     /// <summary>Reads the config of a plugin; what is wrong is noted in the fields.</summary>
-    /// <param name="groups">Names of all consumer groups.</param>
-    public abstract JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups);
+    /// <param name="at">What it is read against.</param>
+    public abstract JsonObject Complete(KongFields plugin, PluginSurroundings at);
 
     /// <summary>Where it works, in words.</summary>
     public string Where => $"{Name} works {string.Join(", ", Scopes.Select(PluginScope.InWords))} in this version: POST "
@@ -49,7 +49,7 @@ internal abstract record PluginSchema(string Name, params IReadOnlyList<string> 
 /// <summary>Asks for a key.</summary>
 internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, OnCalls)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var names = config.Texts("key_names", KeyHeader.FaultOf, 16);
@@ -77,7 +77,7 @@ internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, OnCall
 /// <summary>How often each consumer of a group may call: limits of its plan.</summary>
 internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiting, "consumer_group")
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var complete = new JsonObject();
@@ -97,17 +97,15 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
         if (!Enum.GetValues<WindowUnit>().Any(u => config.Has(Catalog.LimitWindow.NameOf(u))))
             plugin.Note("@entity", "at least one of these fields must be non-empty: 'config.second', " +
                 "'config.minute', 'config.hour', 'config.day', 'config.month', 'config.year'");
-        config.Only("policy", "counters are kept on this node, or shared over the Redis that the server is started " +
-            "with", "local");
+        var policy = CountedWhere.Read(config, "policy", at.Redis);
         config.Only("limit_by", "limits are counted per consumer", "consumer");
-        config.Only("fault_tolerant", "counters are in the process and cannot fail apart from it", "true");
+        config.Only("fault_tolerant", "what happens while counters cannot be shared is said by limits_unavailable of the plan", "true");
         config.Only("hide_client_headers", "callers are told what is left", "false");
         config.Only("error_code", "a refusal is a 429", "429");
         config.Only("error_message", "a refusal has its own text", "API rate limit exceeded");
         config.Only("sync_rate", "counters are exact at every call", "-1");
         config.None("limits are counted per consumer", "header_name", "path");
-        config.None("this is of the server, not of a plugin", "redis");
-        complete["policy"] = "local";
+        complete["policy"] = policy;
         complete["limit_by"] = "consumer";
         complete["fault_tolerant"] = true;
         complete["hide_client_headers"] = false;
@@ -120,7 +118,7 @@ internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiti
 /// <summary>Which group may call what of a service; everything else of it is refused.</summary>
 internal sealed record GatingSchema() : PluginSchema(KongPlugin.EndpointGating, "service")
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var map = config.Map("endpoint_map");
@@ -129,7 +127,7 @@ internal sealed record GatingSchema() : PluginSchema(KongPlugin.EndpointGating, 
         foreach (var group in map.Names.ToArray())
         {
             var entries = map.Texts(group, PathRules.FaultOfEntry, KongForm.MaxFields);
-            if (!groups.Contains(group))
+            if (!at.Groups.Contains(group))
                 map.Note(KongText.Shown(group), "no consumer group has this name; create it first");
             complete[group] = KongEntity.List(entries ?? []);
         }

@@ -7,12 +7,16 @@ using Tollgate.Storage;
 namespace Tollgate.Web.Kong;
 
 /// <summary>Kong's plugins: whether a key is asked for, which group may call what, and how often.</summary>
-internal sealed class PluginsApi(Database database, ConfigStore config, KongNews news)
+/// <param name="database">The store.</param>
+/// <param name="config">What it holds.</param>
+/// <param name="news">Tells the gate.</param>
+/// <param name="redis">See <see cref="PluginSurroundings.Redis"/>.</param>
+internal sealed class PluginsApi(Database database, ConfigStore config, KongNews news, Func<string?> redis)
 {
     public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
     {
         var groups = (await config.OfKindAsync(ConfigKind.Plan)).Select(p => p.Name).ToHashSet();
-        var read = Read(fields, groups, out var scope, PluginScope.Of(request));
+        var read = Read(fields, new PluginSurroundings(groups, redis()), out var scope, PluginScope.Of(request));
         if (fields.Refusal is { } refusal) return refusal;
         var answer = await database.WriteAsync(async db =>
         {
@@ -68,7 +72,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     /// <summary>Checks everything that can be checked without the store; faults are noted in the fields.</summary>
     /// <param name="nested">The scope that the path names; else the body has to.</param>
     private static KongPlugin? Read(
-        KongFields fields, IReadOnlySet<string> groups, out KongReference? scope, KongReference? nested)
+        KongFields fields, PluginSurroundings at, out KongReference? scope, KongReference? nested)
     {
         var name = fields.Text("name", required: true, most: 128);
         var enabled = fields.Flag("enabled") ?? true;
@@ -95,7 +99,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
         }
 
         CheckScope(fields, schema, [nested, service, route, group]);
-        var config = schema.Complete(fields, groups);
+        var config = schema.Complete(fields, at);
         return new KongPlugin
         {
             Name = name,

@@ -7,7 +7,7 @@ namespace Tollgate.Web.Kong;
 /// <summary>Which pages of other origins may call.</summary>
 internal sealed record CorsSchema() : PluginSchema(KongPlugin.Cors, OnCalls)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var origins = config.Texts("origins", o => CorsOrigin.WrongWith(o) is { } wrong ? $"'{o}' {wrong}" : null, 100);
@@ -40,7 +40,7 @@ internal sealed record CorsSchema() : PluginSchema(KongPlugin.Cors, OnCalls)
 /// <summary>How large a body may be that is sent.</summary>
 internal sealed record SizeLimitingSchema() : PluginSchema(KongPlugin.SizeLimiting, OnCalls)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var size = config.Integer("allowed_payload_size", 0, 1 << 20) ?? 128;
@@ -58,7 +58,7 @@ internal sealed record SizeLimitingSchema() : PluginSchema(KongPlugin.SizeLimiti
 /// <summary>What calls are told instead of being forwarded.</summary>
 internal sealed record TerminationSchema() : PluginSchema(KongPlugin.Termination, OnCalls)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var status = config.Integer("status_code", 200, 599) ?? 503;

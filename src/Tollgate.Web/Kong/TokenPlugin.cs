@@ -7,7 +7,7 @@ namespace Tollgate.Web.Kong;
 /// <summary>Asks for a token that a consumer has signed.</summary>
 internal sealed record JwtSchema() : PluginSchema(KongPlugin.Jwt, OnCalls)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var headers = config.Texts("header_names", HeaderFault, 16) ?? ["authorization"];
@@ -51,7 +51,7 @@ internal sealed record JwtSchema() : PluginSchema(KongPlugin.Jwt, OnCalls)
 /// <summary>Admits consumers by their groups, or keeps them out.</summary>
 internal sealed record AclSchema() : PluginSchema(KongPlugin.Acl, OnCalls)
 {
-    public override JsonObject Complete(KongFields plugin, IReadOnlySet<string> groups)
+    public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
         var config = plugin.Record("config");
         var allow = config.Texts("allow", GroupFault);

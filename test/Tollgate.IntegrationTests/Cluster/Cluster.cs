@@ -196,10 +196,15 @@ internal sealed class Cluster : IAsyncDisposable
 
         public async Task<JsonElement> PostAsync(string path, object body)
         {
-            using var answer = await _admin.PostAsJsonAsync(path, body);
-            var text = await answer.Content.ReadAsStringAsync();
-            if (!answer.IsSuccessStatusCode) throw new InvalidOperationException($"POST {path}: {text}");
+            var (status, text) = await TryPostAsync(path, body);
+            if (status >= 300) throw new InvalidOperationException($"POST {path}: {text}");
             return JsonDocument.Parse(text).RootElement;
+        }
+
+        public async Task<(int Status, string Text)> TryPostAsync(string path, object body)
+        {
+            using var answer = await _admin.PostAsJsonAsync(path, body);
+            return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
         }
 
         public async Task DeleteAsync(string path)

@@ -94,7 +94,7 @@ public sealed class KongFaultTests
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=x&config.window_size=60", "config.limit",
         "expected an integer")]
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting-advanced&config.limit=1&config.window_size=60&config.strategy=redis",
-        "config.strategy", "not supported: counters are kept")]
+        "config.strategy", "not supported: this server is started without --redis")]
     [InlineData("/services/s/plugins", "name=prometheus", "service", "prometheus works everywhere in this version: POST /plugins")]
     [InlineData("/plugins", "name=prometheus&config.bandwidth_metrics=true", "config.bandwidth_metrics", "not supported")]
     [InlineData("/plugins", "name=endpoint_gating", "service", "required field missing: endpoint_gating works on a service in " +
@@ -121,7 +121,13 @@ public sealed class KongFaultTests
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=9&config.month=8", "config.month",
         "the limit for month (8) cannot be lower than the limit for minute (9)")]
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.policy=redis", "config.policy",
-        "not supported: counters are kept on this node, or shared over the Redis that the server is started with")]
+        "not supported: this server is started without --redis, so its counters are kept on this node; send local, or start it")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.policy=cluster", "config.policy",
+        "not supported: counters are kept on this node (local), or shared over the Redis that the server is started with (redis)")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.policy=local&config.redis.host=a",
+        "config.redis", "not supported: this is of the server")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.redis_host=a", "config.redis_host",
+        "not supported: this is of the server")]
     [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&config.limit_by=ip",
         "config.limit_by", "not supported")]
     [InlineData("/services/s/plugins", "name=endpoint_gating", "config.endpoint_map", "required field missing")]

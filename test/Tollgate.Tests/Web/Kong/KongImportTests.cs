@@ -160,6 +160,36 @@ public sealed class KongImportTests
         }
     }
 
+    [Fact]
+    public async Task A_redis_of_a_plugin_is_told_and_never_kept_and_needs_one_of_the_server()
+    {
+        await using var server = await TestServer.StartAsync();
+        const string file = """
+            _format_version: "3.0"
+            consumer_groups:
+            - name: gold
+              plugins:
+              - name: rate-limiting-advanced
+                config:
+                  { limit: [3], window_size: [60], strategy: WHERE, sync_rate: 10, namespace: x, redis: { host: r, password: hunter2 } }
+            - name: iron
+              plugins: [{ name: rate-limiting, config: { minute: 5, policy: WHERE, sync_rate: -1, redis_host: r, redis_password: hunter2 } }]
+            """;
+        var (status, report) = await SendAsync(server, file.Replace("WHERE", "redis", StringComparison.Ordinal), "?check=true");
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.Equal(
+            [
+                "config.policy True", "config.redis False", "config.redis_host False", "config.redis_password False",
+                "config.strategy True", "config.sync_rate False",
+            ],
+            report.GetProperty("differences").EnumerateArray()
+                .Select(d => $"{d.GetProperty("field")} {d.GetProperty("refused")}").Order(StringComparer.Ordinal));
+        Assert.DoesNotContain("hunter2", report.ToString(), StringComparison.Ordinal);
+        (status, report) = await SendAsync(server, file.Replace("WHERE", "local", StringComparison.Ordinal));
+        Assert.True(status == HttpStatusCode.OK, report.ToString());
+        Assert.DoesNotContain("hunter2", (await server.GetAsync("/plugins")).ToString(), StringComparison.Ordinal);
+    }
+
     private static async Task<(HttpStatusCode, JsonElement)> SendAsync(TestServer server, string file, string query = "")
     {
         using var content = new StringContent(file, Encoding.UTF8, "application/yaml");
