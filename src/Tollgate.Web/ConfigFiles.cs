@@ -13,7 +13,9 @@ namespace Tollgate.Web;
 public sealed record ReadConfig(string Name, string Text, ConfigFile File);
 
 /// <summary>What applying a file changes, or has changed.</summary>
-public sealed record ConfigChange(AppliedFile Applied, IReadOnlyList<VersionChange> Versions);
+/// <param name="Moved">Customers of whom subscriptions move to another version, now or at their renewal. Also without a new version:
+/// a file may say later that those on older ones move.</param>
+public sealed record ConfigChange(AppliedFile Applied, IReadOnlyList<VersionChange> Versions, int Moved);
 
 /// <summary>A plan that gets another version of its terms.</summary>
 /// <param name="Before">The version until now; null for the first.</param>
@@ -104,7 +106,7 @@ public sealed class ConfigFiles(
         foreach (var plan in applied.Value.Plans.Where(p => p.Migrate != Migration.Never))
             moved.UnionWith((await _migration.ApplyAsync(
                 db, (plan.PlanId, plan.Version), plan.Migrate, Micros.Now(business))).Customers);
-        return new Changed(new ConfigChange(applied.Value, versions), moved);
+        return new Changed(new ConfigChange(applied.Value, versions, moved.Count), moved);
     }
 
     private async Task KeepAsync(DbConnection db, ReadConfig read, string actor)

@@ -76,7 +76,7 @@ internal static class ConfigApi
     private static async Task<bool> MovesAnybodyAsync(ConfigFiles files, ReadConfig read, bool takeOver)
     {
         var change = await files.DiffAsync(read.File, takeOver);
-        return change.Ok && change.Value.Versions.Any(v => v.Running > 0 && v.Moves is (Migration.Now or Migration.Renewal));
+        return change.Ok && change.Value.Moved > 0;
     }
 
     /// <summary>What the file says that cannot stand beside what is stored is a conflict.</summary>

@@ -123,6 +123,52 @@ public sealed class AdminScopeTests
         }
     }
 
+    [Theory]
+    [InlineData("now")]
+    [InlineData("renewal")]
+    public async Task A_file_that_moves_those_on_older_versions_needs_both_scopes_though_it_has_no_new_one(string migrate)
+    {
+        const string file = """
+            version: 1
+            currency: USD
+            apis: { data: { upstream: "http://127.0.0.1:9", operations: { data: GET /data } } }
+            plans:
+              pro:
+                operations: ["*"]
+                migrate: MIGRATE
+                prices: { calls: { model: per_unit, meter: calls, unit_amount: "AMOUNT" } }
+            """;
+        await using var server = await TestServer.StartAsync();
+        Assert.Equal(200, await ApplyAsync("0.01", "never", null));
+        await server.PostAsync("/v1/customers", new { name = "acme", currency = "USD" });
+        var subscription = (await server.PostAsync("/v1/subscriptions", new { customer = "acme", plan = "pro" })).GetProperty("id");
+        var config = await TokenAsync(server, "config", "config");
+        var made = await server.PostAsync("/v1/admin_tokens", new { name = "both", scopes = new[] { "config", "billing" } });
+        Assert.Equal(200, await ApplyAsync("0.05", "never", config));
+        Assert.Equal(403, await ApplyAsync("0.05", migrate, config));
+        Assert.Equal("1", await VersionsAsync());
+        Assert.Equal(200, await ApplyAsync("0.05", migrate, made.GetProperty("token").GetString()!));
+        Assert.Equal(migrate == "now" ? "2" : "1, 2", await VersionsAsync());
+        // there is nobody left to move
+        Assert.Equal(200, await ApplyAsync("0.05", migrate, config));
+
+        async Task<int> ApplyAsync(string amount, string migrate, string? token)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/config/apply")
+            {
+                Content = new StringContent(file.Replace("AMOUNT", amount, StringComparison.Ordinal)
+                    .Replace("MIGRATE", migrate, StringComparison.Ordinal)),
+            };
+            if (token is not null) request.Headers.Authorization = new("Bearer", token);
+            using var answer = await server.Admin.SendAsync(request);
+            return (int)answer.StatusCode;
+        }
+
+        async Task<string> VersionsAsync() => string.Join(", ", await server.Node.Database.ReadAsync(async db =>
+            (await Tollgate.Billing.SubscriptionStore.StretchesAsync(db, subscription.GetString()!))
+            .Select(s => s.Terms.PlanVersion).Distinct()));
+    }
+
     [Fact]
     public async Task A_token_ends_when_it_is_revoked_or_expires_also_where_none_is_asked_for()
     {
