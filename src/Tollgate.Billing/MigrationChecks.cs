@@ -12,6 +12,9 @@ public static class MigrationChecks
     /// <summary>Subscriptions that are named in one message.</summary>
     private const int MostNamed = 5;
 
+    /// <summary>The code of a price by which calls cannot be held to a balance.</summary>
+    public const string PriceCannotBlock = "price_cannot_block";
+
     /// <summary>All that is wrong, each with its field below the plan. Nothing is, where nobody runs on it.</summary>
     /// <param name="db">The transaction that would move them.</param>
     /// <param name="planId">The plan.</param>
@@ -38,13 +41,42 @@ public static class MigrationChecks
             if (await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion) is not { } version) continue;
             var phase = version.ReadTerms().FindPhase(terms.PlanPhase)?.Prices ?? [];
             var prices = terms.Overrides.Prices.Concat(phase).Concat(version.ToPlanVersion().Prices).DistinctBy(p => p.Name);
-            wrong.AddRange(prices.Where(p => p.IsHeldAtGate && !p.Price.CanBlockAtBalance).Select(p => new Problem("price_cannot_block",
+            wrong.AddRange(prices.Where(CannotBlock).Select(p => new Problem(PriceCannotBlock,
                 $"{terms.SubscriptionId} runs on the price {p.Name}, and calls cannot be held to a balance by it: " + Why(p) +
                 ", and publish it with 'migrate: now' first.")));
         }
 
         return wrong;
     }
+
+    /// <summary>What keeps a customer who is held to a balance from a plan that they are not on yet.</summary>
+    /// <param name="db">The transaction that would put them on it.</param>
+    /// <param name="customerKey">The customer.</param>
+    /// <param name="offer">The plan.</param>
+    /// <param name="overrides">What is agreed in place of what it says.</param>
+    public static async Task<IReadOnlyList<Problem>> OfferFaultsAsync(
+        DbConnection db, long customerKey, PlanOffer offer, Overrides overrides)
+    {
+        if (offer.Prices is not { } version || !await IsHeldAsync(db, customerKey)) return [];
+        var own = version.ToPlanVersion().Prices;
+        var prices = offer.Terms.Phases.Select(p => p.Prices).Prepend([])
+            .SelectMany(phase => overrides.Prices.Concat(phase).Concat(own).DistinctBy(p => p.Name));
+        return [.. prices.Where(CannotBlock).DistinctBy(p => p.Name).Select(p => new Problem(PriceCannotBlock,
+            $"The customer has prepaid credit or a spend cap, and calls cannot be held to a balance by the price {p.Name} of this " +
+            "plan: " + Why(p) + ", or remove the balance first.", "plan"))];
+    }
+
+    /// <summary>Whether calls of a customer are held to a balance, or will be when their credit begins.</summary>
+    public static async Task<bool> IsHeldAsync(DbConnection db, long customerKey) =>
+        await db.ExecuteScalarAsync<bool>(
+            "select exists (select 1 from balances where customer_key = @customerKey)", new { customerKey })
+        || await CreditAtGate.IsKeptAsync(db, customerKey) && !(await CustomerTerms.OfAsync(db, customerKey)).AllowsOverage;
+
+    /// <summary>Whether calls would be held to credit of a customer that only pays on invoices for now.</summary>
+    public static async Task<bool> BecomesHeldAsync(DbConnection db, long customerKey) =>
+        await CreditAtGate.IsKeptAsync(db, customerKey) && (await CustomerTerms.OfAsync(db, customerKey)).AllowsOverage;
+
+    private static bool CannotBlock(PriceComponent price) => price.IsHeldAtGate && !price.Price.CanBlockAtBalance;
 
     /// <summary>A subscription of another interval cannot move, and the one who asks has to know which.</summary>
     private static IEnumerable<Problem> Periods(
@@ -70,7 +102,7 @@ public static class MigrationChecks
     private static IEnumerable<Problem> Balances(bool balanced, IReadOnlyList<PriceComponent> prices)
     {
         foreach (var price in prices.Where(p => balanced && p.Meter is not null && !(p.IsHeldAtGate && p.Price.CanBlockAtBalance)))
-            yield return new Problem("price_cannot_block", $"Customers with prepaid credit or a spend cap run on this plan, and " +
+            yield return new Problem(PriceCannotBlock, $"Customers with prepaid credit or a spend cap run on this plan, and " +
                 "calls cannot be held to a balance by this price: " + Why(price) + ", or say 'migrate: never'.", $"prices.{price.Name}");
     }
 

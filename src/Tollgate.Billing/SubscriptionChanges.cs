@@ -253,8 +253,13 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         var stretches = (await SubscriptionStore.StretchesAsync(db, id))
             .Select(s => new Agreed(s.Terms, s.Own)).ToArray();
         var now = Micros.Now(clock);
+        var held = await MigrationChecks.IsHeldAsync(db, row.CustomerKey);
+        var before = held ? await MigrationChecks.BalanceFaultsAsync(db, row.CustomerKey, now) : [];
         var at = await change(db, new Life(row, stretches, now));
         if (!at.Ok) return Result<ChangeOutcome>.Refused(at.Problems);
+        // what was so before keeps nobody from leaving
+        if (held && (await MigrationChecks.BalanceFaultsAsync(db, row.CustomerKey, now)).Except(before).ToArray() is { Length: > 0 } wrong)
+            return Result<ChangeOutcome>.Refused(wrong);
         // a resumed or restated subscription of somebody who is overdue is held as well
         await Settling.HoldAsync(db, row.CustomerKey, now);
         var after = (await SubscriptionStore.FindAsync(db, id))!;

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -59,6 +60,8 @@ internal static class CreditsApi
             Prices = await MoneyFields.PricesAsync(fields, database),
             Units = units,
         };
+        if (customer is not null && grant is { Kind: GrantRow.Prepaid, Units: null, Prices: null })
+            fields.AddAll(await database.ReadAsync(db => FirstBalanceFaultsAsync(db, customer.Key, Micros.Now(clock))));
         if (fields.Faults() is { } faults) return faults;
         if (interval is null)
         {
@@ -76,6 +79,12 @@ internal static class CreditsApi
         await feed.AnnounceAsync(new Change.OfCustomer((int)grant.CustomerKey));
         return Answers.Created($"/v1/credits/{recurring}", View((await grants.FindRecurringAsync(recurring))!));
     }
+
+    /// <summary>The first prepaid credit of a customer becomes the balance that their calls are held to. Who is held to one tops
+    /// it up whatever they run on.</summary>
+    private static async Task<IReadOnlyList<Problem>> FirstBalanceFaultsAsync(DbConnection db, long customerKey, long now) =>
+        await CreditAtGate.IsKeptAsync(db, customerKey) || (await CustomerTerms.OfAsync(db, customerKey)).AllowsOverage
+            ? [] : await MigrationChecks.BalanceFaultsAsync(db, customerKey, now);
 
     /// <summary><c>units</c> and <c>meter</c>, which stand together.</summary>
     private static (Meter Meter, decimal Units)? Units(Fields fields, PlanPublishing publishing)

@@ -38,6 +38,10 @@ internal static class CustomerTermsApi
             fields.Whole("hold_after_days", 0, 365)) { AllowsOverage = ReadOverage(fields) };
         if (fields.Faults() is { } faults) return faults;
         if (await customers.FindAsync(customer) is not { } found) return Answers.NotFound("customer", customer);
+        // credit that only paid on invoices so far becomes a balance
+        if (!terms.AllowsOverage && await database.ReadAsync(db => MigrationChecks.BecomesHeldAsync(db, found.Key)))
+            fields.AddAll(await database.ReadAsync(db => MigrationChecks.BalanceFaultsAsync(db, found.Key, Micros.Now(clock))));
+        if (fields.Faults() is { } wrong) return wrong;
         await database.WriteAsync(async db =>
         {
             await terms.SetAsync(db, found.Key);

@@ -123,6 +123,81 @@ public sealed class PlanVersionFaultTests
     }
 
     [Theory]
+    [InlineData("prepaid")]
+    [InlineData("spend_cap")]
+    [InlineData("credit")]
+    [InlineData("later credit")]
+    public async Task A_customer_who_is_held_to_a_balance_does_not_come_onto_a_price_that_may_take_back(string balance)
+    {
+        await using var server = await GroupAsync("pro", "fred");
+        Assert.Equal(201, (await PublishAsync(server, new { prices = s_volume, migrate = "never" })).Status);
+        await server.PostAsync("/v1/customers", new { name = "anna", currency = "USD" });
+        await server.PostAsync("/v1/plans", new { name = "plain", operations = new[] { "*" }, prices = new { } });
+        var subscription = (await server.PostAsync("/v1/subscriptions", new { customer = "anna", plan = "plain" }))
+            .GetProperty("id").GetString();
+        if (balance.EndsWith("credit", StringComparison.Ordinal))
+            await server.PostAsync("/v1/credits", new
+            {
+                customer = "anna",
+                kind = "prepaid",
+                amount = "5.00",
+                effective_at = balance == "credit" ? null : "2026-03-01T00:00:00Z",
+            });
+        else
+            (await server.Admin.PutAsJsonAsync($"/v1/customers/anna/balances/{balance}", new { amount = "5.00" })).EnsureSuccessStatusCode();
+        (string Method, string Path, object Body)[] ways =
+        [
+            ("POST", "/v1/subscriptions", new { customer = "anna", plan = "pro" }),
+            ("POST", $"/v1/subscriptions/{subscription}/change", new { plan = "pro" }),
+            ("POST", $"/v1/subscriptions/{subscription}/change", new { plan = "pro", when = "period_end", preview = true }),
+            ("PUT", $"/v1/subscriptions/{subscription}/overrides", new { prices = s_volume }),
+        ];
+        foreach (var (method, path, body) in ways)
+        {
+            var (status, text) = await SendAsync(server, method, path, body);
+            Assert.True(status == 400, $"{method} {path}: {status} {text}");
+            Assert.Equal("price_cannot_block", JsonDocument.Parse(text).RootElement.GetProperty("code").GetString());
+            Assert.Contains("calls cannot be held to a balance by", text, StringComparison.Ordinal);
+        }
+
+        Assert.Equal("plain", (await server.GetAsync($"/v1/subscriptions/{subscription}")).GetProperty("plan").GetString());
+        Assert.Single((await server.GetAsync("/v1/subscriptions?customer=anna")).GetProperty("data").EnumerateArray());
+        Assert.Equal(200, (await SendAsync(server, "POST", $"/v1/subscriptions/{subscription}/cancel", new { })).Status);
+    }
+
+    [Fact]
+    public async Task Prepaid_credit_that_would_become_a_balance_is_refused_on_a_price_that_may_take_back()
+    {
+        await using var server = await GroupAsync("pro", "fred");
+        Assert.Equal(201, (await PublishAsync(server, new { prices = s_volume, migrate = "now" })).Status);
+        var credit = new { customer = "fred", kind = "prepaid", amount = "5.00" };
+        object[] refusals = [credit, new { customer = "fred", kind = "prepaid", amount = "5.00", every = "month" }];
+        foreach (var body in refusals)
+        {
+            var (status, text) = await SendAsync(server, "POST", "/v1/credits", body);
+            Assert.True(status == 400 && text.Contains("price_cannot_block", StringComparison.Ordinal), text);
+            Assert.Contains("runs on the price calls", text, StringComparison.Ordinal);
+        }
+
+        Assert.Empty((await server.GetAsync("/v1/credits?customer=fred")).GetProperty("data").EnumerateArray());
+        // promotional credit, credit for some prices, and credit that calls may go beyond only pay on invoices
+        await server.PostAsync("/v1/credits", new { customer = "fred", kind = "promotional", amount = "5.00" });
+        await server.PostAsync("/v1/credits", new { customer = "fred", kind = "prepaid", amount = "5.00", prices = new[] { "calls" } });
+        Assert.Equal(200, (await SendAsync(server, "PUT", "/v1/customers/fred/terms", new { credit_overage = "bill" })).Status);
+        await server.PostAsync("/v1/credits", credit);
+        var (held, why) = await SendAsync(server, "PUT", "/v1/customers/fred/terms", new { credit_overage = "block" });
+        Assert.True(held == 400 && why.Contains("price_cannot_block", StringComparison.Ordinal), why);
+        Assert.Equal(200, (await SendAsync(server, "PUT", "/v1/customers/fred/terms", new { credit_overage = "bill", net_days = 7 })).Status);
+    }
+
+    private static async Task<(int Status, string Text)> SendAsync(TestServer server, string method, string path, object body)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = JsonContent.Create(body) };
+        using var answer = await server.Admin.SendAsync(request);
+        return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
     [InlineData("""{"by":"operation"}""")]
     [InlineData("""{"when":"sat,sun 00:00-24:00"}""")]
     [InlineData("""{"matrix":[{"when":"00:00-06:00","unit_amount":"0.005"}]}""")]
