@@ -37,9 +37,10 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
     public static async Task<IReadOnlyList<ConfigRow>> AllAsync(DbConnection db) =>
         (await db.QueryAsync<ConfigRow>($"select {Columns} from config_objects order by key")).AsList();
 
-    public Task<IReadOnlyList<ConfigRow>> OfKindAsync(string kind) => database.ReadAsync<IReadOnlyList<ConfigRow>>(
-        async db => (await db.QueryAsync<ConfigRow>(
-            $"select {Columns} from config_objects where kind = @kind order by key", new { kind })).AsList());
+    public Task<IReadOnlyList<ConfigRow>> OfKindAsync(string kind) => database.ReadAsync(db => OfKindAsync(db, kind));
+
+    public static async Task<IReadOnlyList<ConfigRow>> OfKindAsync(DbConnection db, string kind) => (await db.QueryAsync<ConfigRow>(
+        $"select {Columns} from config_objects where kind = @kind order by key", new { kind })).AsList();
 
     /// <summary>By name, by prefixed id or by UUID.</summary>
     public Task<ConfigRow?> FindAsync(string kind, string nameOrId) =>

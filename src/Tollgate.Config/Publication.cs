@@ -55,6 +55,7 @@ public sealed class Publication
         {
             Meters = [.. _meters.Select(m => m with { Meter = meters[m.Name] })],
             AsksForRedis = _kong.AsksForRedis,
+            OwnLimits = _kong.OwnLimits(),
             Sources = [.. _rows.Where(r => r.Kind == ConfigKind.Source)
                 .Select(r => new PublishedSource(r.Name, SourceDocument.Read(r.Document)))],
         };
@@ -81,6 +82,7 @@ public sealed class Publication
             ManagedBy = row.Manager,
             Operations = native.Concat(kong).ToHashSet(),
             Limits = [.. document.Limits.Select(l => Limit.TryParse(l)!), .. _kong.LimitsOf(row.Id)],
+            LimitedBy = _kong.LimitedBy(row.Id),
             Billable = document.Billable is { } billable ? StatusSet.Of(billable) : StatusSet.Below500,
             Headers = document.Headers ?? HeaderFamilies.Kong,
             UpgradeUrl = document.UpgradeUrl,

@@ -16,6 +16,9 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
     /// <summary>Counters that are read from a Prometheus.</summary>
     public IReadOnlyList<PublishedSource> Sources { get; init; } = [];
 
+    /// <summary>Limits that single consumers have, by their keys; nearly always none.</summary>
+    public IReadOnlyDictionary<int, OwnLimits> OwnLimits { get; init; } = new Dictionary<int, OwnLimits>();
+
     /// <summary>Whether a limit of Kong's asks to be counted over a Redis (<c>policy: redis</c>).</summary>
     public bool AsksForRedis { get; init; }
 
@@ -37,6 +40,11 @@ public sealed record Published(IReadOnlyList<PublishedApi> Apis, IReadOnlyList<P
         Plans.FirstOrDefault(p => p.Name == idOrName)
         ?? (Id<Plan>.TryParse(idOrName, out var id) ? Plans.FirstOrDefault(p => p.Id == id.ToString()) : null);
 }
+
+/// <summary>How often one consumer may call, in the place of what is said of others: a plugin of Kong's on the consumer.</summary>
+/// <param name="Plugin">Its name. It stands in the place of the group's plugin of that name, and beside one of another.</param>
+/// <param name="Limits">All of them hold at once.</param>
+public sealed record OwnLimits(string Plugin, IReadOnlyList<Limit> Limits);
 
 /// <summary>What a plan version fixes beside prices.</summary>
 public sealed record PublishedVersion(IReadOnlyList<Quota> Quotas, PlanTerms Terms)
@@ -178,6 +186,9 @@ public sealed record PublishedPlan
 
     /// <summary>All of them hold at once.</summary>
     public required IReadOnlyList<Limit> Limits { get; init; }
+
+    /// <summary>The plugin of Kong's that says limits of it; null: none does.</summary>
+    public string? LimitedBy { get; init; }
 
     /// <summary>Statuses of answers that are billed.</summary>
     public StatusSet Billable { get; init; } = StatusSet.Below500;

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Tollgate.Catalog;
+using Tollgate.Config;
 
 namespace Tollgate.Gateway;
 
@@ -123,6 +125,14 @@ public sealed class EntitlementEntry
         return resolved is not null && resolved.Version == snapshot.Version ? resolved : Resolve(snapshot, now);
     }
 
+    /// <summary>What it allows a consumer with limits of its own. Computed once for each snapshot and consumer.</summary>
+    internal BoundTerms BoundOf(Resolved resolved, GateSnapshot snapshot, OwnLimits own, int consumer, long now)
+    {
+        if (resolved.Own.TryGetValue(consumer, out var bound)) return bound;
+        return resolved.Own[consumer] =
+            resolved.Pool.Bind(snapshot.TermsOf(resolved.Plan, Source, own), Source, now, areOwn: true);
+    }
+
     private Resolved? Resolve(GateSnapshot snapshot, long now)
     {
         if (snapshot.FindPlan(PlanId) is not { } plan) return null;
@@ -131,7 +141,14 @@ public sealed class EntitlementEntry
     }
 
     /// <param name="Version">Of the snapshot; the snapshot itself would be kept alive by whoever does not call.</param>
-    internal sealed record Resolved(long Version, CompiledPlan Plan, Pool Pool, BoundTerms Bound);
+    internal sealed record Resolved(long Version, CompiledPlan Plan, Pool Pool, BoundTerms Bound)
+    {
+        private ConcurrentDictionary<int, BoundTerms>? _own;
+
+        /// <summary>By the keys of consumers with limits of their own.</summary>
+        public ConcurrentDictionary<int, BoundTerms> Own =>
+            Volatile.Read(ref _own) ?? Interlocked.CompareExchange(ref _own, new(), null) ?? _own!;
+    }
 
     private sealed record PeriodStamp(int Index, long Start, long End);
 }

@@ -131,6 +131,9 @@ internal static class ExplainedSteps
             yield break;
         }
 
+        if (call.Decision.Bound is { AreOwn: true })
+            yield return new("limit", null, "the consumer has limits of its own (a plugin on it), in the place of " +
+                (call.Decision.Plan is null ? "none" : "those of its plan"));
         if (call.Operation!.Cost is { IsHeld: true } cost)
             yield return new("reserve", null, "until its answer tells what it costs, a call sets aside " + string.Join(", ",
                 cost.Meters.Where(m => m.Reserve > 0).Select(m => $"{m.Reserve / m.One:0.#########} {m.Name}")

@@ -142,11 +142,11 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
     private static Explanation Written(Question question, GateSnapshot snapshot, GateCall call)
     {
         ref var decision = ref call.Decision;
-        var looked = question.At == question.Now && decision.Entitlement is not null;
+        var looked = question.At == question.Now && decision.Bound is not null;
         var subscriptions = decision.Consumer is { Key: > 0 } consumer && IsKeyGood(question, ref decision)
             ? Considered(question, snapshot, call, consumer) : [];
         var policies = looked ? Standings(call.Operation!.Key, ref decision) : [];
-        var balances = looked && decision.Entitlement!.Prices is not null ? decision.Consumer!.Customer!.Spending() : [];
+        var balances = looked && decision.Entitlement is { Prices: not null } ? decision.Consumer!.Customer!.Spending() : [];
         using var refusal = decision.Verdict == Verdict.Admit ? null : JsonDocument.Parse(Gateway.Refusal.BodyOf(call));
         return new Explanation
         {

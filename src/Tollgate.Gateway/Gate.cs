@@ -211,7 +211,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     }
 
     /// <summary>Whose subscription it is: the first running one that includes the operation.</summary>
-    private static Verdict Entitle(
+    private Verdict Entitle(
         GateSnapshot snapshot, CompiledOperation operation, long at, long now, ref Decision decision)
     {
         if (operation.Api.Access?.Admits(decision.Consumer, snapshot, at) == false) return Verdict.NotInGroup;
@@ -225,13 +225,17 @@ public sealed class Gate(GateTable table, UsageJournal journal)
             if (gated && !resolved.Plan.Includes(operation.Key)) continue;
             decision.Plan = resolved.Plan;
             decision.Pool = resolved.Pool;
-            decision.Bound = resolved.Bound;
+            decision.Bound = snapshot.OwnOf(decision.Consumer.Key) is { } own
+                ? entitlement.BoundOf(resolved, snapshot, own, decision.Consumer.Key, now) : resolved.Bound;
             decision.Entitlement = entitlement;
             decision.Period = entitlement.PeriodAt(at);
             return Verdict.Admit;
         }
 
-        return !gated ? Verdict.Admit : decision.Plan is null ? Verdict.NoPlan : Verdict.OperationNotInPlan;
+        if (gated) return decision.Plan is null ? Verdict.NoPlan : Verdict.OperationNotInPlan;
+        if (snapshot.AloneOf(decision.Consumer.Key) is { } alone)
+            (decision.Pool, decision.Bound) = (table.PoolOf(decision.Consumer), alone);
+        return Verdict.Admit;
     }
 
     private void Take(in Caller caller, CompiledOperation operation, long now, bool take, ref Decision decision)
@@ -243,8 +247,8 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.IsStale = table.IsStale;
         (decision.NeedsLease, decision.RenewsLease, decision.NeedsCredit, decision.RenewsCredit) = (false, false, false, false);
         decision.LimitsClosed = decision.IsStale && decision.Plan is { ClosedWhenStale: true };
-        decision.Sharing = table.Leases is not { } leases || decision.Plan is null ? Sharing.None
-            : leases.IsAway ? decision.Plan.Unavailable : Sharing.Leased;
+        decision.Sharing = table.Leases is not { } leases || decision.Pool is null ? Sharing.None
+            : leases.IsAway ? decision.Plan?.Unavailable ?? Sharing.Share : Sharing.Leased;
         var overdue = decision.Entitlement is { Source.Hold: Hold.PaymentOverdue };
         var wanted = !overdue && decision.Otherwise == Verdict.Admit;
         var reserved = wanted && journal.TryReserve(decision.Measures);

@@ -23,6 +23,9 @@ public sealed class GateSnapshot
 
     private readonly ConcurrentDictionary<(string Plan, int Version, Interval Unit), Terms> _terms = new();
     private readonly Published _published;
+
+    // null for nearly everybody
+    private readonly FrozenDictionary<int, (OwnLimits Limits, BoundTerms Alone)>? _own;
     private readonly ILookup<string, int> _operationKeys;
     private readonly FrozenDictionary<string, PublishedMeter> _meters;
 
@@ -35,6 +38,8 @@ public sealed class GateSnapshot
         _plans = published.Plans.Select(p => new CompiledPlan(p)).ToFrozenDictionary(p => p.Id, StringComparer.Ordinal);
         KeyQueries = places.Queries;
         _published = published;
+        _own = published.OwnLimits.Count == 0 ? null : published.OwnLimits.ToFrozenDictionary(o => o.Key,
+            o => (o.Value, new BoundTerms(new Terms(o.Value.Limits, [], HeaderFamilies.Kong), [], AreOwn: true)));
         _meters = published.Meters.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _operationKeys = published.Apis.SelectMany(a => a.Operations).ToLookup(o => o.Name, o => o.Key);
     }
@@ -96,19 +101,35 @@ public sealed class GateSnapshot
 
     public CompiledPlan? FindPlan(string planId) => _plans.GetValueOrDefault(planId);
 
+    /// <summary>Keys of consumers that have limits of their own.</summary>
+    internal IEnumerable<int> WithOwnLimits => _own?.Keys ?? [];
+
+    /// <summary>Limits that a consumer has for itself; null for nearly everybody.</summary>
+    internal OwnLimits? OwnOf(int consumer) => _own is not null && _own.TryGetValue(consumer, out var own) ? own.Limits : null;
+
+    /// <summary>By what calls of a consumer with limits of its own are counted that belong to no subscription.</summary>
+    internal BoundTerms? AloneOf(int consumer) => _own is not null && _own.TryGetValue(consumer, out var own) ? own.Alone : null;
+
     /// <summary>What a subscription to a plan may use: the live limits of the plan, and the quotas of the version that it
     /// runs on, with what was agreed on otherwise.</summary>
-    public Terms TermsOf(CompiledPlan plan, Entitlement of) => of.Overrides.IsNone && of.PlanPhase is null
-        ? _terms.GetOrAdd((plan.Id, of.PlanVersion, of.Interval), _ => Compile(plan, of))
-        : Compile(plan, of);
+    /// <param name="plan">The plan.</param>
+    /// <param name="of">The subscription.</param>
+    /// <param name="own">Of the consumer that calls. In the place of all limits that the subscription has, but for those that a
+    /// plugin of another name says of its group.</param>
+    public Terms TermsOf(CompiledPlan plan, Entitlement of, OwnLimits? own = null) =>
+        of.Overrides.IsNone && of.PlanPhase is null && own is null
+            ? _terms.GetOrAdd((plan.Id, of.PlanVersion, of.Interval), _ => Compile(plan, of, null))
+            : Compile(plan, of, own);
 
-    private Terms Compile(CompiledPlan plan, Entitlement of)
+    private Terms Compile(CompiledPlan plan, Entitlement of, OwnLimits? own)
     {
         var version = _published.VersionOf(plan.Id, of.PlanVersion);
         var phase = version.Terms.FindPhase(of.PlanPhase);
         var quotas = of.Overrides.Apply(phase?.Apply(version.Quotas) ?? version.Quotas);
         // a version may be older than the end of a meter: nothing counts on that any more
-        return new Terms(of.Overrides.Limits ?? phase?.Limits ?? plan.Limits, quotas.Where(q => _meters.ContainsKey(q.Meter))
+        var limits = of.Overrides.Limits ?? phase?.Limits ?? plan.Limits;
+        if (own is not null) limits = plan.LimitedBy is { } by && by != own.Plugin ? [.. own.Limits, .. limits] : own.Limits;
+        return new Terms(limits, quotas.Where(q => _meters.ContainsKey(q.Meter))
             .Select(q => new CompiledQuota(q, name => _operationKeys[name], of.Interval, _meters[q.Meter])), plan.Families);
     }
 }
@@ -125,6 +146,7 @@ public sealed class CompiledPlan
         Name = plan.Name;
         Billable = plan.Billable;
         Limits = plan.Limits;
+        LimitedBy = plan.LimitedBy;
         UpgradeUrl = plan.UpgradeUrl;
         Unavailable = plan.LimitsUnavailable switch
         {
@@ -145,6 +167,9 @@ public sealed class CompiledPlan
 
     /// <summary>Of subscriptions that have agreed on no others.</summary>
     public IReadOnlyList<Limit> Limits { get; }
+
+    /// <summary>The plugin of Kong's that says limits of it; null: none does.</summary>
+    internal string? LimitedBy { get; }
 
     /// <summary>Where a caller who is refused can get more; none unless the plan says.</summary>
     public string? UpgradeUrl { get; }

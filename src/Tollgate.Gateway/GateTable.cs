@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Runtime.InteropServices;
 using Dapper;
@@ -20,6 +21,7 @@ public sealed partial class GateTable(
     private readonly EntryPages<CustomerEntry> _customers = new();
     private readonly EntryPages<ConsumerEntry> _consumers = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly ConcurrentDictionary<int, Pool> _alone = new();
     private KeyTable _credentials = new();
     private volatile GateSnapshot _snapshot = GateSnapshot.Empty;
 
@@ -62,6 +64,10 @@ public sealed partial class GateTable(
 
     public ConsumerEntry? FindConsumer(int key) => _consumers.Find(key);
 
+    /// <summary>Where calls of a consumer with limits of its own are counted that belong to no subscription.</summary>
+    internal Pool PoolOf(ConsumerEntry consumer) => _alone.GetOrAdd(consumer.Key,
+        static (_, of) => new Pool(of.Table.Addresses, of.Consumer.Id, of.Table.Leases), (Table: this, Consumer: consumer));
+
     /// <summary>Counts what was admitted and billed before this process, so that a restart gives nobody a second window.
     /// Call it once, after <see cref="LoadAsync"/> and before the first call.</summary>
     /// <param name="journal">Has the last minutes.</param>
@@ -69,7 +75,10 @@ public sealed partial class GateTable(
     public async Task RestoreAsync(UsageJournal journal, Database? copy = null)
     {
         var now = Micros.Now(business);
-        await new Restoring(copy ?? database, journal, _snapshot, now).RunAsync([.. _customers.Values]);
+        await new Restoring(copy ?? database, journal, _snapshot, now)
+        {
+            Alone = key => FindConsumer(key) is { } consumer ? PoolOf(consumer) : null,
+        }.RunAsync([.. _customers.Values]);
         var loading = new PurseLoading(copy ?? database, copy is null ? catchUp : () => Task.CompletedTask, _snapshot, now, Purses)
         {
             IsOfCopy = copy is not null,
@@ -193,6 +202,7 @@ public sealed partial class GateTable(
         if (row is null && _consumers.Find((int)consumerKey) is { } gone)
         {
             _consumers.Remove(gone.Key);
+            _alone.TryRemove(gone.Key, out _);
             _names?.Remove(gone);
         }
 

@@ -114,6 +114,10 @@ internal static class Refusal
         json.WriteEndArray();
     }
 
+    private static string WhoAdmits(ref Decision decision) =>
+        decision.Bound!.AreOwn && decision.Violated < decision.Terms!.Limits.Length
+            ? "What was set for this consumer admits" : $"The plan {decision.Plan!.Name} admits";
+
     private static (string Message, string Detail) Words(GateCall call, VerdictForm form)
     {
         ref var decision = ref call.Decision;
@@ -125,7 +129,7 @@ internal static class Refusal
             case Verdict.RateExceeded:
             case Verdict.QuotaExhausted:
                 ref var state = ref decision.Limits[decision.Violated];
-                return (form.Message, $"The plan {decision.Plan!.Name} admits " +
+                return (form.Message, $"{WhoAdmits(ref decision)} " +
                     $"{decision.Terms!.PolicyAt(decision.Violated)}; there is more at {Micros.ToText(state.ResetAt)}.");
             case Verdict.ConcurrencyExceeded:
                 return (form.Message, $"The plan {decision.Plan!.Name} admits " +

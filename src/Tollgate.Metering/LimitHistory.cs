@@ -72,7 +72,7 @@ public sealed class LimitHistory
         await database.ReadAsync(async db => (await db.QueryAsync<(long Consumer, long Entitlement, long Operation,
                 long Bucket, long Admitted)>(
             "select consumer, entitlement, operation, bucket, cast(sum(admitted) as bigint) from rollups " +
-            "where bucket >= @since and meter = @meter and entitlement > 0 and admitted > 0 " +
+            "where bucket >= @since and meter = @meter and (entitlement > 0 or consumer > 0) and admitted > 0 " +
             "group by consumer, entitlement, operation, bucket order by bucket",
             new { since = since - UsageStore.Bucket, meter = UsageStore.CallsKey }))
             .Select(c => new PastCall((int)c.Consumer, (int)c.Entitlement, 0, (int)c.Operation, c.Bucket, c.Admitted))
@@ -121,7 +121,8 @@ public sealed class LimitHistory
     /// <summary>Of several windows only the newest counts; one that has ended does not.</summary>
     private void Add(int consumer, int entitlement, WindowUnit unit, long at, long admitted)
     {
-        if (entitlement == 0 || at >= _now + Ahead) return;
+        // a consumer may have limits of its own without a subscription
+        if ((entitlement, consumer) == (0, 0) || at >= _now + Ahead) return;
         var end = LimitWindow.At(unit, at).End;
         var known = _newest.GetValueOrDefault((consumer, entitlement, unit));
         if (end <= _now || end < known.End) return;

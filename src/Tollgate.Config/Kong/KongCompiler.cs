@@ -52,13 +52,22 @@ internal sealed class KongCompiler
     private static bool Says(JsonElement config, string where) =>
         config.TryGetProperty(where, out var said) && said.ValueKind == JsonValueKind.String && said.ValueEquals("redis");
 
-    /// <summary>The limits of the plan that this group is.</summary>
-    public IReadOnlyList<Limit> LimitsOf(string groupId) => _scoped[groupId]
+    /// <summary>Limits that single consumers have, by their keys. One of them has one such plugin; whoever adds it sees to it.
+    /// </summary>
+    public IReadOnlyDictionary<int, OwnLimits> OwnLimits() => _plugins
+        .Where(p => p is { Limits: true, Consumer: not null, ConsumerKey: not null }).DistinctBy(p => p.Consumer)
+        .ToDictionary(p => p.ConsumerKey!.Value, p => new OwnLimits(p.Name, LimitsOf(p.Consumer!)));
+
+    /// <summary>The plugin that says the limits of a group; null: none does.</summary>
+    public string? LimitedBy(string groupId) => _scoped[groupId].FirstOrDefault(p => p.Limits)?.Name;
+
+    /// <summary>The limits that a group or a consumer has.</summary>
+    public IReadOnlyList<Limit> LimitsOf(string scope) => _scoped[scope]
         .Where(p => p.Name == KongPlugin.RateLimiting)
         .SelectMany(p => Enum.GetValues<WindowUnit>()
             .Where(u => p.Config.TryGetProperty(LimitWindow.NameOf(u), out var v) && v.ValueKind == JsonValueKind.Number)
             .Select(u => new Limit(p.Config.GetProperty(LimitWindow.NameOf(u)).GetInt64(), u)))
-        .Concat(_scoped[groupId].Where(p => p.Name == KongPlugin.RateLimitingAdvanced).SelectMany(p => WindowsOf(p.Config)))
+        .Concat(_scoped[scope].Where(p => p.Name == KongPlugin.RateLimitingAdvanced).SelectMany(p => WindowsOf(p.Config)))
         .ToArray();
 
     private static IEnumerable<Limit> WindowsOf(JsonElement config) =>

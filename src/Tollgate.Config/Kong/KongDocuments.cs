@@ -113,9 +113,21 @@ public sealed record KongPlugin
 
     public string? ConsumerGroup { get; init; }
 
+    /// <summary>The prefixed id of a consumer.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Consumer { get; init; }
+
+    /// <summary>Its key in the store, by which the gate knows it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? ConsumerKey { get; init; }
+
     /// <summary>The id of what it works on; null for every service.</summary>
     [JsonIgnore]
-    public string? Scope => Route ?? Service ?? ConsumerGroup;
+    public string? Scope => Route ?? Service ?? ConsumerGroup ?? Consumer;
+
+    /// <summary>Whether it says how often calls may come.</summary>
+    [JsonIgnore]
+    public bool Limits => Name is RateLimiting or RateLimitingAdvanced;
 
     public required JsonElement Config { get; init; }
 

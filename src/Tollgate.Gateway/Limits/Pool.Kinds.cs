@@ -24,7 +24,11 @@ internal sealed partial class Pool
 
     /// <summary>Where the quotas of these terms are counted; those that nobody has counted yet are added, and count from
     /// now on. What was used before is for <see cref="TryRestore"/>.</summary>
-    internal BoundTerms Bind(Terms terms, Entitlement of, long now)
+    /// <param name="terms">What is in force.</param>
+    /// <param name="of">Whose periods are meant.</param>
+    /// <param name="now">Microseconds UTC.</param>
+    /// <param name="areOwn">Limits among them are those of one consumer.</param>
+    internal BoundTerms Bind(Terms terms, Entitlement of, long now, bool areOwn = false)
     {
         lock (this)
         {
@@ -41,7 +45,7 @@ internal sealed partial class Pool
                 slots[q] = slot;
             }
 
-            return new BoundTerms(terms, slots);
+            return new BoundTerms(terms, slots, areOwn);
         }
     }
 

@@ -11,7 +11,8 @@ namespace Tollgate.Gateway;
 /// There may be a million of these, so it locks itself, and most have one consumer and nothing else.
 /// </summary>
 /// <param name="addresses">How many addresses may be counted for themselves.</param>
-/// <param name="subscription">Its id, by which every node knows it.</param>
+/// <param name="subscription">Its id, by which every node knows it; of a consumer with limits of its own and no subscription,
+/// the consumer's.</param>
 /// <param name="leases">Of limits that nodes share; null where each counts for itself.</param>
 internal sealed partial class Pool(AddressBudget addresses, string subscription = "", Leases? leases = null)
 {
@@ -360,4 +361,5 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
 }
 
 /// <summary>Terms, and for each of their quotas where the pool of the subscription counts it.</summary>
-internal sealed record BoundTerms(Terms Terms, QuotaSlot[] Slots);
+/// <param name="AreOwn">Limits among them are those of one consumer.</param>
+internal sealed record BoundTerms(Terms Terms, QuotaSlot[] Slots, bool AreOwn = false);

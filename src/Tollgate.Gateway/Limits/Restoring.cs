@@ -14,6 +14,9 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
     /// <summary>What the journal certainly still holds; <see cref="UsageDrain"/> keeps it.</summary>
     private const long JournalReach = 2 * 60 * Micros.PerSecond;
 
+    /// <summary>Where calls of consumers are counted that belong to no subscription; null for consumers that are gone.</summary>
+    public Func<int, Pool?> Alone { get; init; } = _ => null;
+
     private readonly Dictionary<int, string> _subscriptions = [];
     private readonly Dictionary<string, EntitlementEntry> _running = new(StringComparer.Ordinal);
 
@@ -51,7 +54,8 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
             }
         }
 
-        return ([.. seen.SelectMany(t => t.Limits)], windows);
+        var own = snapshot.WithOwnLimits.SelectMany(c => snapshot.AloneOf(c)!.Terms.Limits);
+        return ([.. seen.SelectMany(t => t.Limits).Concat(own)], windows);
     }
 
     private (long Start, long End) WindowAt(BillingCalendar calendar)
@@ -69,13 +73,12 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
         var units = limits.Select(l => l.Unit).ToHashSet();
         foreach (var past in await LimitHistory.ReadAsync(journal, database, now, units))
         {
-            if (RunningOf(past.Entitlement) is not { } entry) continue;
+            if (PlaceOf(past.Entitlement, past.Consumer) is not var (pool, terms)) continue;
             var caller = new Caller(past.Consumer, 0, 0, 0);
-            entry.Holder.Pool.Restore(LimitScope.Consumer, caller, past.Unit, past.At, past.Admitted);
+            pool.Restore(LimitScope.Consumer, caller, past.Unit, past.At, past.Admitted);
             // the rollups do not know keys: each gets what its consumer has used
-            if (past.Unit > WindowUnit.Minute && TermsOf(entry) is { } terms
-                && Array.Exists(terms.Limits, l => l.By == LimitScope.Key))
-                entry.Holder.Pool.Restore(Pool.AnyKey, caller, past.Unit, past.At, past.Admitted);
+            if (past.Unit > WindowUnit.Minute && terms is not null && Array.Exists(terms.Limits, l => l.By == LimitScope.Key))
+                pool.Restore(Pool.AnyKey, caller, past.Unit, past.At, past.Admitted);
         }
     }
 
@@ -85,7 +88,7 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
         if (!limits.Exists(InJournal)) return;
         foreach (var call in LimitHistory.CallsOf(journal).OrderBy(c => c.At))
         {
-            if (RunningOf(call.Entitlement) is { } entry) Replay(entry, call, InJournal, call.At);
+            Replay(call, InJournal, call.At);
         }
     }
 
@@ -98,25 +101,37 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
         var since = longer.Min(l => l.Kind == WindowKind.Fixed ? LimitWindow.At(l.Unit, now).Start : now - l.Reach);
         foreach (var call in await LimitHistory.CallsAsync(database, since))
         {
-            if (RunningOf(call.Entitlement) is not { } entry) continue;
             var last = Math.Max(call.At, Math.Min(now, call.At + UsageStore.Bucket - 1));
-            Replay(entry, call, InRollups, last);
+            Replay(call, InRollups, last);
         }
     }
 
-    private void Replay(EntitlementEntry entry, in PastCall call, Predicate<CompiledLimit> which, long at)
+    private void Replay(in PastCall call, Predicate<CompiledLimit> which, long at)
     {
-        if (TermsOf(entry) is not { } terms) return;
+        if (PlaceOf(call.Entitlement, call.Consumer) is not var (pool, terms) || terms is null) return;
         var caller = new Caller(call.Consumer, call.Credential, call.Operation, 0);
         foreach (var limit in terms.Limits)
         {
             if (!which(limit)) continue;
             var scope = limit.By == LimitScope.Key && call.Credential == 0 ? Pool.AnyKey : limit.By;
             if (limit.Kind != WindowKind.Fixed)
-                entry.Holder.Pool.Restore(limit, scope, caller, now, at, call.Count);
+                pool.Restore(limit, scope, caller, now, at, call.Count);
             else if (LimitWindow.At(limit.Unit, call.At).End > now)
-                entry.Holder.Pool.Restore(scope, caller, limit.Unit, call.At, call.Count);
+                pool.Restore(scope, caller, limit.Unit, call.At, call.Count);
         }
+    }
+
+    /// <summary>Where what a consumer used is counted now, and by which terms; null where nothing counts it.</summary>
+    private (Pool Pool, Terms? Terms)? PlaceOf(int entitlement, int consumer)
+    {
+        if (RunningOf(entitlement) is not { } entry)
+        {
+            return entitlement == 0 && snapshot.AloneOf(consumer) is { } alone && Alone(consumer) is { } pool
+                ? (pool, alone.Terms) : null;
+        }
+
+        return (entry.Holder.Pool, snapshot.OwnOf(consumer) is { } own && snapshot.FindPlan(entry.PlanId) is { } plan
+            ? snapshot.TermsOf(plan, entry.Source, own) : TermsOf(entry));
     }
 
     private async Task RestoreQuotasAsync(long start, long end)

@@ -20,9 +20,9 @@ public struct LimitState
 /// <summary>One state for each limit and quota of the terms, in their order.</summary>
 public struct LimitStates
 {
-    /// <summary>What a plan may have, the quotas of an older version beside them, and one for each unit from Kong's calls.
-    /// </summary>
-    private const int Most = (2 * Catalog.Limit.MostOfPlan) + 6;
+    /// <summary>What a plan may have, the quotas of an older version beside them, and one for each unit from Kong's calls: of
+    /// the group and of the consumer.</summary>
+    private const int Most = (2 * Catalog.Limit.MostOfPlan) + 12;
 
     /// <summary>What nearly every plan has; every call carries them.</summary>
     private const int Usual = 8;

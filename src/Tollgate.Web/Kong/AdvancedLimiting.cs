@@ -5,7 +5,7 @@ using Tollgate.Config.Kong;
 namespace Tollgate.Web.Kong;
 
 /// <summary>Limits of a group's plan by windows of Kong's: several sizes, aligned or sliding.</summary>
-internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLimitingAdvanced, "consumer_group")
+internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLimitingAdvanced, "consumer_group", PluginScope.Consumer)
 {
     public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {
@@ -30,8 +30,8 @@ internal sealed record AdvancedLimitingSchema() : PluginSchema(KongPlugin.RateLi
         config.Only("error_message", "a refusal has its own text", "API rate limit exceeded");
         config.Only("retry_after_jitter_max", "Retry-After is exact", "0");
         config.Only("disable_penalty", "a refusal takes nothing; leave it out or send true", "true");
-        config.Only("enforce_consumer_groups", "it is on the group itself: leave it out", "false");
-        config.None("it is on the group itself: leave it out", "consumer_groups");
+        config.Only("enforce_consumer_groups", "it is on the group or the consumer itself: leave it out", "false");
+        config.None("it is on the group or the consumer itself: leave it out", "consumer_groups");
         config.None("limits are counted per consumer", "header_name", "path");
         config.None("this is of the server, not of a plugin", "namespace", "dictionary_name", "lock_dictionary_name");
         return new JsonObject

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
+using Tollgate.Config.Kong;
 using Tollgate.Storage;
 
 namespace Tollgate.Web.Kong;
@@ -38,11 +39,12 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
     public async Task<KongAnswer> GetAsync(KongRequest request) =>
         await consumers.FindAsync(request["c"]) is { } row ? KongAnswer.Ok(Write(row)) : KongAnswer.NotFound();
 
-    /// <summary>Removes a consumer with its credentials, and ends its memberships now: what was used is billed.
+    /// <summary>Removes a consumer with its credentials and plugins, and ends its memberships now: what was used is billed.
     /// </summary>
     public async Task<KongAnswer> DeleteAsync(KongRequest request)
     {
         ConsumerRow? deleted = null;
+        var limited = false;
         var answer = await database.WriteAsync(async db =>
         {
             if (await ConsumerStore.FindAsync(db, request["c"]) is not { } row) return KongAnswer.NoContent;
@@ -51,6 +53,13 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
             // a customer may have other consumers, who go on calling on the same subscriptions
             if (row.CustomerKey is { } customer && (await ConsumerStore.OfCustomerAsync(db, customer)).Count == 1)
                 await EndMembershipsAsync(db, customer);
+            foreach (var plugin in await ConfigStore.OfKindAsync(db, ConfigKind.Plugin))
+            {
+                if (KongJson.Read<KongPlugin>(plugin).Consumer != row.Id) continue;
+                await ConfigStore.DeleteAsync(db, plugin);
+                limited = true;
+            }
+
             await ConsumerStore.DeleteAsync(db, row.Key);
             deleted = row;
             return KongAnswer.NoContent;
@@ -61,6 +70,7 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
             return answer;
         }
 
+        if (limited) await news.ConfigAsync();
         await news.ConsumerAsync(deleted.Key);
         if (deleted.CustomerKey is { } key) await news.CustomerAsync(key);
         return answer;

@@ -105,7 +105,7 @@ public static class KongApi
     private static void MapPlugins(IEndpointRouteBuilder routes, PluginsApi plugins)
     {
         Resource(routes, "/plugins/enabled", PluginsApi.EnabledAsync);
-        foreach (var scope in (string[])["", "/services/{s}", "/routes/{r}", "/consumer_groups/{g}"])
+        foreach (var scope in (string[])["", "/services/{s}", "/routes/{r}", "/consumer_groups/{g}", "/consumers/{c}"])
         {
             Resource(routes, scope + "/plugins", Listed(plugins.ListAsync), Posted(plugins.AddAsync));
             Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync);

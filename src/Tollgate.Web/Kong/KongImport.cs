@@ -85,7 +85,7 @@ internal sealed class KongImport(KongResources all)
 
     private async Task ConsumerAsync(JsonObject item, string place)
     {
-        var groups = Taken(item, "groups");
+        var (groups, plugins) = (Taken(item, "groups"), Taken(item, "plugins"));
         var (keys, signers, access) = (Taken(item, "keyauth_credentials"), Taken(item, "jwt_secrets"), Taken(item, "acls"));
         if (await AddAsync(item, place, "consumers", all.Consumers.AddAsync) is not { } id) return;
         await EachAsync(keys, place, "keyauth_credentials", (k, p) => AddAsync(k, p, "key-auths", all.Keys.AddAsync, ("c", id)));
@@ -93,6 +93,7 @@ internal sealed class KongImport(KongResources all)
         await EachAsync(access, place, "acls", (a, p) => AddAsync(a, p, "acls", all.Access.AddAsync, ("c", id)));
         await EachAsync(groups, place, "groups", (g, p) => AddAsync(
             new JsonObject { ["group"] = g["name"]?.DeepClone() }, p, "memberships", all.Members.AddGroupAsync, ("c", id)));
+        Plugins(plugins, place, ("c", id));
     }
 
     private void Plugins(JsonObject plugins, string place, (string, string) scope) => _later.Add(() =>

@@ -74,8 +74,9 @@ internal sealed record KeyAuthSchema() : PluginSchema(KongPlugin.KeyAuth, OnCall
     }
 }
 
-/// <summary>How often each consumer of a group may call: limits of its plan.</summary>
-internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiting, "consumer_group")
+/// <summary>How often each consumer of a group may call: limits of its plan. On a consumer, what that one has in their place.
+/// </summary>
+internal sealed record RateLimitingSchema() : PluginSchema(KongPlugin.RateLimiting, "consumer_group", PluginScope.Consumer)
 {
     public override JsonObject Complete(KongFields plugin, PluginSurroundings at)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
 using Tollgate.Storage;
@@ -23,11 +24,11 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             var plugin = read!;
             if (scope is not null)
             {
-                if (await ConfigStore.FindAsync(db, PluginScope.KindOf(scope.Field), scope.Value) is not { } target)
-                    return PluginScope.Of(request) is null ? scope.NotFound(scope.Field + "s") : KongAnswer.NotFound();
-                if (target.Kind == ConfigKind.Plan && KongEntity.OtherOwner(target.ManagedBy) is { } owner)
-                    return KongAnswer.OwnedElsewhere("consumer group", target.Name, owner);
-                plugin = plugin.On(target);
+                var (on, refused) = await PluginScope.OnAsync(db, plugin, scope);
+                if (refused is not null) return refused;
+                if (on is null)
+                    return PluginScope.Of(request) is null ? scope.NotFound(PluginScope.ListOf(scope)) : KongAnswer.NotFound();
+                plugin = on;
             }
 
             var all = await ConfigStore.AllAsync(db);
@@ -48,8 +49,8 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     {
         var rows = await config.OfKindAsync(ConfigKind.Plugin);
         if (PluginScope.Of(request) is not { } scope) return page.Of(rows, Write);
-        return await config.FindAsync(PluginScope.KindOf(scope.Field), scope.Value) is { } target
-            ? page.Of(rows.Where(r => KongJson.Read<KongPlugin>(r).Scope == target.Id), Write)
+        return await database.ReadAsync(db => PluginScope.IdAsync(db, scope)) is { } target
+            ? page.Of(rows.Where(r => KongJson.Read<KongPlugin>(r).Scope == target), Write)
             : KongAnswer.NotFound();
     }
 
@@ -84,8 +85,8 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             "http", "https", "grpc", "grpcs");
         fields.None("plugins have no names and no order of their own in this version", "instance_name", "ordering");
         fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
-        if (fields.Has("consumer")) fields.Note("consumer", "not supported: no plugin works on a consumer in this version");
-        scope = nested ?? service ?? route ?? group;
+        var consumer = fields.Reference(PluginScope.Consumer, by: "username");
+        scope = nested ?? service ?? route ?? group ?? consumer;
         if (nested is not null && fields.Has(nested.Field))
             fields.Note(nested.Field, "the path names it already; leave it out");
         if (name is not null && PluginSchema.Find(name) is null)
@@ -98,7 +99,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             return null;
         }
 
-        CheckScope(fields, schema, [nested, service, route, group]);
+        CheckScope(fields, schema, [nested, service, route, group, consumer]);
         var config = schema.Complete(fields, at);
         return new KongPlugin
         {
@@ -109,7 +110,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
         };
     }
 
-    /// <summary>Both are limits of the group's plan, and Kong would take one of them.</summary>
+    /// <summary>Both are limits of the group's plan, or of the consumer, and Kong would take one of them.</summary>
     private static string? TwoLimits(IReadOnlyList<ConfigRow> rows, KongPlugin added)
     {
         var other = added.Name switch
@@ -119,8 +120,9 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             _ => null,
         };
         return other is not null && rows.Where(r => r.Kind == ConfigKind.Plugin).Select(KongJson.Read<KongPlugin>)
-            .Any(p => p.Name == other && p.ConsumerGroup == added.ConsumerGroup)
-            ? $"not supported: together with {other}, which is on this group already; give all limits in one of them" : null;
+            .Any(p => p.Name == other && p.Scope == added.Scope)
+            ? $"not supported: together with {other}, which is on this {(added.Consumer is null ? "group" : "consumer")} already; give " +
+                "all limits in one of them" : null;
     }
 
     /// <summary>A plugin works at one scope; where it would do nothing, it is refused.</summary>
@@ -135,13 +137,13 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     }
 
     private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => PluginScope.Of(request) is not { } scope
-        || (await config.FindAsync(PluginScope.KindOf(scope.Field), scope.Value))?.Id is { } target
+        || await database.ReadAsync(db => PluginScope.IdAsync(db, scope)) is { } target
             && KongJson.Read<KongPlugin>(row).Scope == target;
 
     /// <summary>What makes a plugin the only one of its kind, as Kong names it.</summary>
     private static JsonObject ScopesOf(KongPlugin plugin) => new()
     {
-        ["consumer"] = null,
+        ["consumer"] = plugin.Consumer is { } id ? new JsonObject { ["id"] = KongEntity.UuidOf<Consumer>(id) } : null,
         ["consumer_group"] = KongEntity.Reference(plugin.ConsumerGroup),
         ["name"] = plugin.Name,
         ["route"] = KongEntity.Reference(plugin.Route),

@@ -36,6 +36,9 @@ public sealed class SharedKongTests
         });
         Assert.Equal("redis", made.GetProperty("config").GetProperty("policy").GetString());
         Assert.Equal(30, await UntilRefusedAsync(cluster, "fred-key"));
+        // of a consumer that is in no group, too
+        await node.PostAsync("/consumers/anna/plugins", new { name = "rate-limiting", config = new { day = 20, policy = "redis" } });
+        Assert.Equal(20, await UntilRefusedAsync(cluster, "anna-key"));
     }
 
     private static async Task<Cluster> StartAsync()

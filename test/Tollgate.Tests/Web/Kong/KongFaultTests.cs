@@ -103,10 +103,20 @@ public sealed class KongFaultTests
         "key-auth works on a service, on a route, everywhere in this version: POST /services/{service}/plugins, " +
         "/routes/{route}/plugins, /plugins")]
     [InlineData("/services/s/plugins", "name=rate-limiting&config.minute=1", "service", "rate-limiting works on a " +
-        "consumer group in this version: POST /consumer_groups/{group}/plugins")]
+        "consumer group, on a consumer in this version: POST /consumer_groups/{group}/plugins, /consumers/{consumer}/plugins")]
+    [InlineData("/consumers/c/plugins", "name=rate-limiting&config.minute=1&route.name=r", "route", "rate-limiting works on a " +
+        "consumer group, on a consumer in this version")]
+    [InlineData("/consumers/c/plugins", "name=rate-limiting&config.minute=1&consumer.username=c", "consumer", "the path names it already")]
+    [InlineData("/consumer_groups/g/plugins", "name=rate-limiting&config.minute=1&consumer.username=c", "consumer",
+        "not supported: a plugin is on one thing, and this one is on a consumer_group already")]
+    [InlineData("/consumers/c/plugins", "name=request-termination", "consumer", "request-termination works on a service, on a route, " +
+        "everywhere in this version")]
+    [InlineData("/consumers/c/plugins", "name=rate-limiting&config.minute=1&config.policy=redis", "config.policy",
+        "not supported: this server is started without --redis")]
     [InlineData("/services/s/plugins", "name=key-auth&route.name=r", "route",
         "not supported: a plugin is on one thing")]
-    [InlineData("/services/s/plugins", "name=key-auth&consumer.username=c", "consumer", "not supported: no plugin works on a consumer")]
+    [InlineData("/services/s/plugins", "name=key-auth&consumer.username=c", "consumer",
+        "key-auth works on a service, on a route, everywhere in this version")]
     [InlineData("/services/s/plugins", "name=key-auth&config.hide_credentials=false", "config.hide_credentials",
         "not supported: a key never reaches the upstream")]
     [InlineData("/services/s/plugins", "name=key-auth&config.key_in_body=true", "config.key_in_body",
@@ -158,6 +168,7 @@ public sealed class KongFaultTests
     [InlineData("/plugins", "name=key-auth&service.name=x", "service", "services", "{name=\"x\"}")]
     [InlineData("/plugins", "name=rate-limiting&config.minute=1&consumer_group.name=x", "consumer_group",
         "consumer_groups", "{name=\"x\"}")]
+    [InlineData("/plugins", "name=rate-limiting&config.minute=1&consumer.username=x", "consumer", "consumers", "{username=\"x\"}")]
     [InlineData("/consumers/c/consumer_groups", "group=x", "group", "consumer_groups", "{name=\"x\"}")]
     [InlineData("/consumer_groups/g/consumers", "consumer=x", "consumer", "consumers", "{name=\"x\"}")]
     public async Task A_reference_that_leads_nowhere_is_a_foreign_key_violation(
@@ -181,6 +192,7 @@ public sealed class KongFaultTests
     [InlineData("/consumer_groups/x/plugins", "name=rate-limiting&config.minute=1")]
     [InlineData("/upstreams/x/targets", "target=a:1")]
     [InlineData("/consumers/x/acls", "group=g")]
+    [InlineData("/consumers/x/plugins", "name=rate-limiting&config.minute=1")]
     [InlineData("/consumers/c/basic-auth", "username=g")]
     public async Task What_is_not_there_is_not_found(string path, string form)
     {
