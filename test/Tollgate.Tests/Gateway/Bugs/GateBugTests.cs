@@ -72,6 +72,57 @@ public sealed class GateBugTests
     }
 
     [Fact]
+    public async Task B9_a_counter_goes_on_when_all_that_is_around_it_is_made_again_and_after_a_restart()
+    {
+        const string plan = "  by-operation: { operations: [data, premium], limits: [5/day by operation, 9/day by key] }\n";
+        var before = File.Replace("plans:\n", "plans:\n" + plan, StringComparison.Ordinal);
+        // another API before it, the operations the other way round, the plan last
+        var after = File.Replace("apis:\n", "apis:\n  another: { upstream: UPSTREAM, operations: { first: GET /first } }\n",
+            StringComparison.Ordinal).Replace("data: GET /data, premium: GET /premium", "premium: GET /premium, data: GET /data",
+            StringComparison.Ordinal) + plan;
+        await using var upstream = await TestUpstream.StartAsync();
+        using var folder = new TempFolder();
+        string key;
+        await using (var server = await TestServer.StartAsync(before, upstream, folder))
+        {
+            key = await server.SubscribeAsync("fred", "by-operation");
+            Assert.Equal((2, 1), (await server.PassAsync("/data", key, 2), await server.PassAsync("/premium", key, 1)));
+            using var file = new StringContent(after.Replace("UPSTREAM", upstream.Address, StringComparison.Ordinal));
+            using var applied = await server.Admin.PostAsync("/v1/config/apply", file, TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.OK, applied.StatusCode);
+            Assert.Equal((1, 1), (await server.PassAsync("/data", key, 1), await server.PassAsync("/premium", key, 1)));
+        }
+
+        await using var again = await TestServer.StartAsync(after, upstream, folder);
+        Assert.Equal((2, 2), (await again.PassAsync("/data", key, 9), await again.PassAsync("/premium", key, 9)));
+    }
+
+    [Fact]
+    public async Task B12_a_key_that_is_revoked_deleted_or_over_is_refused_on_the_next_call()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(File, upstream);
+        await server.SubscribeAsync("fred", "all");
+        var over = (await server.PostAsync("/v1/consumers/fred/keys", new { expires_at = "2026-01-10T12:00:01Z" }))
+            .GetProperty("key").GetString()!;
+        Assert.Equal(200, await StatusAsync(server, over));
+        await server.AdvanceAsync("PT1S");
+        Assert.Equal(401, await StatusAsync(server, over));
+        foreach (var keys in (string[])["/v1/consumers/fred/keys", "/consumers/fred/key-auth"])
+        {
+            for (var i = 0; i < 5; i++)
+            {
+                var made = await server.PostAsync(keys, new { });
+                var key = made.GetProperty("key").GetString()!;
+                Assert.Equal(200, await StatusAsync(server, key));
+                using var gone = await server.Admin.DeleteAsync($"{keys}/{made.GetProperty("id").GetString()}");
+                Assert.True(gone.IsSuccessStatusCode, $"{gone.StatusCode}");
+                Assert.Equal(401, await StatusAsync(server, key));
+            }
+        }
+    }
+
+    [Fact]
     public async Task B13_a_key_stands_in_no_file_of_the_store_and_is_told_once()
     {
         await using var upstream = await TestUpstream.StartAsync();
