@@ -46,16 +46,18 @@ internal static class CountedWhere
     /// <summary>The plugin's Redis has to be the server's: there is no second one.</summary>
     private static void ReadPlace(KongFields config, string redis)
     {
-        var places = redis.Split(',').Select(p => (Host: p[..p.LastIndexOf(':')].Trim('[', ']'), Port: p[(p.LastIndexOf(':') + 1)..]));
+        var places = redis.Split(',').Select(p => (Host: p[..p.LastIndexOf(':')].Trim('[', ']'), Port: p[(p.LastIndexOf(':') + 1)..]))
+            .ToArray();
+        var other = $"not supported: counters are shared over the Redis of the server, {redis}, and over no other; leave it out";
         foreach (var (fields, prefix) in new[] { (config, "redis_"), (config.Record("redis"), "") })
         {
             var host = fields.Text(prefix + "host", most: 255);
             var port = fields.Integer(prefix + "port", 1, 65_535)?.ToString(CultureInfo.InvariantCulture);
-            var other = $"not supported: counters are shared over the Redis of the server, {redis}, and over no other; leave it out";
             if (host is not null && !places.Any(p => p.Host.Equals(host, StringComparison.OrdinalIgnoreCase)))
                 fields.Note(prefix + "host", other);
             if (port is not null && !places.Any(p => p.Port == port)) fields.Note(prefix + "port", other);
-            fields.None($"how the Redis of the server is reached stands in --redis; leave it out", [.. s_others.Select(n => prefix + n)]);
+            fields.None("how the Redis of the server is reached stands in --redis; leave it out",
+                [.. s_others.Select(n => prefix + n)]);
         }
     }
 

@@ -108,17 +108,19 @@ public static class KongApi
         foreach (var scope in (string[])["", "/services/{s}", "/routes/{r}", "/consumer_groups/{g}", "/consumers/{c}"])
         {
             Resource(routes, scope + "/plugins", Listed(plugins.ListAsync), Posted(plugins.AddAsync));
-            Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync);
+            Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync, patch: Posted(plugins.ChangeAsync));
         }
     }
 
     /// <summary>One path with its methods; any other method of it is a 405 that names these.</summary>
     private static void Resource(
-        IEndpointRouteBuilder routes, string path, Handler? get = null, Handler? post = null, Handler? delete = null)
+        IEndpointRouteBuilder routes, string path, Handler? get = null, Handler? post = null, Handler? delete = null,
+        Handler? patch = null)
     {
         var allowed = new List<string>();
         Add(get, HttpMethods.Get, HttpMethods.Head);
         Add(post, HttpMethods.Post);
+        Add(patch, HttpMethods.Patch);
         Add(delete, HttpMethods.Delete);
         var allow = string.Join(", ", allowed);
         routes.Map(path, context =>

@@ -33,6 +33,23 @@ internal sealed class KongFields(JsonObject given, bool isForm)
 
     public bool Has(string name) => Take(name) is not null;
 
+    /// <summary>What is stored, with these fields over it: records are merged, and what is null or empty is left out.</summary>
+    public KongFields Over(JsonObject stored)
+    {
+        var merged = (JsonObject)stored.DeepClone();
+        Merge(merged, given);
+        return new KongFields(merged, isForm);
+    }
+
+    private static void Merge(JsonObject into, JsonObject from)
+    {
+        foreach (var (name, value) in from)
+        {
+            if (value is JsonObject record && into[name] is JsonObject stored) Merge(stored, record);
+            else into[name] = value?.DeepClone();
+        }
+    }
+
     /// <summary>A text without control characters, or null when there is none.</summary>
     public string? Text(string name, bool required = false, int most = 1024)
     {

@@ -12,6 +12,16 @@ internal static class PluginScope
 
     public const string Consumer = "consumer";
 
+    public static readonly string[] Fields = ["service", "route", "consumer_group", Consumer];
+
+    /// <summary>What a stored plugin is on; null for everywhere.</summary>
+    public static KongReference? Of(KongPlugin plugin) =>
+        plugin.Service is { } service ? new KongReference("service", "id", service)
+        : plugin.Route is { } route ? new KongReference("route", "id", route)
+        : plugin.ConsumerGroup is { } group ? new KongReference("consumer_group", "id", group)
+        : plugin.Consumer is { } consumer ? new KongReference(Consumer, "id", consumer)
+        : null;
+
     public static string InWords(string field) => field.Length == 0 ? "everywhere" : $"on a {field.Replace('_', ' ')}";
 
     public static string PathOf(string field) => field switch

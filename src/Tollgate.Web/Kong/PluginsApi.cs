@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
@@ -60,6 +61,40 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     public async Task<KongAnswer> GetAsync(KongRequest request) =>
         await config.FindAsync(ConfigKind.Plugin, request["p"]) is { } row && await IsUnderAsync(request, row)
             ? KongAnswer.Ok(Write(row)) : KongAnswer.NotFound();
+
+    /// <summary>Changes what is sent and leaves the rest as it is; in force on the next call, and what was used stays.</summary>
+    public async Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent)
+    {
+        if (await config.FindAsync(ConfigKind.Plugin, request["p"]) is not { } found || !await IsUnderAsync(request, found))
+            return KongAnswer.NotFound();
+        var groups = (await config.OfKindAsync(ConfigKind.Plan)).Select(p => p.Name).ToHashSet();
+        var answer = await database.WriteAsync(async db =>
+        {
+            if (await ConfigStore.FindAsync(db, ConfigKind.Plugin, found.Id) is not { } row) return KongAnswer.NotFound();
+            var before = KongJson.Read<KongPlugin>(row);
+            var fields = sent.Over(new JsonObject
+            {
+                ["name"] = before.Name,
+                ["enabled"] = before.Enabled,
+                ["tags"] = KongEntity.List(before.Tags),
+                ["config"] = JsonObject.Create(before.Config),
+            });
+            foreach (var field in PluginScope.Fields)
+                if (fields.Has(field)) fields.Note(field, "not supported: a plugin stays where it is; remove it, and add it there");
+            var read = Read(fields, new PluginSurroundings(groups, redis()), out _, PluginScope.Of(before));
+            if (read is not null && read.Name != before.Name)
+                fields.Note("name", $"not supported: this is {before.Name}; remove it, and add the other");
+            if (fields.Refusal is { } refusal) return refusal;
+            var plugin = before with { Enabled = read!.Enabled, Config = read.Config, Tags = read.Tags };
+            var all = await ConfigStore.AllAsync(db);
+            if ((TwoCredentials.FaultOf(all, plugin) ?? TwoLimits(all, plugin)) is { } fault)
+                return KongAnswer.SchemaViolation(new JsonObject { ["name"] = fault });
+            await config.UpdateAsync(db, row, KongJson.Write(plugin));
+            return KongAnswer.Ok(Write((await ConfigStore.FindAsync(db, ConfigKind.Plugin, row.Id))!));
+        });
+        if (answer.Status == StatusCodes.Status200OK) await news.ConfigAsync();
+        return answer;
+    }
 
     public async Task<KongAnswer> DeleteAsync(KongRequest request)
     {

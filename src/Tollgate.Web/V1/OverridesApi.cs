@@ -37,7 +37,8 @@ internal static class OverridesApi
         if (overrides.Prices.SequenceEqual(terms.Overrides.Prices))
             await database.WriteAsync(db => EntitlementStore.OverrideAsync(db, id, overrides, now));
         else if (await changes.OverrideAsync(id, overrides) is { Ok: false, Problems: var problems })
-            return problems[0].Code == MigrationChecks.PriceCannotBlock ? Answers.Invalid(problems) : Answers.Conflict(problems[0].Code, problems[0].Detail, problems[0].Field);
+            return problems[0].Code == MigrationChecks.PriceCannotBlock ? Answers.Invalid(problems)
+                : Answers.Conflict(problems[0].Code, problems[0].Detail, problems[0].Field);
         await publishing.Feed.AnnounceAsync(new Change.OfCustomer(terms.CustomerKey));
         return Answers.Ok(View(overrides));
     }

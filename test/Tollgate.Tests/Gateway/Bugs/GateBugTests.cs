@@ -79,7 +79,7 @@ public sealed class GateBugTests
         // another API before it, the operations the other way round, the plan last
         var after = File.Replace("apis:\n", "apis:\n  another: { upstream: UPSTREAM, operations: { first: GET /first } }\n",
             StringComparison.Ordinal).Replace("data: GET /data, premium: GET /premium", "premium: GET /premium, data: GET /data",
-            StringComparison.Ordinal) + plan;
+            StringComparison.Ordinal) + "\n" + plan;
         await using var upstream = await TestUpstream.StartAsync();
         using var folder = new TempFolder();
         string key;

@@ -183,6 +183,32 @@ public sealed class KongFaultTests
     }
 
     [Theory]
+    [InlineData("name=key-auth", "name", "not supported: this is rate-limiting")]
+    [InlineData("consumer.username=c", "consumer", "not supported: a plugin stays where it is")]
+    [InlineData("service.name=s", "service", "not supported: a plugin stays where it is")]
+    [InlineData("config.minute=x", "config.minute", "expected an integer")]
+    [InlineData("config.minute=9", "config.hour", "the limit for hour (7) cannot be lower than the limit for minute (9)")]
+    [InlineData("config.hour=&config.minute=", "@entity", "at least one of these fields")]
+    [InlineData("config.policy=redis", "config.policy", "not supported: this server is started without --redis")]
+    [InlineData("config.burst=1", "config.burst", "unknown field")]
+    [InlineData("id=1", "id", "not supported")]
+    public async Task A_fault_in_a_change_is_named_and_nothing_is_changed(string form, string field, string fault)
+    {
+        await using var kong = await StartAsync();
+        var made = (await kong.PostAsync("/consumer_groups/g/plugins", "name=rate-limiting", "config.minute=5", "config.hour=7",
+            "tags=a")).Expect(201);
+        var reply = (await kong.PatchAsync($"/plugins/{made.Id}", form)).Expect(400);
+        Assert.StartsWith(fault, reply.Fault(field));
+        Assert.Equal(made.Text, (await kong.GetAsync($"/consumer_groups/g/plugins/{made.Id}")).Text);
+        (await kong.PatchAsync($"/services/s/plugins/{made.Id}", "enabled=false")).Expect(404);
+        var changed = (await kong.PatchAsync($"/consumer_groups/g/plugins/{made.Id}", "config.hour=", "config.minute=8", "enabled=false"))
+            .Expect(200).Body;
+        Assert.Equal("8 null false [\"a\"]", $"{changed["config"]!["minute"]} {changed["config"]!["hour"]?.ToString() ?? "null"} " +
+            $"{changed["enabled"]!.ToJsonString()} {changed["tags"]!.ToJsonString()}");
+        Assert.Empty(kong.Published.FindPlan("g")!.Limits);
+    }
+
+    [Theory]
     [InlineData("/services/x/routes", "paths=/a")]
     [InlineData("/services/x/plugins", "name=key-auth")]
     [InlineData("/consumers/x/key-auth", "key=a")]

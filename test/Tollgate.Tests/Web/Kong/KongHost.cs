@@ -62,6 +62,9 @@ public sealed class KongHost : IAsyncDisposable
     public Task<KongReply> PostAsync(string path, params string[] fields) => SendAsync(HttpMethod.Post, path,
         new StringContent(string.Join('&', fields), Encoding.UTF8, "application/x-www-form-urlencoded"));
 
+    public Task<KongReply> PatchAsync(string path, params string[] fields) => SendAsync(HttpMethod.Patch, path,
+        new StringContent(string.Join('&', fields), Encoding.UTF8, "application/x-www-form-urlencoded"));
+
     public Task<KongReply> PostJsonAsync(string path, string json) =>
         SendAsync(HttpMethod.Post, path, new StringContent(json, Encoding.UTF8, "application/json"));
 

@@ -173,7 +173,9 @@ public sealed class KongImportTests
                 config:
                   { limit: [3], window_size: [60], strategy: WHERE, sync_rate: 10, namespace: x, redis: { host: r, password: hunter2 } }
             - name: iron
-              plugins: [{ name: rate-limiting, config: { minute: 5, policy: WHERE, sync_rate: -1, redis_host: r, redis_password: hunter2 } }]
+              plugins:
+              - name: rate-limiting
+                config: { minute: 5, policy: WHERE, sync_rate: -1, redis_host: r, redis_password: hunter2 }
             """;
         var (status, report) = await SendAsync(server, file.Replace("WHERE", "redis", StringComparison.Ordinal), "?check=true");
         Assert.Equal(HttpStatusCode.OK, status);

@@ -29,6 +29,14 @@ public sealed class KongLimitTests
         Assert.Equal(2, await server.PassAsync("/v1/a", "fred", 6));
         await server.AdvanceAsync("PT3600S");
         Assert.Equal(3, await server.PassAsync("/v1/a", "fred", 6));
+
+        // changed in place, what was used stays used
+        var group = (await server.GetAsync("/consumer_groups/g/plugins")).GetProperty("data")[0].GetProperty("id").GetString();
+        using var raised = new FormUrlEncodedContent([new("config.limit", "4,9"), new("config.window_size", "60,3600")]);
+        using (var changed = await server.Admin.PatchAsync($"/plugins/{group}", raised, TestContext.Current.CancellationToken))
+            Assert.Contains($"\"window_type\":\"{type}\"", await changed.Content.ReadAsStringAsync(
+                TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Equal(1, await server.PassAsync("/v1/a", "fred", 6));
         await server.FormAsync("/plugins", 201, ("name", "prometheus"), ("config.per_consumer", "true"));
         Assert.Contains("rate-limiting-advanced", (await server.GetAsync("/plugins/enabled")).ToString());
     }

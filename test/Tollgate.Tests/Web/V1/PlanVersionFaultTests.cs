@@ -144,7 +144,7 @@ public sealed class PlanVersionFaultTests
                 effective_at = balance == "credit" ? null : "2026-03-01T00:00:00Z",
             });
         else
-            (await server.Admin.PutAsJsonAsync($"/v1/customers/anna/balances/{balance}", new { amount = "5.00" })).EnsureSuccessStatusCode();
+            Assert.Equal(200, (await SendAsync(server, "PUT", $"/v1/customers/anna/balances/{balance}", new { amount = "5.00" })).Status);
         (string Method, string Path, object Body)[] ways =
         [
             ("POST", "/v1/subscriptions", new { customer = "anna", plan = "pro" }),
@@ -187,7 +187,8 @@ public sealed class PlanVersionFaultTests
         await server.PostAsync("/v1/credits", credit);
         var (held, why) = await SendAsync(server, "PUT", "/v1/customers/fred/terms", new { credit_overage = "block" });
         Assert.True(held == 400 && why.Contains("price_cannot_block", StringComparison.Ordinal), why);
-        Assert.Equal(200, (await SendAsync(server, "PUT", "/v1/customers/fred/terms", new { credit_overage = "bill", net_days = 7 })).Status);
+        var billed = new { credit_overage = "bill", net_days = 7 };
+        Assert.Equal(200, (await SendAsync(server, "PUT", "/v1/customers/fred/terms", billed)).Status);
     }
 
     private static async Task<(int Status, string Text)> SendAsync(TestServer server, string method, string path, object body)
