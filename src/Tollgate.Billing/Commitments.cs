@@ -7,7 +7,7 @@ namespace Tollgate.Billing;
 /// <summary>
 /// What brings a period up to a minimum spend, or down to a maximum: a line of its own, after all others are rounded
 /// (money.md 12). What a period costs is its usage, its fees in arrears, and of the fees in advance on the invoices before
-/// the part that is for it. A minimum is prorated by the days that cost something; a maximum is not.
+/// the part that is for it; each without what coupons of its price take off. A minimum is prorated by the days that cost something; a maximum is not.
 /// </summary>
 internal static class Commitments
 {
@@ -33,7 +33,7 @@ internal static class Commitments
                 ? Money.Round(new Proration(units, Fees.Units(terms, era.Calendar, full)).Of(amount.Amount), currency)
                 : amount;
             var spent = settled.Where(l => l.Amount.Currency == currency)
-                .Aggregate(InAdvance(terms, era, bill, inputs.Charged, currency), (sum, l) => sum + l.Amount);
+                .Aggregate(InAdvance(terms, era, bill, inputs.Charged, currency), (sum, l) => sum + l.Charged);
             var difference = bound - spent;
             if (isMinimum ? difference.MinorUnits <= 0 : difference.MinorUnits >= 0) continue;
             yield return new DraftLine(
@@ -59,12 +59,12 @@ internal static class Commitments
         SubscriptionTerms terms, Era era, Bill bill, IReadOnlyList<BilledFee> charged, Currency currency)
     {
         var sum = Money.Zero(currency);
-        foreach (var fee in charged.Where(f => f.Full.Currency == currency))
+        foreach (var fee in charged.Where(f => f.Charged.Currency == currency))
         {
             var within = fee.Period.Intersect(bill.Period);
             if (within.IsEmpty) continue;
             var (units, of) = (Fees.Units(terms, era.Calendar, within), Fees.Units(terms, era.Calendar, fee.Period));
-            sum += units >= of ? fee.Full : Money.Round(fee.Full.Amount * units / of, currency);
+            sum += units >= of ? fee.Charged : Money.Round(fee.Charged.Amount * units / of, currency);
         }
 
         return sum;

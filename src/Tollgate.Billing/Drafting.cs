@@ -18,6 +18,12 @@ public sealed record DraftLine(RatedLine Rated, Money Amount, int PlanVersion, s
     /// <summary>Of a credit: as its charge was taxed. Null for as the customer is.</summary>
     public Tax? Tax { get; init; }
 
+    /// <summary>What coupons of its price take off, before any minimum and maximum.</summary>
+    public Money Off { get; init; } = Money.Zero(Amount.Currency);
+
+    /// <summary>What counts for a minimum or a maximum.</summary>
+    public Money Charged => Amount - Off;
+
     /// <summary>It corrects what an invoice before told: the quantity then and now.</summary>
     public (decimal Old, decimal New)? Adjusts { get; init; }
 }
@@ -85,20 +91,25 @@ public static class Drafting
         inputs ??= DraftInputs.None;
         try
         {
-            DraftLine[] settled =
-                [.. InOrderOf(terms, Fees.Arrears(terms, bill).Concat(Used(terms, bill, usage, inputs.Units)))];
-            DraftLine[] lines =
+            var prices = Prices(terms, bill, usage, inputs.Units);
+            DraftLine[] asked =
             [
-                .. settled,
-                .. Commitments.Of(terms, bill, settled, inputs),
+                .. Fees.Arrears(terms, bill), .. prices.SelectMany(p => p.Lines),
                 .. inputs.Late.SelectMany(late => LateUsage.Adjustments(terms, late)),
                 .. Fees.Advance(terms, bill, inputs.Billed),
             ];
-            var currencies = lines.Select(l => l.Amount.Currency).Distinct().ToArray();
-            if (currencies.Length > 1)
-                return new Problem("currency_mixed", $"{subscription.Id} has prices in {currencies[0]} and in " +
-                    $"{currencies[1]} within one bill: an invoice has one currency, and nothing converts.");
-            var currency = currencies.FirstOrDefault() ?? terms.CustomerCurrency;
+            var currency = asked.FirstOrDefault()?.Amount.Currency ?? prices.FirstOrDefault()?.Rated.Currency
+                ?? terms.CustomerCurrency;
+            if (asked.FirstOrDefault(l => l.Amount.Currency != currency) is { } other) return Mixed(subscription, currency, other);
+            // discounts of lines come before any bound, those of the invoice behind (money.md 6)
+            var ofLines = inputs.Agreed.TakeOff(currency, asked);
+            DraftLine[] settled =
+                [.. InOrderOf(terms, asked.Where(l => IsSettled(l)).Concat(prices.SelectMany(p => p.Bound(asked))))];
+            DraftLine[] lines =
+            [
+                .. settled, .. Commitments.Of(terms, bill, settled, inputs), .. asked.Where(l => !IsSettled(l)),
+            ];
+            if (lines.FirstOrDefault(l => l.Amount.Currency != currency) is { } bound) return Mixed(subscription, currency, bound);
             var inForce = InForce(terms, bill).ToArray();
             var (sum, burns, coupons) = inputs.Agreed.Sum(currency, lines);
             return new InvoiceDraft(subscription, bill, lines, sum.Total, Unpriced(terms, bill, usage))
@@ -107,7 +118,7 @@ public static class Drafting
                 PlanId = inForce.LastOrDefault()?.Terms.PlanId ?? subscription.PlanId,
                 Sum = sum,
                 Burns = burns,
-                Coupons = coupons,
+                Coupons = [.. ofLines, .. coupons],
                 UnitBurns = [.. BurntBy(settled, bill), .. inputs.Late.SelectMany(l => LateUsage.Burns(terms, l))],
                 Terms = inputs.Agreed.Customer,
             };
@@ -119,28 +130,42 @@ public static class Drafting
         }
     }
 
+    private static bool IsSettled(DraftLine line) => line is { Adjusts: null, InAdvance: false };
+
+    private static Problem Mixed(SubscriptionRow subscription, Currency one, DraftLine other) => new("currency_mixed",
+        $"{subscription.Id} has prices in {one} and in {other.Amount.Currency} within one bill: an invoice has one currency, " +
+        "and nothing converts.");
+
     /// <summary>The fees of a bill.</summary>
     internal static IEnumerable<DraftLine> Time(SubscriptionTerms terms, Bill bill, DraftInputs inputs) =>
         Fees.Arrears(terms, bill).Concat(Fees.Advance(terms, bill, inputs.Billed));
 
-    /// <summary>
-    /// The usage of the period that ended, as <see cref="PeriodRating"/> rates it. A price that a new stretch left as it
-    /// was goes on over both: their usage fills its tiers together.
-    /// </summary>
+    /// <summary>The usage of the period that ended, each price between its bounds; without any discount.</summary>
     /// <param name="credit">In units.</param>
     internal static IEnumerable<DraftLine> Used(
         SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage,
-        IReadOnlyList<UnitGrant>? credit = null)
+        IReadOnlyList<UnitGrant>? credit = null) =>
+        Prices(terms, bill, usage, credit).SelectMany(p => p.Lines.Concat(p.Bound(p.Lines)));
+
+    /// <summary>
+    /// What prices ask for the usage of the period that ended, as <see cref="PeriodRating"/> rates it. A price that a new
+    /// stretch left as it was goes on over both: their usage fills its tiers together.
+    /// </summary>
+    private static UsedPrice[] Prices(
+        SubscriptionTerms terms, Bill bill, IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>> usage,
+        IReadOnlyList<UnitGrant>? credit)
     {
         var settled = Bills.Settled(terms, bill).ToArray();
-        if (settled.Length == 0) yield break;
-        foreach (var line in PeriodRating.Rate(UsedStretches(terms, bill, settled, usage), credit: credit))
-        {
-            var (first, last) = (settled[line.First].Stretch, settled[line.Last].Stretch);
-            var part = Part(first.Terms.StartAt, last.Terms.EndAt, bill.Period);
-            yield return new DraftLine(line.Rated, line.Rated.Amount(first.Prices.Currency), first.Prices.Version,
-                line.Rated.Meter, part.IsEmpty ? bill.Period : part);
-        }
+        if (settled.Length == 0) return [];
+        return
+        [
+            .. PeriodRating.Prices(UsedStretches(terms, bill, settled, usage), credit).Select(price =>
+            {
+                var (first, last) = (settled[price.Run.Stretches[0]].Stretch, settled[price.Run.Stretches[^1]].Stretch);
+                var part = Part(first.Terms.StartAt, last.Terms.EndAt, bill.Period);
+                return new UsedPrice(price, first.Prices.Version, part.IsEmpty ? bill.Period : part);
+            }),
+        ];
     }
 
     internal static IEnumerable<(UnitBurn Burn, long SettlesAt)> BurntBy(IEnumerable<DraftLine> lines, Bill bill) =>
@@ -218,4 +243,25 @@ public static class Drafting
 
     private static Period Part(long startAt, long? endAt, Period period) => period.Intersect(new Period(
         Micros.ToInstant(startAt), endAt is { } end ? Micros.ToInstant(end) : Instant.MaxValue));
+}
+
+/// <summary>A price, and what it asks for the usage of a bill.</summary>
+internal sealed record UsedPrice(PeriodPrice Rated, int Version, Period Period)
+{
+    /// <summary>Before minimum and maximum of the price.</summary>
+    public IReadOnlyList<DraftLine> Lines { get; } = [.. Rated.Lines.Select(line => Of(Rated, line, Version, Period))];
+
+    /// <summary>The line, or none, that keeps the price between its bounds.</summary>
+    /// <param name="lines">Among others its own, with what coupons of the price take off.</param>
+    public IEnumerable<DraftLine> Bound(IEnumerable<DraftLine> lines)
+    {
+        if (Rated.Run.Price.Price is { Minimum: null, Maximum: null }) return [];
+        var own = new HashSet<RatedLine>(Rated.Lines, ReferenceEqualityComparer.Instance);
+        var charged = lines.Where(l => own.Contains(l.Rated))
+            .Aggregate(Money.Zero(Rated.Currency), (sum, l) => sum + l.Charged);
+        return Rated.Bound(charged) is { } bound ? [Of(Rated, bound, Version, Period)] : [];
+    }
+
+    private static DraftLine Of(PeriodPrice price, RatedLine line, int version, Period period) =>
+        new(line, line.Amount(price.Currency), version, line.Meter, period);
 }

@@ -20,6 +20,9 @@ public sealed record BilledFee(string Name, decimal UnitAmount, decimal Quantity
     /// <summary>Before anything was taken off.</summary>
     public required Money Full { get; init; }
 
+    /// <summary>Without what coupons of its price took off: what counts for a minimum or a maximum.</summary>
+    public required Money Charged { get; init; }
+
     /// <summary>As it was taxed; null where its invoice does not say.</summary>
     public Tax? Tax { get; init; }
 

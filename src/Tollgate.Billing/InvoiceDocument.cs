@@ -116,6 +116,7 @@ public sealed record InvoiceDocument
                        : Money.Round(asked.Amount * left / charged.MinorUnits, currency))
                {
                    Full = full,
+                   Charged = full - Read(line.LineDiscount),
                    OfUnits = line.Proration?.Of ?? 0,
                    IsCredit = isCredit,
                    PlanVersion = line.PlanVersion,

@@ -89,6 +89,10 @@ public sealed record InvoiceLine
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Discount { get; init; }
 
+    /// <summary>Of the discount, what coupons of its price took off before minimum and maximum.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? LineDiscount { get; init; }
+
     /// <summary>Of what is left then; rounded once. The tax of the invoice is the sum. None without a rate.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Tax { get; init; }
@@ -114,7 +118,6 @@ public sealed record InvoiceLine
     public static InvoiceLine Of(DraftLine line, DateTimeZone zone, bool bySecond, SummedLine summed)
     {
         var rated = line.Rated;
-        var off = summed.Coupon + summed.Promotional;
         return new InvoiceLine
         {
             Description = Describe(line, zone, bySecond),
@@ -131,7 +134,8 @@ public sealed record InvoiceLine
             UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
-            Discount = off.MinorUnits == 0 ? null : off.ToString(),
+            Discount = summed.Off.MinorUnits == 0 ? null : summed.Off.ToString(),
+            LineDiscount = summed.Discount.MinorUnits == 0 ? null : summed.Discount.ToString(),
             Tax = summed.Tax == Catalog.Tax.None ? null : summed.TaxAmount.ToString(),
             TaxRate = InvoiceTaxRate.Of(summed.Tax),
             OldQuantity = line.Adjusts is { } a ? DecimalText.Of(a.Old) : null,

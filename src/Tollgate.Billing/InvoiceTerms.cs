@@ -27,21 +27,27 @@ public sealed record InvoiceTerms(CustomerTerms Customer)
             _ => TaxTreatment.Taxed,
         });
 
+    /// <summary>Takes coupons of some prices off their lines: before minimum and maximum (money.md 6).</summary>
+    /// <param name="currency">Of the invoice.</param>
+    /// <param name="lines">Become those with their <see cref="DraftLine.Off"/>.</param>
+    internal IReadOnlyList<TakenCoupon> TakeOff(Currency currency, DraftLine[] lines)
+    {
+        var coupons = CouponsIn(currency, ofLines: true);
+        if (coupons.Length == 0) return [];
+        var (off, taken) = InvoiceSum.LineDiscounts(
+            currency, Array.ConvertAll(lines, Charge), Array.ConvertAll(coupons, c => c.Coupon.Discount));
+        for (var i = 0; i < lines.Length; i++) lines[i] = lines[i] with { Off = off[i] };
+        return Taken(coupons, taken);
+    }
+
     /// <summary>What the lines come to: coupons, promotional credit, tax, prepaid credit (money.md 6).</summary>
     internal (InvoiceSum Sum, IReadOnlyList<Burn> Burns, IReadOnlyList<TakenCoupon> Taken) Sum(
         Currency currency, IReadOnlyList<DraftLine> lines)
     {
-        var coupons = Coupons.Where(c => c.Coupon.Currency is null || c.Coupon.Currency == currency.Code).ToArray();
+        var coupons = CouponsIn(currency, ofLines: false);
         var grants = Grants.Where(g => g.Grant.Currency == currency.Code).ToArray();
         var promotional = grants.Where(g => g.Grant.Kind == GrantRow.Promotional).ToArray();
-        var sum = InvoiceSum.Of(new Charges(currency,
-            [
-                .. lines.Select(l => new ChargeLine(l.Rated.PriceName, l.Amount)
-                {
-                    Tax = l.Tax ?? Tax,
-                    IsCredit = l.IsCredit,
-                }),
-            ])
+        var sum = InvoiceSum.Of(new Charges(currency, [.. lines.Select(Charge)])
         {
             Coupons = [.. coupons.Select(c => c.Coupon.Discount)],
             Promotional =
@@ -60,8 +66,21 @@ public sealed record InvoiceTerms(CustomerTerms Customer)
         }
 
         return (sum with { Prepaid = sum.Total - left }, [.. burns.Where(b => b.Amount.MinorUnits > 0)],
-            [.. coupons.Zip(sum.Coupons, (c, off) => new TakenCoupon(c, off)).Where(t => t.Off.MinorUnits > 0)]);
+            Taken(coupons, sum.Coupons));
     }
+
+    private AppliedCoupon[] CouponsIn(Currency currency, bool ofLines) => [.. Coupons.Where(c =>
+        (c.Coupon.Currency is null || c.Coupon.Currency == currency.Code) && c.Coupon.Prices is not null == ofLines)];
+
+    private static TakenCoupon[] Taken(AppliedCoupon[] coupons, IReadOnlyList<Money> off) =>
+        [.. coupons.Zip(off, (c, amount) => new TakenCoupon(c, amount)).Where(t => t.Off.MinorUnits > 0)];
+
+    private ChargeLine Charge(DraftLine line) => new(line.Rated.PriceName, line.Amount)
+    {
+        Discount = line.Off,
+        Tax = line.Tax ?? Tax,
+        IsCredit = line.IsCredit,
+    };
 
     /// <summary>What the lines that a grant is for come to, with tax.</summary>
     private static Money Gross(InvoiceSum sum, IReadOnlyList<DraftLine> lines, GrantRow grant)

@@ -1,6 +1,6 @@
 namespace Tollgate.Catalog;
 
-/// <summary>What is taken off: a line's discount, or a coupon on an invoice. Either a percentage or an amount.</summary>
+/// <summary>What is taken off: a coupon, or credit that was given away. Either a percentage or an amount.</summary>
 /// <param name="Name">For people.</param>
 /// <param name="Percent">0 to 100; null when it is an amount.</param>
 /// <param name="Amount">Zero or more; never more than there is to take it from.</param>
@@ -21,18 +21,12 @@ public sealed record Discount(string Name, decimal? Percent, Money? Amount)
     }
 }
 
-/// <summary>A rounded line as it comes from <see cref="Rating"/>, with what happens to it on its invoice.</summary>
+/// <summary>A rounded line: as <see cref="Rating"/> gives it, or one that brings a price or a period to its bounds.</summary>
+/// <param name="Name">Of its price.</param>
 public sealed record ChargeLine(string Name, Money Amount)
 {
-    /// <summary>The price that it is of: its minimum and maximum hold for all its lines together. None for other lines,
-    /// as adjustments.</summary>
-    public PriceComponent? Price { get; init; }
-
-    /// <summary>The part of the period that the line is for: a price's minimum is for a whole one.</summary>
-    public Proration Part { get; init; } = Proration.Whole;
-
-    /// <summary>Of this line alone, one after the other.</summary>
-    public IReadOnlyList<Discount> Discounts { get; init; } = [];
+    /// <summary>Taken off it before minimum and maximum: <see cref="InvoiceSum.LineDiscounts"/> says how much.</summary>
+    public Money Discount { get; init; } = Money.Zero(Amount.Currency);
 
     public Tax Tax { get; init; } = Tax.None;
 
@@ -41,19 +35,10 @@ public sealed record ChargeLine(string Name, Money Amount)
     public bool IsCredit { get; init; }
 }
 
-/// <summary>The least that a customer spends in a period; what is missing is a line of its own.</summary>
-/// <param name="Minimum">Already prorated.</param>
-public sealed record Commitment(string Name, Money Minimum, Tax Tax);
-
-/// <summary>All that an invoice is computed from.</summary>
+/// <summary>All that an invoice is computed from, once its lines are known.</summary>
 public sealed record Charges(Currency Currency, IReadOnlyList<ChargeLine> Lines)
 {
-    /// <summary>Caps the lines of the invoice together; null for none.</summary>
-    public Money? MaximumSpend { get; init; }
-
-    public Commitment? Commitment { get; init; }
-
-    /// <summary>On the invoice, one after the other.</summary>
+    /// <summary>Of the whole invoice, one after the other.</summary>
     public IReadOnlyList<Discount> Coupons { get; init; } = [];
 
     /// <summary>Promotional grants in the order in which they are burnt, each with what is left of it and the prices that
@@ -65,27 +50,27 @@ public sealed record Charges(Currency Currency, IReadOnlyList<ChargeLine> Lines)
 }
 
 /// <summary>A line with all that was done to it.</summary>
-/// <param name="Of">Index of the charge line; null for a line that brings a price or the invoice to a bound.</param>
-/// <param name="Name">Of the price, or of the commitment.</param>
+/// <param name="Name">Of the price.</param>
 /// <param name="Amount">Before anything was taken off.</param>
 /// <param name="Tax">What it is taxed by.</param>
-public sealed record SummedLine(int? Of, LineKind Kind, string Name, Money Amount, Tax Tax)
+public sealed record SummedLine(string Name, Money Amount, Tax Tax)
 {
+    /// <summary>Its share of the coupons of its price.</summary>
     public Money Discount { get; init; } = Money.Zero(Amount.Currency);
 
     public bool IsCredit { get; init; }
 
-    /// <summary>Its share of what the maximum spend took off.</summary>
-    public Money Capped { get; init; } = Money.Zero(Amount.Currency);
-
-    /// <summary>Its share of the coupons.</summary>
+    /// <summary>Its share of the coupons on the invoice.</summary>
     public Money Coupon { get; init; } = Money.Zero(Amount.Currency);
 
     /// <summary>Its share of promotional credit.</summary>
     public Money Promotional { get; init; } = Money.Zero(Amount.Currency);
 
-    /// <summary>What tax is computed from: everything taken off.</summary>
-    public Money Taxable => Amount - Discount - Capped - Coupon - Promotional;
+    /// <summary>All that is taken off it.</summary>
+    public Money Off => Discount + Coupon + Promotional;
+
+    /// <summary>What tax is computed from.</summary>
+    public Money Taxable => Amount - Off;
 
     public Money TaxAmount => Tax.Of(Taxable);
 
@@ -98,7 +83,8 @@ public sealed record SummedLine(int? Of, LineKind Kind, string Name, Money Amoun
 
 /// <summary>
 /// What an invoice comes to, in the order of money.md 6: line discounts → maximum → minimum → coupons → promotional
-/// credit → tax → prepaid credit → amount due. Pure; a total is always the sum of its lines.
+/// credit → tax → prepaid credit → amount due. The bounds are lines: who makes them asks for <see cref="LineDiscounts"/>
+/// first. Pure; a total is always the sum of its lines.
 /// </summary>
 public sealed record InvoiceSum
 {
@@ -114,8 +100,8 @@ public sealed record InvoiceSum
     /// <summary>What was burnt of each promotional grant, in their order.</summary>
     public required IReadOnlyList<Money> Promotional { get; init; }
 
-    /// <summary>Of the lines, their discounts and their bounds: before coupons and tax. A spend cap counts this.</summary>
-    public Money Subtotal => Sum(l => l.Amount - l.Discount - l.Capped);
+    /// <summary>Of the lines, with their discounts and bounds: before coupons and tax. A spend cap counts this.</summary>
+    public Money Subtotal => Sum(l => l.Amount - l.Discount);
 
     /// <summary>Without tax.</summary>
     public Money Net => Sum(l => l.Net);
@@ -138,23 +124,22 @@ public sealed record InvoiceSum
             g.Aggregate(Money.Zero(Currency), (sum, l) => sum + l.TaxAmount)))
         .OrderByDescending(t => t.Tax.Percent).ThenBy(t => t.Tax.Treatment)];
 
+    /// <summary>What coupons of some prices take off the lines of these, one coupon after the other; before the bounds of
+    /// any price or period.</summary>
+    /// <returns>Of each line, and of each coupon.</returns>
+    public static (IReadOnlyList<Money> Lines, IReadOnlyList<Money> Coupons) LineDiscounts(
+        Currency currency, IReadOnlyList<ChargeLine> lines, IReadOnlyList<Discount> coupons)
+    {
+        var summed = lines.Select(Summed).ToList();
+        var taken = coupons.Select(c => TakeOff(
+            summed, c, currency, (line, share) => line with { Discount = line.Discount + share })).ToArray();
+        return ([.. summed.Select(l => l.Discount)], taken);
+    }
+
     public static InvoiceSum Of(Charges charges)
     {
         var currency = charges.Currency;
-        var lines = Bounded(charges, [.. charges.Lines.Select(Discounted)]);
-        if (charges.MaximumSpend is { } most)
-        {
-            var over = TaxableOf(lines, currency) - most;
-            Spread(lines, null, over, (line, share) => line with { Capped = line.Capped + share });
-        }
-
-        if (charges.Commitment is { } commitment)
-        {
-            var missing = commitment.Minimum - TaxableOf(lines, currency);
-            if (missing.MinorUnits > 0)
-                lines.Add(new SummedLine(null, LineKind.Minimum, commitment.Name, missing, commitment.Tax));
-        }
-
+        var lines = charges.Lines.Select(Summed).ToList();
         var coupons = charges.Coupons
             .Select(c => TakeOff(lines, c, currency, (line, share) => line with { Coupon = line.Coupon + share })).ToArray();
         var promotional = charges.Promotional.Select(p => TakeOff(
@@ -169,55 +154,22 @@ public sealed record InvoiceSum
         return sum with { Prepaid = Smaller(charges.Prepaid ?? Money.Zero(currency), sum.Total) };
     }
 
-    private static SummedLine Discounted(ChargeLine line, int index)
-    {
-        var kind = line.Price?.Price is null or Price.Flat ? LineKind.Fee : LineKind.Usage;
-        var summed = new SummedLine(index, kind, line.Name, line.Amount, line.Tax) { IsCredit = line.IsCredit };
-        foreach (var discount in line.Discounts)
-            summed = summed with { Discount = summed.Discount + discount.Off(summed.Taxable) };
-        return summed;
-    }
+    private static SummedLine Summed(ChargeLine line) =>
+        new(line.Name, line.Amount, line.Tax) { Discount = line.Discount, IsCredit = line.IsCredit };
 
-    /// <summary>Each price's lines, and behind them what brings them to its maximum or minimum.</summary>
-    private static List<SummedLine> Bounded(Charges charges, SummedLine[] lines)
-    {
-        var bounded = new List<SummedLine>();
-        for (var i = 0; i < lines.Length; i++)
-        {
-            bounded.Add(lines[i]);
-            if (charges.Lines[i].Price is not { } price) continue;
-            if (charges.Lines.Skip(i + 1).Any(l => l.Price == price)) continue;
-            var charged = TaxableOf([.. lines.Where((_, at) => charges.Lines[at].Price == price)], charges.Currency);
-            if (Rating.Bound(price, charged, charges.Lines[i].Part) is { } bound)
-                bounded.Add(new SummedLine(
-                    null, bound.Kind, price.Name, bound.Amount(charges.Currency), charges.Lines[i].Tax));
-        }
-
-        return bounded;
-    }
-
+    /// <summary>Splits what is taken off over the lines that have something to give, in proportion: the shares sum to it.
+    /// </summary>
     private static Money TakeOff(
         List<SummedLine> lines, Discount discount, Currency currency, Func<SummedLine, Money, SummedLine> take)
     {
-        var covered = TaxableOf([.. lines.Where(l => !l.IsCredit && discount.Covers(l.Name))], currency);
-        var off = discount.Off(covered);
-        Spread(lines, discount, off, take);
-        return off;
-    }
-
-    /// <summary>Splits an amount over the lines that have something to give, in proportion: the shares sum to it.</summary>
-    private static void Spread(
-        List<SummedLine> lines, Discount? scope, Money off, Func<SummedLine, Money, SummedLine> take)
-    {
-        if (off.MinorUnits <= 0) return;
-        var weights = lines
-            .Select(l => scope?.Covers(l.Name) is false ? 0m : Math.Max(0, l.Taxable.MinorUnits)).ToArray();
-        var shares = off.Split(weights);
+        var off = discount.Off(lines.Where(Gives).Aggregate(Money.Zero(currency), (sum, line) => sum + line.Taxable));
+        if (off.MinorUnits <= 0) return off;
+        var shares = off.Split([.. lines.Select(l => Gives(l) ? Math.Max(0m, l.Taxable.MinorUnits) : 0)]);
         for (var i = 0; i < lines.Count; i++) lines[i] = take(lines[i], shares[i]);
-    }
+        return off;
 
-    private static Money TaxableOf(IReadOnlyList<SummedLine> lines, Currency currency) =>
-        lines.Aggregate(Money.Zero(currency), (sum, line) => sum + line.Taxable);
+        bool Gives(SummedLine line) => !line.IsCredit && discount.Covers(line.Name);
+    }
 
     private static Money Smaller(Money balance, Money total) =>
         total.MinorUnits <= 0 ? Money.Zero(total.Currency) : balance.MinorUnits < total.MinorUnits ? balance : total;

@@ -20,6 +20,15 @@ public sealed record PeriodLine(RatedLine Rated, PriceComponent Price, int First
 /// <param name="Stretches">Indices, rising.</param>
 public sealed record PriceRun(PriceComponent Price, IReadOnlyList<int> Stretches);
 
+/// <summary>What a price asks for the usage of its stretches, before its bounds.</summary>
+/// <param name="Part">Of the period, in which it is in force.</param>
+public sealed record PeriodPrice(PriceRun Run, IReadOnlyList<RatedLine> Lines, Proration Part, Currency Currency)
+{
+    /// <summary>The line that brings it down to its maximum or up to its minimum; null in between.</summary>
+    /// <param name="charged">The sum of its lines, without what coupons of the price take off.</param>
+    public RatedLine? Bound(Money charged) => Rating.Bound(Run.Price, charged, Part);
+}
+
 /// <summary>
 /// Rates a billing period whose terms may have changed in it. A price that a new stretch leaves as it was goes on over
 /// both: their usage fills its tiers together, and no flat amount is asked for twice. What is included is for the
@@ -27,12 +36,29 @@ public sealed record PriceRun(PriceComponent Price, IReadOnlyList<int> Stretches
 /// </summary>
 public static class PeriodRating
 {
+    /// <summary>Each price with its lines, and what keeps them between its bounds: without any discount.</summary>
     /// <param name="stretches">In order of time.</param>
-    /// <param name="withBounds">False when discounts come before minimum and maximum: then <see cref="InvoiceSum"/>
-    /// adds them.</param>
     /// <param name="credit">Grants in units, in the order in which they are burnt; null for none.</param>
     public static IReadOnlyList<PeriodLine> Rate(
-        IReadOnlyList<UsedStretch> stretches, bool withBounds = true, IReadOnlyList<UnitGrant>? credit = null)
+        IReadOnlyList<UsedStretch> stretches, IReadOnlyList<UnitGrant>? credit = null)
+    {
+        var lines = new List<PeriodLine>();
+        foreach (var price in Prices(stretches, credit))
+        {
+            var bound = price.Bound(price.Lines.Aggregate(
+                Money.Zero(price.Currency), (sum, line) => sum + line.Amount(price.Currency)));
+            lines.AddRange((bound is null ? price.Lines : price.Lines.Append(bound))
+                .Select(line => new PeriodLine(line, price.Run.Price, price.Run.Stretches[0], price.Run.Stretches[^1])));
+        }
+
+        return lines;
+    }
+
+    /// <summary>What each price asks for its usage. Its bounds come after the discounts of its lines.</summary>
+    /// <param name="stretches">In order of time.</param>
+    /// <param name="credit">Grants in units, in the order in which they are burnt; null for none.</param>
+    public static IReadOnlyList<PeriodPrice> Prices(
+        IReadOnlyList<UsedStretch> stretches, IReadOnlyList<UnitGrant>? credit = null)
     {
         var consumed = new Dictionary<string, decimal>(StringComparer.Ordinal);
         // a plan of many prices looks at the usage of each meter once
@@ -47,16 +73,7 @@ public static class PeriodRating
                 asked[i] = asked[i] with { Lines = Rating.Rate(asked[i].Of, stretches[asked[i].Run.Stretches[0]].Zone) };
         }
 
-        var lines = new List<PeriodLine>();
-        foreach (var (run, _, rated, part, currency) in asked)
-        {
-            var charged = rated.Aggregate(Money.Zero(currency), (sum, line) => sum + line.Amount(currency));
-            var bound = withBounds ? Rating.Bound(run.Price, charged, part) : null;
-            lines.AddRange((bound is null ? rated : rated.Append(bound))
-                .Select(line => new PeriodLine(line, run.Price, run.Stretches[0], run.Stretches[^1])));
-        }
-
-        return lines;
+        return Array.ConvertAll(asked, a => new PeriodPrice(a.Run, a.Lines, a.Part, a.Currency));
     }
 
     /// <summary>The metered prices of stretches that follow each other, each with those in which it stands unchanged.

@@ -11,10 +11,10 @@ public sealed class InvoiceSumTests
     [Fact]
     public void Discount_tax_and_prepaid_credit_come_in_this_order()
     {
+        ChargeLine[] lines = [Line("a", 80, s_vat), Line("b", 20, s_vat)];
+        var (off, _) = InvoiceSum.LineDiscounts(Currency.Usd, lines, [new Discount("ten", 10, null) { Prices = ["a"] }]);
         var sum = InvoiceSum.Of(new Charges(Currency.Usd,
-        [
-            Line("a", 80, s_vat) with { Discounts = [new Discount("ten", 10, null)] }, Line("b", 20, s_vat),
-        ]) { Prepaid = Usd(30) });
+            [.. lines.Zip(off, (line, share) => line with { Discount = share })]) { Prepaid = Usd(30) });
         Assert.Equal(["92.00", "18.40", "110.40", "30.00", "80.40"], Texts(sum.Net, sum.Tax, sum.Total, sum.Prepaid, sum.Due));
     }
 
@@ -39,44 +39,46 @@ public sealed class InvoiceSumTests
         Assert.Equal("50.00", sum.Due.ToString());
     }
 
+    /// <summary>10 % of 100.05 is 10.01, half a cent up; 33.35 and 66.70 bear 3.34 and 6.67 of it. A fixed one of 200.00
+    /// takes what is left of <c>b</c>. A credit is given back as it was billed.</summary>
     [Fact]
-    public void The_maximum_holds_after_discounts_and_the_minimum_is_a_line_of_its_own()
+    public void Coupons_of_prices_are_split_over_their_lines_and_leave_credits_alone()
     {
-        var capped = Bounded(null, 50);
-        var lifted = Bounded(100, null);
-        var sum = InvoiceSum.Of(new Charges(Currency.Usd,
+        ChargeLine[] lines =
         [
-            Line("capped", 80, s_vat) with { Price = capped, Discounts = [new Discount("half", 50, null)] },
-            Line("capped", 30, s_vat) with { Price = capped },
-            Line("lifted", 60, s_vat) with { Price = lifted },
-        ]));
-        Assert.Equal(
-            ["Usage 80.00", "Usage 30.00", "Maximum -20.00", "Usage 60.00", "Minimum 40.00"],
-            sum.Lines.Select(l => $"{l.Kind} {l.Amount}"));
-        Assert.Equal(["150.00", "30.00", "180.00"], Texts(sum.Net, sum.Tax, sum.Total));
+            Line("a", 33.35m), Line("b", 66.70m), Line("c", 5), Line("a", -7) with { IsCredit = true }, Line("b", 0),
+        ];
+        var (off, coupons) = InvoiceSum.LineDiscounts(Currency.Usd, lines,
+            [new Discount("tenth", 10, null) { Prices = ["a", "b"] }, Off(200) with { Prices = ["b"] }]);
+        Assert.Equal(["3.34", "66.70", "0.00", "0.00", "0.00"], off.Select(o => o.ToString()));
+        Assert.Equal(["10.01", "60.03"], coupons.Select(c => c.ToString()));
     }
 
     [Fact]
-    public void A_true_up_counts_rounded_usage_and_its_minimum_is_prorated()
+    public void Without_coupons_and_without_lines_nothing_is_taken_off()
     {
-        var price = Bounded(100, null);
-        var usage = Money.Round(60.004m, Currency.Usd);
-        var whole = InvoiceSum.Of(new Charges(Currency.Usd, [new ChargeLine("p", usage) { Price = price }]));
-        var half = InvoiceSum.Of(new Charges(Currency.Usd,
-            [new ChargeLine("p", usage) { Price = price, Part = new Proration(20, 30) }]));
-        Assert.Equal("40.00", whole.Lines[1].Amount.ToString());
-        Assert.Equal("6.67", half.Lines[1].Amount.ToString());
+        Assert.Equal(["0.00"], InvoiceSum.LineDiscounts(Currency.Usd, [Line("a", 5)], []).Lines.Select(l => l.ToString()));
+        Assert.Equal(["0.00"], InvoiceSum.LineDiscounts(Currency.Usd, [], [Off(5)]).Coupons.Select(c => c.ToString()));
+    }
+
+    [Theory]
+    [InlineData(null, 50, 80_00, "Maximum -30.00")]
+    [InlineData(null, 50, 50_00, null)]
+    [InlineData(100, null, 60_00, "Minimum 40.00")]
+    [InlineData(100, null, 100_00, null)]
+    [InlineData(100, 120, 120_01, "Maximum -0.01")]
+    public void A_bound_is_what_is_missing_or_too_much(int? minimum, int? maximum, int cents, string? bound)
+    {
+        var line = Rating.Bound(Bounded(minimum, maximum), new Money(cents, Currency.Usd), Proration.Whole);
+        Assert.Equal(bound, line is null ? null : $"{line.Kind} {line.Amount(Currency.Usd)}");
     }
 
     [Fact]
-    public void A_commitment_adds_what_is_missing_and_a_maximum_spend_takes_off_what_is_too_much()
+    public void A_minimum_is_prorated_and_a_maximum_is_not()
     {
-        var charges = new Charges(Currency.Usd, [Line("a", 70, s_vat), Line("b", 35, new Tax(10, false))]);
-        var committed = InvoiceSum.Of(charges with { Commitment = new Commitment("yearly", Usd(200), s_vat) });
-        Assert.Equal(["200.00", "36.50"], Texts(committed.Net, committed.Tax));
-        var capped = InvoiceSum.Of(charges with { MaximumSpend = Usd(60) });
-        Assert.Equal(["30.00", "15.00"], capped.Lines.Select(l => l.Capped.ToString()));
-        Assert.Equal(["60.00", "10.00", "70.00"], Texts(capped.Subtotal, capped.Tax, capped.Total));
+        var part = new Proration(20, 30);
+        Assert.Equal("6.67", Rating.Bound(Bounded(100, null), Usd(60), part)?.Amount(Currency.Usd).ToString());
+        Assert.Equal("-10.00", Rating.Bound(Bounded(null, 50), Usd(60), part)?.Amount(Currency.Usd).ToString());
     }
 
     [Fact]

@@ -70,7 +70,9 @@ public sealed class PeriodRatingTests
         var lines = PeriodRating.Rate([Stretch(1, 10, 20, price), Stretch(2, 10, 10, price)]);
         Assert.Equal([(LineKind.Usage, 30m), (LineKind.Minimum, 30m)],
             lines.Select(l => (l.Rated.Kind, l.Rated.PreciseAmount)));
-        Assert.Single(PeriodRating.Rate([Stretch(1, 10, 20, price)], withBounds: false));
+        // a discount of its lines comes before the minimum: 30 of the 90, less 20 less 5
+        var before = Assert.Single(PeriodRating.Prices([Stretch(1, 10, 20, price)]));
+        Assert.Equal(15m, before.Bound(Money.Round(15, Currency.Usd))?.PreciseAmount);
     }
 
     [Fact]

@@ -175,13 +175,13 @@ public sealed class PricingEdgeTests
     }
 
     [Fact]
-    public void A_subtotal_is_after_discounts_and_the_maximum_spend()
+    public void A_subtotal_is_after_the_discounts_of_lines_and_before_those_of_the_invoice()
     {
         var sum = InvoiceSum.Of(new Charges(Currency.Usd,
         [
-            new ChargeLine("fee", Money.Round(100, Currency.Usd)) { Discounts = [new Discount("tenth", 10, null)] },
-        ]) { MaximumSpend = Money.Round(80, Currency.Usd) });
-        Assert.Equal((LineKind.Fee, "80.00", "10.00"), (sum.Lines[0].Kind, sum.Subtotal.ToString(), sum.Lines[0].Capped.ToString()));
+            new ChargeLine("fee", Money.Round(100, Currency.Usd)) { Discount = Money.Round(10, Currency.Usd) },
+        ]) { Coupons = [new Discount("half", 50, null)] });
+        Assert.Equal(("90.00", "45.00", "55.00"), (sum.Subtotal.ToString(), sum.Net.ToString(), sum.Lines[0].Off.ToString()));
     }
 
     [Fact]

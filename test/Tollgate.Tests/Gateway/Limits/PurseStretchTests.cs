@@ -52,9 +52,9 @@ public sealed class PurseStretchTests
             }
 
             // terms that nobody called under do not enter a tier at the gate
-            var lines = PeriodRating.Rate([.. stretches.Where(s => s.Usage.Count > 0)], withBounds: false, grants);
-            Assert.True(lines.Sum(l => l.Rated.PreciseAmount) == purse.Used()[0], $"seed {seed}");
-            Assert.Equal(grants.Sum(g => g.Left) - lines.Sum(l => l.Rated.Credited), purse.Left().Sum());
+            var lines = PeriodRating.Prices([.. stretches.Where(s => s.Usage.Count > 0)], grants).SelectMany(p => p.Lines).ToArray();
+            Assert.True(lines.Sum(l => l.PreciseAmount) == purse.Used()[0], $"seed {seed}");
+            Assert.Equal(grants.Sum(g => g.Left) - lines.Sum(l => l.Credited), purse.Left().Sum());
         }
     }
 
