@@ -87,10 +87,11 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
             "select plan_id, version, currency, prices, quotas, terms, published_at from plan_versions " +
             "where plan_id = @planId and version = @version", new { planId, version });
 
-    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(DbConnection db, string planId) =>
+    /// <summary>In their order, those after a number.</summary>
+    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(DbConnection db, string planId, long after, int limit) =>
         (await db.QueryAsync<PlanVersionRow>(
             "select plan_id, version, currency, prices, quotas, terms, published_at from plan_versions " +
-            "where plan_id = @planId order by version", new { planId })).AsList();
+            "where plan_id = @planId and version > @after order by version limit @limit", new { planId, after, limit })).AsList();
 
     public static async Task<IReadOnlyList<PlanVersionRow>> VersionsWithTermsAsync(DbConnection db) =>
         (await db.QueryAsync<PlanVersionRow>(

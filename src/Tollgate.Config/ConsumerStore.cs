@@ -118,6 +118,12 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
             $"select {CredentialColumns} from credentials where consumer_key = @consumerKey order by key",
             new { consumerKey })).AsList();
 
+    /// <summary>A page of them.</summary>
+    public static async Task<IReadOnlyList<CredentialRow>> CredentialsAsync(
+        DbConnection db, long consumerKey, long after, int limit) => (await db.QueryAsync<CredentialRow>(
+            $"select {CredentialColumns} from credentials where consumer_key = @consumerKey and key > @after " +
+            "order by key limit @limit", new { consumerKey, after, limit })).AsList();
+
     public static Task<CredentialRow?> FindCredentialAsync(DbConnection db, long consumerKey, string credentialId) =>
         db.QueryFirstOrDefaultAsync<CredentialRow?>(
             $"select {CredentialColumns} from credentials where consumer_key = @consumerKey and id = @id",

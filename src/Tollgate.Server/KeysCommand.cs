@@ -15,7 +15,7 @@ internal static class KeysCommand
         var (consumer, admin) = (Consumer(), AdminClient.Address());
         var command = new Command("list", "List keys; none is shown in clear.") { consumer, admin };
         command.SetAction((parsed, _) => AdminClient.PrintAsync(
-            parsed.GetValue(admin)!, PathOf(parsed.GetValue(consumer)!), json: true));
+            parsed.GetValue(admin)!, PathOf(parsed.GetValue(consumer)!) + "?limit=1000", json: true));
         return command;
     }
 

@@ -14,15 +14,16 @@ internal static class CatalogueApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/apis", (Publisher p) => List(p.Current.Apis.Select(View)));
+        routes.MapGet("/v1/apis", (HttpRequest request, Publisher p) => List(request, p.Current.Apis.Select(View)));
         routes.MapGet("/v1/apis/{api}", (string api, Publisher p) =>
             p.Current.Apis.FirstOrDefault(a => a.Name == api || a.Id == api) is { } found
                 ? Answers.Ok(View(found))
                 : Answers.NotFound("API", api));
-        routes.MapGet("/v1/meters", (Publisher p) => List(p.Current.Meters.Select(View)));
+        routes.MapGet("/v1/meters", (HttpRequest request, Publisher p) => List(request, p.Current.Meters.Select(View)));
         routes.MapGet("/v1/meters/{meter}", (string meter, Publisher p) =>
             p.Current.FindMeter(meter) is { } found ? Answers.Ok(View(found)) : Answers.NotFound("meter", meter));
-        routes.MapGet("/v1/plans", (Publisher p) => List(p.Current.Plans.Select(plan => View(plan, p.Current))));
+        routes.MapGet("/v1/plans", (HttpRequest request, Publisher p) =>
+            List(request, p.Current.Plans.Select(plan => View(plan, p.Current))));
         routes.MapGet("/v1/plans/{plan}", (string plan, Publisher p) =>
             p.Current.FindPlan(plan) is { } found
                 ? Answers.Ok(View(found, p.Current))
@@ -134,13 +135,19 @@ internal static class CatalogueApi
         }),
     };
 
-    private static IResult List(IEnumerable<object> all) =>
-        Answers.Ok(new { data = all, next_cursor = (string?)null });
-
-    private static async Task<IResult> VersionsAsync(string plan, Publisher publisher, Database database)
+    /// <summary>What is published is one list in memory: its cursor is a place in it.</summary>
+    private static IResult List(HttpRequest request, IEnumerable<object> all)
     {
+        if (Paging.TryRead(request, out var page) is { } faults) return faults;
+        var rows = all.Select((view, at) => (View: view, At: at + 1L)).Where(r => r.At > page.After).Take(page.Rows).ToArray();
+        return Answers.Page(rows, page.Limit, r => r.View, r => r.At);
+    }
+
+    private static async Task<IResult> VersionsAsync(string plan, HttpRequest request, Publisher publisher, Database database)
+    {
+        if (Paging.TryRead(request, out var page) is { } faults) return faults;
         if (publisher.Current.FindPlan(plan) is not { } found) return Answers.NotFound("plan", plan);
-        var versions = await database.ReadAsync(db => ConfigStore.VersionsAsync(db, found.Id));
-        return Answers.Ok(new { data = versions.Select(View), next_cursor = (string?)null });
+        var versions = await database.ReadAsync(db => ConfigStore.VersionsAsync(db, found.Id, page.After, page.Rows));
+        return Answers.Page(versions, page.Limit, View, v => v.Version);
     }
 }

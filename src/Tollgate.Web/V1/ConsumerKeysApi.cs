@@ -37,15 +37,13 @@ internal static class ConsumerKeysApi
         revoked_at = c.RevokedAt is { } revoked ? Micros.ToText(revoked) : null,
     };
 
-    private static async Task<IResult> ListAsync(string consumer, Database database) =>
-        await database.ReadAsync(async db =>
-            await ConsumerStore.FindAsync(db, consumer) is { } found
-                ? Answers.Ok(new
-                {
-                    data = (await ConsumerStore.CredentialsAsync(db, found.Key)).Select(View),
-                    next_cursor = (string?)null,
-                })
-                : Answers.NotFound("consumer", consumer));
+    private static async Task<IResult> ListAsync(string consumer, HttpRequest request, Database database)
+    {
+        if (Paging.TryRead(request, out var page) is { } faults) return faults;
+        return await database.ReadAsync(async db => await ConsumerStore.FindAsync(db, consumer) is not { } found
+            ? Answers.NotFound("consumer", consumer)
+            : Answers.Page(await ConsumerStore.CredentialsAsync(db, found.Key, page.After, page.Rows), page.Limit, View, c => c.Key));
+    }
 
     private static async Task<IResult> CreateAsync(
         string consumer, HttpRequest request, Database database, ConsumerStore consumers, KeyMaking making,
