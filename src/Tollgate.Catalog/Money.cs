@@ -23,29 +23,6 @@ public readonly record struct Money(long MinorUnits, Currency Currency)
         new(decimal.ToInt64(decimal.Round(exact, currency.MinorUnitDigits, MidpointRounding.AwayFromZero)
             * currency.MinorUnitsPerMajor), currency);
 
-    /// <summary>
-    /// Splits the amount by its exact parts, which sum to it before it was rounded: each is rounded down, and what is
-    /// left goes, a minor unit each, to the largest remainders (ties: the earlier part). Parts may be negative.
-    /// </summary>
-    public Money[] SplitLike(IReadOnlyList<decimal> exact)
-    {
-        var parts = new long[exact.Count];
-        var remainders = new decimal[exact.Count];
-        var left = MinorUnits;
-        for (var i = 0; i < parts.Length; i++)
-        {
-            var scaled = exact[i] * Currency.MinorUnitsPerMajor;
-            var floor = decimal.Floor(scaled);
-            (parts[i], remainders[i]) = (decimal.ToInt64(floor), scaled - floor);
-            left = checked(left - parts[i]);
-        }
-
-        foreach (var i in Enumerable.Range(0, parts.Length).OrderByDescending(i => remainders[i]).Take((int)left))
-            parts[i]++;
-        var currency = Currency;
-        return Array.ConvertAll(parts, p => new Money(p, currency));
-    }
-
     public static Money operator +(Money left, Money right) =>
         new(checked(left.MinorUnits + right.MinorUnits), Same(left, right));
 

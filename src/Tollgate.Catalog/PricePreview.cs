@@ -1,6 +1,7 @@
 namespace Tollgate.Catalog;
 
-/// <summary>A line of a preview: a part of the price, rounded so that the lines sum to the amount.</summary>
+/// <summary>A line of a preview: a part of the price, rounded for itself. What the rounded parts differ by from the price, that
+/// is rounded once, is a line of its own.</summary>
 public sealed record PreviewLine(
     string Description, decimal Quantity, decimal UnitAmount, decimal PreciseAmount, Money Amount);
 
@@ -55,12 +56,11 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         }
 
         var charged = Money.Round(now.Sum, asked.Currency);
-        var amounts = charged.SplitLike([.. parts.Select(p => p.PreciseAmount)]);
-        var lines = parts.Zip(amounts, (part, amount) => new PreviewLine(
-            part.Describe(asked.Unit), part.Quantity, part.UnitAmount, part.PreciseAmount, amount)).ToList();
-        foreach (var (kind, moved) in Bounds(asked, charged, before))
-            lines.Add(new PreviewLine(new LinePart(kind, 1, moved.Amount, moved.Amount).Describe(asked.Unit),
-                1, moved.Amount, moved.Amount, moved));
+        var lines = parts.Select(part => new PreviewLine(part.Describe(asked.Unit), part.Quantity, part.UnitAmount,
+            part.PreciseAmount, Money.Round(part.PreciseAmount, asked.Currency))).ToList();
+        var rounding = lines.Aggregate(charged, (left, line) => left - line.Amount);
+        if (rounding.MinorUnits != 0) lines.Add(Line(PartKind.Rounding, rounding) with { PreciseAmount = 0 });
+        lines.AddRange(Bounds(asked, charged, before).Select(b => Line(b.Kind, b.Moved)));
         return new PricePreview(
             lines.Aggregate(Money.Zero(asked.Currency), (sum, line) => sum + line.Amount),
             PreciseOf(asked, before, now.Sum),
@@ -88,6 +88,9 @@ public sealed record PricePreview(Money Amount, decimal PreciseAmount, IReadOnly
         return [.. PeriodRating.Rate([new UsedStretch(plan, Proration.Whole, usage) { Zone = zone }])
             .Select(line => (line.Rated, line.Rated.Amount(currency)))];
     }
+
+    private static PreviewLine Line(PartKind kind, Money amount) => new(
+        new LinePart(kind, 1, amount.Amount, amount.Amount).Describe(""), 1, amount.Amount, amount.Amount, amount);
 
     private static decimal QuantityOf(PreviewQuestion asked) =>
         asked.Events is { } events ? events.Aggregate(0m, Exact.Add) : asked.Quantity;

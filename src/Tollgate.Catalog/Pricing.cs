@@ -5,7 +5,7 @@ namespace Tollgate.Catalog;
 /// <summary>What a part of a line asks for.</summary>
 public enum PartKind : byte
 {
-    Included, Units, TierUnits, TierFlat, Fee, Packages, Share, Events, EventBounds, BilledBefore, Maximum, Minimum,
+    Included, Units, TierUnits, TierFlat, Fee, Packages, Share, Events, EventBounds, BilledBefore, Rounding, Maximum, Minimum,
 }
 
 /// <summary>A part of a line, as a tier of it: what a customer can check by hand.</summary>
@@ -31,6 +31,7 @@ public readonly record struct LinePart(PartKind Kind, decimal Quantity, decimal 
         PartKind.Events => $"{Text(Quantity)} {(Quantity == 1 ? "event" : "events")}",
         PartKind.EventBounds => "minimum and maximum of an event",
         PartKind.Included => $"{Text(Quantity)} {unit} included",
+        PartKind.Rounding => "rounded once over all parts",
         PartKind.Maximum => "down to the maximum",
         PartKind.Minimum => "up to the minimum",
         _ => "billed before",
