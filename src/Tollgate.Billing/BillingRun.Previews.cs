@@ -6,8 +6,6 @@ namespace Tollgate.Billing;
 /// <summary>What a run would do, and what a change of terms asks about prices.</summary>
 public sealed partial class BillingRun
 {
-    private const int MostNamed = 20;
-
     /// <summary>
     /// The invoices of a customer whose period starts in the time given, as JSON: those issued as they are stored,
     /// and drafts of the others, the running period included: its fees as they fall due at its end, its usage so far.
@@ -82,48 +80,6 @@ public sealed partial class BillingRun
             Interval.Quarter => 4,
             _ => 1,
         });
-    }
-
-    /// <summary>Issues a draft whose period is over, without waiting for late usage.</summary>
-    /// <param name="id">As drafts have it.</param>
-    /// <param name="now">Business time, microseconds UTC.</param>
-    /// <param name="force">Also without the journals of other nodes; what they hold is late usage then.</param>
-    /// <returns>The journals that it was issued without; or <c>not_found</c>, <c>period_not_over</c>,
-    /// <c>journals_behind</c>, or why it cannot be billed.</returns>
-    public async Task<Result<IReadOnlyList<JournalBehind>>> FinalizeAsync(string id, long now, bool force = false)
-    {
-        await _catchUp();
-        if (InvoiceIds.InstantOf(id) is not { } from
-            || await _database.ReadAsync(db => InvoiceStore.NextAsync(db, from)) is not { } candidates
-            || candidates.FirstOrDefault(b => InvoiceIds.Of(b.Subscription.Id, b.Sofar.Next ?? 0) == id) is not { } billed)
-            return new Problem("not_found", id);
-        if (billed.Sofar.Next > now)
-            return new Problem("period_not_over", $"Its period ends at {Micros.ToText(billed.Sofar.Next ?? 0)}.");
-        var behind = (await Others()).Where(j => j.CompleteTo < billed.Sofar.Next).ToArray();
-        if (behind.Length > 0 && !force)
-            return new Problem("journals_behind", "Usage may still stand in " +
-                string.Join("; ", behind.Take(MostNamed).Select(j => j.ToString())) + ". Start those nodes, or mount their folders " +
-                "and run 'tollgate journal drain'; with force: true it is issued without, and what they hold is late usage.");
-        var draft = await _database.ReadAsync(async db =>
-        {
-            var terms = await _reader.TermsAsync(db, billed.Subscription, []);
-            var bills = ToCome(terms, billed).Take(2).ToArray();
-            return (Bills: bills, Read: bills.Length == 0 ? null : await _reader.DraftAsync(db, terms, bills[0], now));
-        });
-        if (draft.Read is null || (draft.Read.Ok && draft.Read.Value.Draft.Lines.Count == 0))
-            return new Problem("not_found", id);
-        if (!draft.Read.Ok) return draft.Read.Problems[0];
-        var proposal = new Proposal(draft.Read.Value, draft.Bills.Length > 1 ? draft.Bills[1] : null);
-        try
-        {
-            if (await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, billed, proposal, now))) return behind;
-        }
-        catch (CreditGoneException)
-        {
-            // of the draft nothing is written
-        }
-
-        return new Problem("changed_meanwhile", "The subscription or its credit changed meanwhile: try again.");
     }
 
     /// <summary>Writes the balances of customers whose credit began or expired.</summary>

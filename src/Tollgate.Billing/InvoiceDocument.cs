@@ -17,16 +17,21 @@ namespace Tollgate.Billing;
 /// </summary>
 public sealed record InvoiceDocument
 {
-    public const string Draft = "draft", Issued = "issued";
+    /// <summary>Of one that is not issued yet: <see cref="Gathering"/> until its period is over, then <see cref="Draft"/> for as
+    /// long as late usage is waited for.</summary>
+    public const string Gathering = "gathering", Draft = "draft", Issued = "issued";
 
     /// <summary><c>inv_…</c>; a draft has it already, unless its instant has an invoice.</summary>
     public required string? Id { get; init; }
 
-    /// <summary><c>2026-000001</c>, without gaps within the year of issue (UTC); null for a draft.</summary>
+    /// <summary><c>2026-000001</c>, without gaps within the year of issue (UTC); null until then.</summary>
     public required string? Number { get; init; }
 
-    /// <summary><see cref="Draft"/> or <see cref="Issued"/>.</summary>
+    /// <summary><see cref="Gathering"/>, <see cref="Draft"/> or <see cref="Issued"/>.</summary>
     public required string Status { get; init; }
+
+    [JsonIgnore]
+    public bool IsIssued => Status == Issued;
 
     public required InvoiceCustomer Customer { get; init; }
 
@@ -138,7 +143,7 @@ public sealed record InvoiceDocument
     {
         Id = draft.Bill.IsRepeated ? null : InvoiceIds.Of(draft.Subscription.Id, draft.Bill.BillAt),
         Number = null,
-        Status = Draft,
+        Status = asOf < draft.Bill.BillAt ? Gathering : Draft,
         Customer = customer,
         Subscription = draft.Subscription.Id,
         Plan = plan,

@@ -53,11 +53,29 @@ public sealed class InvoiceStore(Database database)
     public Task<InvoiceRow?> FindAsync(string idOrNumber) => database.ReadAsync(db => FindAsync(db, idOrNumber));
 
     /// <summary>In order of issue, after the key given; of one customer, or of all.</summary>
-    public Task<IReadOnlyList<InvoiceRow>> ListAsync(long? customerKey, long after, int limit) => database.ReadAsync(
+    /// <param name="customerKey">Null for all.</param>
+    /// <param name="after">Key of the last row of the page before.</param>
+    /// <param name="limit">Rows.</param>
+    /// <param name="status">As <see cref="InvoiceRow.StatusAt"/> says it at an instant; null for any.</param>
+    public Task<IReadOnlyList<InvoiceRow>> ListAsync(
+        long? customerKey, long after, int limit, (string Status, long At)? status = null) => database.ReadAsync(
         async db => (IReadOnlyList<InvoiceRow>)(await db.QueryAsync<InvoiceRow>(
             $"select {Columns} from invoices where key > @after " +
-            (customerKey is null ? "" : "and customer_key = @customerKey ") + "order by key limit @limit",
-            new { after, limit, customerKey })).AsList());
+            (customerKey is null ? "" : "and customer_key = @customerKey ") + (status?.Status switch
+            {
+                null => "",
+                InvoiceRow.Issued => "and status = 'issued' and due_at > @at ",
+                InvoiceRow.Overdue => "and status = 'issued' and due_at <= @at ",
+                _ => "and status = @of ",
+            }) + "order by key limit @limit",
+            new { after, limit, customerKey, of = status?.Status, at = status?.At })).AsList());
+
+    /// <summary>Subscriptions of which something may still be billed, in order of their keys; of one customer, or of all.
+    /// </summary>
+    public static Task<IReadOnlyList<BilledSubscription>> OpenAsync(DbConnection db, long? customerKey, long after, int limit) =>
+        SubscriptionsAsync(db, "s.key > @after and s.next_bill_at is not null " +
+            (customerKey is null ? "" : "and s.customer_key = @customerKey ") + "order by s.key limit @limit",
+            new { after, limit, customerKey });
 
     /// <summary>The invoices of a customer whose period starts in the time given, half-open, microseconds UTC.
     /// </summary>

@@ -66,17 +66,19 @@ public static class InvoiceText
 
     private static void Header(StringBuilder text, InvoiceDocument invoice, DateTimeZone zone)
     {
-        var draft = invoice.Status == InvoiceDocument.Draft;
-        Line(text, draft ? $"DRAFT INVOICE, as of {invoice.AsOf}" : $"INVOICE {invoice.Number}");
+        Line(text, invoice.IsIssued ? $"INVOICE {invoice.Number}" : $"DRAFT INVOICE, as of {invoice.AsOf}");
         Field(text, "Customer", $"{invoice.Customer.Name} ({invoice.Customer.Id})");
         Field(text, "Subscription", invoice.Subscription);
         var versions = invoice.PlanVersions.Count > 1 ? "versions" : "version";
         Field(text, "Plan", invoice.Plan +
             (invoice.PlanVersions.Count == 0 ? "" : $", {versions} {string.Join(", ", invoice.PlanVersions)}"));
         Field(text, "Period", $"{Days(invoice.PeriodStart, invoice.PeriodEnd, zone)} ({invoice.Timezone})");
-        Field(text, "Status", draft
-            ? $"draft: closes at {invoice.BillAt}"
-            : $"{invoice.Status} at {invoice.IssuedAt}");
+        Field(text, "Status", invoice.Status switch
+        {
+            InvoiceDocument.Gathering => $"gathering: closes at {invoice.BillAt}",
+            InvoiceDocument.Draft => $"draft: closed at {invoice.BillAt}, not issued yet",
+            _ => $"{invoice.Status} at {invoice.IssuedAt}",
+        });
         text.Append('\n');
     }
 

@@ -118,7 +118,7 @@ public sealed class AdminChanges(
         if (!Matches(change)) throw new StoppedException { Answer = NotMatched() };
     }
 
-    private async Task<byte[]?> BeforeAsync(Change change) =>
+    private async Task<(byte[] Json, string Tag)?> BeforeAsync(Change change) =>
         change.Path is null ? null : await representation.ReadAsync(change.Context, change.Path);
 
     private static IResult NotMatched() => Answers.Refused(StatusCodes.Status412PreconditionFailed,
@@ -128,7 +128,7 @@ public sealed class AdminChanges(
     {
         var wanted = change.Context.Request.Headers.IfMatch;
         if (wanted.Count == 0) return true;
-        return change.Before is { } before && TaggedAnswer.Lists(wanted, Representation.TagOf(before));
+        return change.Before is var (_, tag) && TaggedAnswer.Lists(wanted, tag);
     }
 
     private async Task<GivenAnswer> RecordAsync(System.Data.Common.DbConnection db, Change change, GivenAnswer given)
@@ -137,12 +137,12 @@ public sealed class AdminChanges(
         var deleted = HttpMethods.IsDelete(context.Request.Method);
         var path = change.Path ?? (deleted ? null : given.Location);
         var after = path is null ? null : await representation.ReadAsync(context, path);
-        if (after is not null && !deleted) given = given with { ETag = Representation.TagOf(after) };
+        if (after is var (_, tag) && !deleted) given = given with { ETag = tag };
         var template = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? context.Request.Path;
         await log.AddAsync(db, AdminCaller.Of(context).Name, $"{context.Request.Method} {template}",
             path ?? context.Request.Path,
-            (change.Before is null ? null : Redaction.Of(change.Before),
-                deleted && after is null ? null : Redaction.Of(after ?? given.Body)));
+            (change.Before is var (before, _) ? Redaction.Of(before) : null,
+                deleted && after is null ? null : Redaction.Of(after is var (now, _) ? now : given.Body)));
         if (change.Named is { } named) await answers.KeepAsync(db, named, given);
         return given;
     }
@@ -224,6 +224,6 @@ public sealed class AdminChanges(
 
         public string? Path { get; } = path;
 
-        public byte[]? Before { get; set; }
+        public (byte[] Json, string Tag)? Before { get; set; }
     }
 }

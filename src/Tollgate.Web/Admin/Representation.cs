@@ -42,8 +42,8 @@ public sealed class Representation(EndpointDataSource endpoints)
         return null;
     }
 
-    /// <summary>The JSON of a resource, or null when there is none.</summary>
-    public async Task<byte[]?> ReadAsync(HttpContext of, string path)
+    /// <summary>The JSON of a resource with its ETag, or null when there is none.</summary>
+    public async Task<(byte[] Json, string Tag)?> ReadAsync(HttpContext of, string path)
     {
         if (Find(path) is not var (values, route)) return null;
         using var body = new MemoryStream();
@@ -58,7 +58,9 @@ public sealed class Representation(EndpointDataSource endpoints)
         inner.SetEndpoint(route);
         await route.RequestDelegate!(inner);
         var json = inner.Response.ContentType?.Contains("json", StringComparison.Ordinal) == true;
-        return inner.Response.StatusCode == StatusCodes.Status200OK && json ? body.ToArray() : null;
+        if (inner.Response.StatusCode != StatusCodes.Status200OK || !json) return null;
+        var own = inner.Response.Headers.ETag;
+        return (body.ToArray(), own.Count > 0 ? own.ToString() : TagOf(body.ToArray()));
     }
 
     private static bool IsOne(RouteEndpoint route) =>

@@ -28,8 +28,9 @@ internal static class TaggedAnswer
         if (response.StatusCode == StatusCodes.Status200OK
             && response.ContentType?.StartsWith("application/json", StringComparison.Ordinal) == true)
         {
-            var tag = Representation.TagOf(held.Held.Span);
-            response.Headers.ETag = tag;
+            // what says its own state in its answer brings a tag of it
+            if (response.Headers.ETag.Count == 0) response.Headers.ETag = Representation.TagOf(held.Held.Span);
+            var tag = response.Headers.ETag.ToString();
             if (Lists(context.Request.Headers.IfNoneMatch, tag))
             {
                 response.StatusCode = StatusCodes.Status304NotModified;

@@ -29,12 +29,20 @@ internal static class InvoiceLifeApi
         var fields = await Fields.ReadAsync(request);
         var force = fields.Flag("force") ?? false;
         if (fields.Faults() is { } faults) return faults;
-        if (await life.Invoices.FindAsync(invoice) is { } issued)
-            return Answers.Conflict("already_issued", $"The invoice was issued as {issued.Number}.");
-        var done = await billing.FinalizeAsync(invoice, Micros.Now(life.Clock), force);
+        if (await life.Invoices.FindAsync(invoice) is { } before) return AsIssued(before, life);
+        var wanted = request.Headers.IfMatch;
+        var done = await billing.FinalizeAsync(invoice, Micros.Now(life.Clock), force,
+            wanted.Count == 0 ? null : draft => TaggedAnswer.Lists(wanted, InvoicesApi.TagOf(draft)));
         if (!done.Ok)
-            return done.Problems[0].Code == "not_found" ? Answers.NotFound("draft", invoice)
+        {
+            // another request, another node or a run may have been quicker: there is one document, whoever issued it
+            if (done.Problems[0].Code == "not_as_expected")
+                return Answers.Refused(StatusCodes.Status412PreconditionFailed, done.Problems);
+            return await life.Invoices.FindAsync(invoice) is { } meanwhile ? AsIssued(meanwhile, life)
+                : done.Problems[0].Code == "not_found" ? Answers.NotFound("draft", invoice)
                 : Answers.Refused(StatusCodes.Status409Conflict, done.Problems);
+        }
+
         var row = (await life.Invoices.FindAsync(invoice))!;
         await life.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
         var view = InvoicesApi.View(row, Micros.Now(life.Clock));
@@ -42,6 +50,11 @@ internal static class InvoiceLifeApi
             view["without_journals"] = new System.Text.Json.Nodes.JsonArray([.. done.Value.Select(j => j.ToString())]);
         return Answers.Ok(view);
     }
+
+    /// <summary>Issued is issued: asked again, it is the same invoice, with what has become of it.</summary>
+    private static IResult AsIssued(InvoiceRow row, InvoiceLife life) => row.Status == InvoiceRow.Void
+        ? Answers.Conflict("invoice_closed", $"{row.Number} was issued, and is void.")
+        : Answers.Ok(InvoicesApi.View(row, Micros.Now(life.Clock)));
 }
 
 /// <summary>What closing an invoice takes.</summary>

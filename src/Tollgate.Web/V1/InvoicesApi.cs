@@ -6,22 +6,22 @@ using Microsoft.AspNetCore.Routing;
 using NodaTime;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.V1;
 
-/// <summary><c>/v1/invoices</c>: what was issued, to the letter, and drafts of what is to come. Both also as text for
-/// people, for whoever prefers <c>text/plain</c>.</summary>
+/// <summary><c>/v1/invoices</c>: what was issued, to the letter, and what gathers and is drafted of what is to come. All of it
+/// also as text for people, for whoever prefers <c>text/plain</c>.</summary>
 internal static class InvoicesApi
 {
+    private static readonly string[] s_stored =
+        [InvoiceRow.Issued, InvoiceRow.Paid, InvoiceRow.Overdue, InvoiceRow.Void, InvoiceRow.Uncollectible];
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/invoices", ListAsync);
         routes.MapGet("/v1/invoices/preview", PreviewAsync);
-        routes.MapGet("/v1/invoices/{invoice}", async (
-            string invoice, HttpRequest request, InvoiceStore invoices, TimeProvider clock) =>
-            await invoices.FindAsync(invoice) is not { } found ? Answers.NotFound("invoice", invoice)
-                : WantsText(request) ? Results.Text(InvoiceText.Render(InvoiceDocument.Read(found.Document)))
-                : Answers.Ok(View(found, Micros.Now(clock))));
+        routes.MapGet("/v1/invoices/{invoice}", GetAsync);
         routes.MapGet("/v1/invoices/{invoice}/document", async (string invoice, InvoiceStore invoices) =>
             await invoices.FindAsync(invoice) is { } found
                 ? Results.Text(found.Document, "application/json")
@@ -42,17 +42,52 @@ internal static class InvoicesApi
         return view;
     }
 
+    /// <summary>The ETag of one that is not issued yet: of all that it says but the instant at which it was asked for, so that
+    /// what somebody has read can be finalized as it stands.</summary>
+    public static string TagOf(InvoiceDocument open) =>
+        Representation.TagOf(System.Text.Encoding.UTF8.GetBytes((open with { AsOf = null }).ToJson()));
+
+    private static async Task<IResult> GetAsync(
+        string invoice, HttpRequest request, HttpResponse response, InvoiceStore invoices, BillingRun billing, TimeProvider clock)
+    {
+        var now = Micros.Now(clock);
+        if (await invoices.FindAsync(invoice) is { } found)
+            return WantsText(request) ? Results.Text(InvoiceText.Render(InvoiceDocument.Read(found.Document)))
+                : Answers.Ok(View(found, now));
+        var open = await billing.FindOpenAsync(invoice, now);
+        if (!open.Ok) return Answers.Refused(StatusCodes.Status422UnprocessableEntity, open.Problems);
+        if (open.Value is not { } draft) return Answers.NotFound("invoice", invoice);
+        if (WantsText(request)) return Results.Text(InvoiceText.Render(draft));
+        response.Headers.ETag = TagOf(draft);
+        return Answers.Ok(Json(draft));
+    }
+
+    private static JsonElement Json(InvoiceDocument document) => JsonDocument.Parse(document.ToJson()).RootElement;
+
     public static bool WantsText(HttpRequest request) =>
         request.Headers.Accept.ToString().StartsWith("text/plain", StringComparison.OrdinalIgnoreCase);
 
     private static async Task<IResult> ListAsync(
-        HttpRequest request, InvoiceStore invoices, CustomerStore customers, TimeProvider clock)
+        HttpRequest request, InvoiceStore invoices, BillingRun billing, CustomerStore customers, TimeProvider clock)
     {
         if (Paging.TryRead(request, out var paging) is { } faults) return faults;
         var (customer, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
         if (unknown is not null) return unknown;
-        var rows = await invoices.ListAsync(customer, paging.After, paging.Rows);
         var now = Micros.Now(clock);
+        var status = request.Query["status"].ToString();
+        if (status is InvoiceDocument.Gathering or InvoiceDocument.Draft)
+        {
+            var open = await billing.OpenAsync(
+                customer, status == InvoiceDocument.Gathering, (paging.After, paging.Limit), now);
+            var (data, next) = (open.Documents.Select(Json), open.Next?.ToString());
+            return open.Problems.Count == 0 ? Answers.Ok(new { data, next_cursor = next })
+                : Answers.Ok(new { data, next_cursor = next, problems = open.Problems.Select(p => new { p.Code, p.Detail }) });
+        }
+
+        if (status.Length > 0 && !s_stored.Contains(status))
+            return Answers.Invalid(new Problem("bad_value",
+                $"must be one of {InvoiceDocument.Gathering}, {InvoiceDocument.Draft}, {string.Join(", ", s_stored)}", "status"));
+        var rows = await invoices.ListAsync(customer, paging.After, paging.Rows, status.Length == 0 ? null : (status, now));
         return Answers.Page(rows, paging.Limit, r => View(r, now), r => r.Key);
     }
 

@@ -16,7 +16,7 @@ public sealed class FirstInvoiceTests
         await CallAsync(server, "/api/v1/data", key, 1_234);
         await CallAsync(server, "/api/v1/premium/analytics", key, 77);
         var draft = (await server.GetAsync("/v1/invoices/preview?customer=acme&period=2026-01")).GetProperty("data")[0];
-        Assert.Equal("draft", draft.GetProperty("status").GetString());
+        Assert.Equal("gathering", draft.GetProperty("status").GetString());
         Assert.Equal("16.19", draft.GetProperty("total").GetString());
         Assert.Equal(JsonValueKind.Null, draft.GetProperty("number").ValueKind);
 

@@ -10,14 +10,14 @@ public sealed class PreviewTests
     private const string Prices = "base flat 49.00 arrears; seat flat 31.00 advance; data per_unit 0.01 data";
 
     [Fact]
-    public async Task The_running_month_is_a_draft_with_its_usage_so_far_and_its_fees_at_the_end()
+    public async Task The_running_month_gathers_its_usage_so_far_and_its_fees_at_the_end()
     {
         await using var books = new Books();
         var customer = await AcmeAsync(books, "2026-01-01");
         var now = Books.At("2026-01-15", Zone);
         await books.BillAsync(now);
         var found = await ShowAsync(books, customer, "2026-01", now);
-        Assert.Equal(["issued", "draft"], found.Select(d => d.Status));
+        Assert.Equal(["issued", "gathering"], found.Select(d => d.Status));
         var draft = found[1];
         Assert.Equal((null, "2026-01-14T15:00:00Z", "2026-01-31T15:00:00Z"), (draft.Number, draft.AsOf, draft.BillAt));
         // the id that it will be issued under, so that it can be finalized
@@ -47,6 +47,7 @@ public sealed class PreviewTests
         var customer = await AcmeAsync(books, "2026-01-01");
         var before = Books.At("2026-02-01T00:30", Zone);
         var draft = (await ShowAsync(books, customer, "2026-01", before))[1];
+        Assert.Equal("draft", draft.Status);
         await books.BillAsync(Books.At("2026-02-01T01:00", Zone));
         var stored = (await books.IssuedAsync()).Select(i => i.Document);
         Assert.Equal(stored, await PreviewAsync(books, customer, "2026-01", Books.At("2026-02-02", Zone)));

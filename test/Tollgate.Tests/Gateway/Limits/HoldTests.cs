@@ -35,7 +35,7 @@ public sealed class HoldTests
         Assert.Equal((402, "payment_overdue"), await CallAsync(server, key));
         Assert.Equal((402, "payment_overdue"), await CallAsync(server, key));
         var invoices = (await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray()
-            .Where(i => i.GetProperty("status").GetString() is not "draft").ToArray();
+            .ToArray();
         foreach (var invoice in invoices)
             await server.PostAsync("/v1/payments", new
             {

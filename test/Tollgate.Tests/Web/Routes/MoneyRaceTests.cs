@@ -18,7 +18,7 @@ public sealed class MoneyRaceTests
     [InlineData("invoice", "/v1/payments", """{"invoice":"$invoice","amount":"1.00"}""", 20, 0)]
     [InlineData("invoice", "/v1/credit_notes", """{"invoice":"$invoice","reason":"r"}""", 1, 400)]
     [InlineData("invoice", "/v1/credit_notes", """{"invoice":"$invoice","reason":"r","amount":"1.00"}""", 7, 400)]
-    [InlineData("draft", "/v1/invoices/$draft/finalize", "{}", 1, 409)]
+    [InlineData("draft", "/v1/invoices/$draft/finalize", "{}", 20, 0)]
     [InlineData("subscription", "/v1/subscriptions/$subscription/cancel", "{}", 1, 409)]
     [InlineData("subscription", "/v1/subscriptions/$subscription/change", """{"plan":"other"}""", 1, 409)]
     [InlineData("subscription", "/v1/subscriptions/$subscription/pause", "{}", 1, 409)]
