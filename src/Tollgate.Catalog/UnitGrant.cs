@@ -112,43 +112,51 @@ public static class UnitCredit
         return sum;
     }
 
+    /// <summary>Gives units back that a correction takes back, also for both: what was taken last comes back first.</summary>
+    /// <param name="left">Of each grant; becomes more.</param>
+    /// <param name="taken">Of each; becomes less. Empty when nothing was.</param>
+    /// <param name="units">At most.</param>
+    /// <returns>How many came back.</returns>
+    public static decimal GiveBack(Span<decimal> left, Span<decimal> taken, decimal units)
+    {
+        var sum = 0m;
+        for (var g = taken.Length - 1; g >= 0 && units > 0; g--)
+        {
+            var part = Math.Min(units, taken[g]);
+            (taken[g], left[g], units, sum) = (taken[g] - part, left[g] + part, units - part, sum + part);
+        }
+
+        return sum;
+    }
+
     internal static void Burn(IReadOnlyList<Beyond> prices, IReadOnlyList<UnitGrant> grants)
     {
         var left = grants.Select(g => g.Left).ToArray();
         UnitGrant[] inOrder = [.. grants];
-        var taken = new decimal[left.Length];
+        // by price, item and grant
+        var burnt = prices.Select(p => new decimal[]?[p.Used.Length]).ToArray();
         var items = prices.SelectMany((p, order) => p.Items().Select(i => (p, order, i.Item, i.Units)))
             .OrderBy(i => i.p.Used[i.Item].At).ThenBy(i => i.p.Used[i.Item].Operation, StringComparer.Ordinal)
             .ThenBy(i => i.order).ThenBy(i => i.Item);
-        foreach (var (price, _, item, units) in items)
-            if (units > 0) TakeFor(price, item, units);
-            else GiveBack(price, item, -units);
+        foreach (var (price, order, item, units) in items)
+            if (units > 0)
+            {
+                var taken = burnt[order][item] ??= new decimal[left.Length];
+                price.Uncovered += units - Take(inOrder, left, price.Price, price.Used[item].At, units, taken);
+            }
+            else GiveBackOf(price, burnt[order].AsSpan(0, item), -units);
 
-        void TakeFor(Beyond of, int item, decimal units)
-        {
-            Array.Clear(taken);
-            of.Uncovered += units - Take(inOrder, left, of.Price, of.Used[item].At, units, taken);
-            for (var g = 0; g < taken.Length; g++)
-                if (taken[g] > 0) (of.Burns[item] ??= []).Add(new UnitBurn(grants[g].Key, taken[g]));
-        }
+        for (var order = 0; order < burnt.Length; order++)
+            for (var i = 0; i < burnt[order].Length; i++)
+                if (burnt[order][i] is { } taken)
+                    prices[order].Burns[i] = [.. grants.Select((g, at) => new UnitBurn(g.Key, taken[at])).Where(b => b.Units > 0)];
 
         // what a correction takes back was not covered, or was covered last
-        void GiveBack(Beyond of, int upTo, decimal units)
+        void GiveBackOf(Beyond of, Span<decimal[]?> before, decimal units)
         {
             var uncovered = Math.Min(units, of.Uncovered);
             (units, of.Uncovered) = (units - uncovered, of.Uncovered - uncovered);
-            for (var i = upTo - 1; i >= 0 && units > 0; i--)
-            {
-                if (of.Burns[i] is not { } burns) continue;
-                for (var b = burns.Count - 1; b >= 0 && units > 0; b--)
-                {
-                    var part = Math.Min(units, burns[b].Units);
-                    burns[b] = burns[b] with { Units = burns[b].Units - part };
-                    units -= part;
-                    for (var g = 0; g < left.Length; g++)
-                        if (grants[g].Key == burns[b].Grant) left[g] += part;
-                }
-            }
+            for (var i = before.Length - 1; i >= 0 && units > 0; i--) units -= GiveBack(left, before[i], units);
         }
     }
 }

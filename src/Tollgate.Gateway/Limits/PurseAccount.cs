@@ -288,16 +288,8 @@ internal sealed class UnitStock
         track.Burnt += Take(_left, track, units, at, track.BurntOf);
     }
 
-    /// <summary>What was taken last comes back first.</summary>
-    public void GiveBack(PurseAccount.Track track, decimal units)
-    {
-        for (var g = track.BurntOf.Length - 1; g >= 0 && units > 0; g--)
-        {
-            var part = Math.Min(units, track.BurntOf[g]);
-            (track.BurntOf[g], _left[g], units) = (track.BurntOf[g] - part, _left[g] + part, units - part);
-            track.Burnt -= part;
-        }
-    }
+    public void GiveBack(PurseAccount.Track track, decimal units) =>
+        track.Burnt -= UnitCredit.GiveBack(_left, track.BurntOf, units);
 
     /// <summary>What is left for usage of these prices that a quota counts.</summary>
     public decimal LeftFor(List<PurseAccount.Track> tracks, Quota quota, long at)
