@@ -32,12 +32,14 @@ public sealed partial class BillingRun
             foreach (var billed in rows.Take(page.Limit))
             {
                 var terms = await _reader.TermsAsync(db, billed.Subscription, versions);
-                foreach (var bill in ToCome(terms, billed).TakeWhile(b => Micros.Of(b.Period.Start) <= now)
-                    .TakeWhile(b => gathering || b.BillAt <= now).Take(_maxBills + 1).Where(b => b.BillAt > now == gathering).ToArray())
+                var bills = ToCome(terms, billed).TakeWhile(b => Micros.Of(b.Period.Start) <= now)
+                    .TakeWhile(b => gathering || b.BillAt <= now).Take(_maxBills + 1);
+                foreach (var bill in bills.Where(b => b.BillAt > now == gathering))
                 {
                     var draft = await _reader.DraftAsync(db, terms, bill, now);
                     if (!draft.Ok) problems.AddRange(draft.Problems);
-                    else if (draft.Value.Draft.Lines.Count > 0 || gathering) documents.Add(draft.Value.Document);
+                    else if (draft.Value.Draft.Lines.Count > 0 || (gathering && bill.Settles is not null))
+                        documents.Add(draft.Value.Document);
                     if (gathering) break;
                 }
             }

@@ -85,7 +85,7 @@ public sealed partial class BillingRun
     /// <summary>Invoices in one transaction: a commit waits for the disk.</summary>
     private const int IssuedTogether = 100;
 
-    private readonly int _pageSize, _maxBills, _maxGrowth, _maxLines;
+    private readonly int _pageSize, _maxBills, _maxGrowth, _maxLines, _lookBack;
     private readonly decimal _growthFloor;
     private readonly long _window;
 
@@ -96,7 +96,7 @@ public sealed partial class BillingRun
     {
         options.Validate();
         (_database, _catchUp) = (database, catchUp);
-        _reader = new DraftReader(readVersion, options.LookBack);
+        _reader = new DraftReader(readVersion, _lookBack = options.LookBack);
         _invoices = new InvoiceStore(database);
         (_pageSize, _maxBills) = (options.PageSize, options.MaxBills);
         (_maxGrowth, _growthFloor, _maxLines) = (options.MaxGrowth, options.GrowthFloor, options.MaxLinesPerDay);
@@ -179,7 +179,7 @@ public sealed partial class BillingRun
                 {
                     var draft = await _reader.DraftAsync(db, terms, bill, now, reads);
                     return !draft.Ok ? new Looked(billed) { Problem = draft.Problems[0] }
-                        : draft.Value.Draft.Lines.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next) }
+                        : draft.Value.Draft.Lines.Count == 0 ? new Looked(billed) { Empty = Reached(billed, next, draft.Value.Late) }
                         : await GrownAsync(db, draft.Value) is { } grown ? new Looked(billed) { Problem = grown }
                         : new Looked(billed) { Proposal = new Proposal(draft.Value, next) };
                 });
@@ -234,14 +234,14 @@ public sealed partial class BillingRun
             }
 
         var empty = looked.Select(l => l.Empty).OfType<Advance>().ToList();
-        if (empty.Count > 0) await AdvanceAsync(empty);
+        if (empty.Count > 0) await AdvanceAsync(empty, now);
         var versions = new Dictionary<(string, int), PlanVersion>();
         foreach (var several in singly)
         {
             cancel.ThrowIfCancellationRequested();
             var result = await TryBillAsync(several, now, versions);
             done.Issued += result.Issued;
-            if (result.Empty is { } advance) await AdvanceAsync([advance]);
+            if (result.Empty is { } advance) await AdvanceAsync([advance], now);
             if (result.Problem is null) continue;
             if (result.Issued > 0 || result.Empty is not null) held.Add(several.Subscription.Key);
             done.Park(result.Problem);
@@ -267,7 +267,7 @@ public sealed partial class BillingRun
         if (await _database.ReadAsync(db => InvoiceStore.OfSubscriptionAsync(db, subscriptionId)) is not { } billed)
             return;
         var result = await TryBillAsync(billed, now, []);
-        if (result.Empty is { } advance) await AdvanceAsync([advance]);
+        if (result.Empty is { } advance) await AdvanceAsync([advance], now);
     }
 
     /// <summary>Bills one subscription; whatever is wrong with it is its own problem, and the others are billed. What
@@ -305,16 +305,22 @@ public sealed partial class BillingRun
                 $"{billed.Subscription.Id}: more than {_maxBills} bills are due at once, the first at " +
                 $"{Micros.ToText(due[0].BillAt)}. None is issued. Is the clock right?"));
         var issued = 0;
+        var late = new List<ToldUsage>();
         for (var i = 0; i < due.Count; i++)
         {
             var following = i + 1 < due.Count ? due[i + 1] : next;
             var bill = due[i];
             var draft = await _database.ReadAsync(db => _reader.DraftAsync(db, terms, bill, now));
             if (!draft.Ok) return new Billed(issued, Problem: draft.Problems[0]);
-            if (draft.Value.Draft.Lines.Count == 0) continue;
+            if (draft.Value.Draft.Lines.Count == 0)
+            {
+                late.AddRange(draft.Value.Late);
+                continue;
+            }
+
             if (await _database.ReadAsync(db => GrownAsync(db, draft.Value)) is { } grown)
                 // past what was empty before, so that its draft can be finalized
-                return new Billed(issued, Reached(billed, bill), grown);
+                return new Billed(issued, Reached(billed, bill, late), grown);
             var (expected, proposal) = (billed, new Proposal(draft.Value, following));
             if (!await _database.WriteAsync(db => InvoiceStore.TryIssueAsync(db, expected, proposal, now)))
                 return new Billed(issued);
@@ -326,7 +332,7 @@ public sealed partial class BillingRun
             };
         }
 
-        return new Billed(issued, Reached(billed, next));
+        return new Billed(issued, Reached(billed, next, late));
     }
 
     /// <summary>The bills that are due, one more than the bound at most, and the first that is not.</summary>
@@ -344,49 +350,20 @@ public sealed partial class BillingRun
     }
 
     /// <summary>The bills that are still to come, in order of time. Endless while it runs on.</summary>
-    private static IEnumerable<Bill> ToCome(SubscriptionTerms terms, BilledSubscription billed) =>
-        billed.Sofar.Next is null ? [] : Bills.Of(terms, billed.Sofar);
+    private IEnumerable<Bill> ToCome(SubscriptionTerms terms, BilledSubscription billed) =>
+        billed.Sofar.Next is null ? [] : Bills.Of(terms, billed.Sofar, _lookBack + 1);
 
-    private static Advance? Reached(BilledSubscription billed, Bill? next) =>
-        billed.Sofar.Next == next?.BillAt ? null : new Advance(billed, next);
+    private static Advance? Reached(BilledSubscription billed, Bill? next, IReadOnlyList<ToldUsage>? late = null) =>
+        billed.Sofar.Next == next?.BillAt ? null : new Advance(billed, next) { Late = late ?? [] };
 
     /// <summary>Together, since there are many at once: most of those that owe nothing.</summary>
-    private Task AdvanceAsync(List<Advance> empty) => _database.WriteAsync(async db =>
+    private Task AdvanceAsync(List<Advance> empty, long now) => _database.WriteAsync(async db =>
     {
-        foreach (var (expected, next) in empty)
-            await InvoiceStore.TryAdvanceAsync(db, expected, next?.BillAt, next is not { Waits: false });
-    });
-
-    /// <param name="Empty">Up to where it owes nothing.</param>
-    private sealed record Billed(int Issued, Advance? Empty = null, Problem? Problem = null);
-
-    private sealed record Advance(BilledSubscription Expected, Bill? Next);
-
-    /// <summary>A subscription as a run finds it: owing nothing, one invoice, several, or a problem.</summary>
-    private sealed record Looked(BilledSubscription Billed)
-    {
-        public Advance? Empty { get; init; }
-
-        public Proposal? Proposal { get; init; }
-
-        public bool IsSeveral { get; init; }
-
-        public Problem? Problem { get; init; }
-    }
-
-    private sealed class Tally
-    {
-        private readonly List<Problem> _parked = [];
-        private int _count;
-
-        public int Issued { get; set; }
-
-        public BillingReport Report => new(Issued, _count, _parked);
-
-        public void Park(Problem problem)
+        foreach (var advance in empty)
         {
-            _count++;
-            if (_parked.Count < BillingReport.MaxParked) _parked.Add(problem);
+            var next = advance.Next;
+            if (await InvoiceStore.TryAdvanceAsync(db, advance.Expected, next?.BillAt, next is not { Waits: false }))
+                await InvoiceStore.MarkAsync(db, advance.Late, now);
         }
-    }
+    });
 }

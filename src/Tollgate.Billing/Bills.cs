@@ -21,6 +21,9 @@ public sealed record Bill(long BillAt, Period Period, int? Settles, int? Opens)
 
     /// <summary>The instant has an invoice already: only what changed since is billed.</summary>
     public bool IsRepeated { get; init; }
+
+    /// <summary>Usage that came late is looked for in the periods before this one; none at a start or a change.</summary>
+    public int? LateBefore { get; init; } = Settles;
 }
 
 /// <summary>How far a subscription is billed.</summary>
@@ -113,9 +116,12 @@ public sealed record Era(BillingCalendar Calendar, bool Aligned, Period Whole, I
 /// <summary>When a subscription is billed. Pure.</summary>
 public static class Bills
 {
-    /// <summary>The bills of a subscription that are still to be looked at, in order of time. Endless while it runs on.
-    /// </summary>
-    public static IEnumerable<Bill> Of(SubscriptionTerms terms, BilledSoFar sofar)
+    /// <summary>The bills of a subscription that are still to be looked at, in order of time. Endless while it runs on. Behind
+    /// an end some look back at it, for usage that comes late: with nothing of it none is issued.</summary>
+    /// <param name="terms">Whose.</param>
+    /// <param name="sofar">How far it is billed.</param>
+    /// <param name="behind">How many there are behind an end, one for each period that would have followed.</param>
+    public static IEnumerable<Bill> Of(SubscriptionTerms terms, BilledSoFar sofar, int behind = 0)
     {
         var all = Era.Of(terms);
         var eras = all.Where(e => !e.Whole.IsEmpty).ToArray();
@@ -144,6 +150,45 @@ public static class Bills
                 var opens = at < era.Whole.End ? era
                     : i + 1 < eras.Length && eras[i + 1].Whole.Start == at ? eras[i + 1] : null;
                 if (At(terms, sofar, at, (era, opens)) is { } bill) yield return bill;
+            }
+        }
+
+        if (eras.Length == 0 || eras[^1].Whole.End == Instant.MaxValue) yield break;
+        var (last, end) = (eras[^1].Calendar, eras[^1].Whole.End);
+        for (var n = 1; n <= behind; n++)
+        {
+            var full = last.PeriodOf(last.IndexAt(end) + n - 1);
+            var billAt = Micros.Of(full.End);
+            if (full.End >= from && !(sofar.Billed >= billAt))
+                yield return new Bill(billAt, full with { Start = Instant.Max(full.Start, end) }, null, null)
+                {
+                    LateBefore = last.IndexAt(end - Duration.Epsilon) + n,
+                    Waits = true,
+                };
+        }
+    }
+
+    /// <summary>The periods that were settled before a bill, as they were, the latest first; also those of a calendar that the
+    /// subscription has left since.</summary>
+    /// <param name="terms">Whose.</param>
+    /// <param name="bill">One of <see cref="Of"/>.</param>
+    /// <param name="most">Periods, at most.</param>
+    public static IEnumerable<(int Back, Bill Bill)> Before(SubscriptionTerms terms, Bill bill, int most)
+    {
+        if (bill.LateBefore is not { } before) yield break;
+        var at = Micros.ToInstant(bill.BillAt);
+        var back = 0;
+        int? next = before;
+        foreach (var era in Era.Of(terms).Where(e => !e.Whole.IsEmpty && e.Whole.Start < at).Reverse())
+        {
+            var index = next ?? era.Calendar.IndexAt(era.Whole.End - Duration.Epsilon) + 1;
+            var oldest = era.Calendar.IndexAt(era.Whole.Start);
+            next = null;
+            while (--index >= oldest && back < most)
+            {
+                back++;
+                var part = era.Calendar.PeriodOf(index).Intersect(era.Whole);
+                if (!part.IsEmpty) yield return (back, new Bill(Micros.Of(part.End), part, index, null));
             }
         }
     }

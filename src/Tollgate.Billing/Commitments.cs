@@ -7,7 +7,8 @@ namespace Tollgate.Billing;
 /// <summary>
 /// What brings a period up to a minimum spend, or down to a maximum: a line of its own, after all others are rounded
 /// (money.md 12). What a period costs is its usage, its fees in arrears, and of the fees in advance on the invoices before
-/// the part that is for it; each without what coupons of its price take off. A minimum is prorated by the days that cost something; a maximum is not.
+/// the part that is for it; each without what coupons of its price take off. A minimum is prorated by the days that cost
+/// something; a maximum is not.
 /// </summary>
 internal static class Commitments
 {

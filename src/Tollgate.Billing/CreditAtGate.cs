@@ -106,7 +106,7 @@ public static class CreditAtGate
     {
         var told = await db.ExecuteScalarAsync<long?>(
             "select min(coalesce(settled_at, start_at)) from subscriptions where customer_key = @customerKey " +
-            "and next_bill_at is not null", new { customerKey });
+            "and next_bill_at is not null and (settled_at is null or end_at is null or settled_at < end_at)", new { customerKey });
         var since = Math.Max(effectiveAt, told ?? effectiveAt);
         return new CreditState(customerKey, since - since % UsageStore.Bucket, 0, null);
     }

@@ -79,7 +79,7 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     private async Task<Result<ReadDraft>> ReadAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, long now, PageReads? page)
     {
-        var credit = bill.Settles is null || page?.HaveGrants.Contains(terms.Subscription.CustomerKey) == false ? UnitCredits.None
+        var credit = bill.LateBefore is null || page?.HaveGrants.Contains(terms.Subscription.CustomerKey) == false ? UnitCredits.None
             : await UnitCredits.OfAsync(db, terms.Subscription);
         terms = credit.In(terms);
         var usage = await UsageAsync(db, terms, bill, page: page);
@@ -201,20 +201,8 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             .Select(s => (s.Stretch.Terms.Key, s.Period));
 
     /// <summary>The periods before a bill that are looked at again, as they were settled.</summary>
-    private IEnumerable<(int Back, Bill Bill)> Before(SubscriptionTerms terms, Bill bill)
-    {
-        if (bill.Settles is not { } index) yield break;
-        var at = Micros.ToInstant(bill.BillAt);
-        var era = Era.Of(terms).FirstOrDefault(e => !e.Whole.IsEmpty && e.Whole.Start < at && at <= e.Whole.End);
-        if (era is null) yield break;
-        var first = era.Calendar.IndexAt(era.Whole.Start);
-        for (var back = lookBack + 1; back >= 1; back--)
-        {
-            if (index - back < first) continue;
-            var full = era.Calendar.PeriodOf(index - back);
-            yield return (back, new Bill(Micros.Of(full.End), full.Intersect(era.Whole), index - back, null));
-        }
-    }
+    private IEnumerable<(int Back, Bill Bill)> Before(SubscriptionTerms terms, Bill bill) =>
+        Bills.Before(terms, bill, lookBack + 1).Reverse();
 
     /// <returns>Null when an invoice settled it before it was noted what invoices tell.</returns>
     private static async Task<IReadOnlyDictionary<int, IReadOnlyList<OperationUsage>>?> ToldAsync(

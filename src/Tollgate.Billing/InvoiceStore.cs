@@ -232,10 +232,15 @@ public sealed class InvoiceStore(Database database)
         await CreditAtGate.SettleAsync(db, draft, now);
         foreach (var coupon in draft.Coupons) await CouponStore.UseAsync(db, coupon.Coupon.Key);
         await ToldUsageStore.SetAsync(db, read.Told);
-        foreach (var late in read.Late)
-            await ToldUsageStore.MarkAsync(db, late.Entitlement, late.Period,
-                (long)late.Read().Sum(u => u.Quantity), now);
+        await MarkAsync(db, read.Late, now);
         await Settling.SettleAsync(db, customer, draft.Total.Currency.Code, now, hold: false);
+    }
+
+    /// <summary>Marks usage that came too late for any invoice.</summary>
+    internal static async Task MarkAsync(DbConnection db, IReadOnlyList<ToldUsage> late, long now)
+    {
+        foreach (var of in late)
+            await ToldUsageStore.MarkAsync(db, of.Entitlement, of.Period, (long)of.Read().Sum(u => u.Quantity), now);
     }
 
     /// <summary>Subscriptions whose next bill is of this millisecond.</summary>

@@ -134,7 +134,8 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
             var last = life.InForce ?? life.Stretches[^1];
             if (await RunningAsync(db, life, last.Terms.PlanId) is { } other) return other;
             await db.ExecuteAsync(
-                "update subscriptions set end_at = null, next_bill_at = coalesce(next_bill_at, @now) where key = @Key",
+                "update subscriptions set end_at = null, " +
+                "next_bill_at = case when next_bill_at <= @now then next_bill_at else @now end where key = @Key",
                 new { now = life.Now, life.Row.Key });
             await GoOnAsync(db, life, last, null);
             return life.Now;

@@ -252,8 +252,9 @@ public sealed class SubscriptionStore(
         // an end that is moved to later begins to bill again where the earlier one left off
         await db.ExecuteAsync(
             "update subscriptions set end_at = @end, revision = revision + 1, waits = 0, " +
-            "next_bill_at = case when coalesce(next_bill_at, end_at) < @end " +
-            "then coalesce(next_bill_at, end_at) else @end end where key = @Key", new { end, subscription.Key });
+            // the earlier end, too, since what is behind it is only looked at for late usage
+            "next_bill_at = case when end_at < @end and (next_bill_at is null or next_bill_at > end_at) then end_at " +
+            "when next_bill_at < @end then next_bill_at else @end end where key = @Key", new { end, subscription.Key });
         var cut = await StretchStore.CutAsync(db, subscription.Id, end);
         if (cut == 0) await StretchStore.GoOnAsync(db, subscription.Id, end);
     }

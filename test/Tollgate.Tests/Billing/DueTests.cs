@@ -41,7 +41,7 @@ public sealed class DueTests
     }
 
     [Fact]
-    public async Task An_ended_subscription_is_billed_once_more_and_never_looked_at_again()
+    public async Task An_ended_subscription_is_billed_once_more_and_looked_at_for_late_usage_three_times()
     {
         await using var books = new Books();
         var plan = await books.PlanAsync("pro", "base flat 31.00 arrears");
@@ -49,6 +49,12 @@ public sealed class DueTests
         await books.BillAsync(Books.At("2026-01-02"));
         await books.EndAsync(subscription.Id, Books.At("2026-01-11"));
         await books.BillAsync(Books.At("2026-01-11T01:00"));
+        foreach (var look in (string[])["2026-02-01", "2026-03-01", "2026-04-01"])
+        {
+            Assert.Equal(Books.At(look), await NextAsync(books));
+            await books.BillAsync(Books.At(look) + s_hour);
+        }
+
         Assert.Equal(1_000, (await books.IssuedAsync()).Single().Total);
         Assert.Null(await NextAsync(books));
         Assert.Empty(await DueAsync(books, Books.At("2027-01-01")));
@@ -62,7 +68,7 @@ public sealed class DueTests
         var subscription = await books.SubscribeAsync(await books.CustomerAsync("acme"), plan, Books.At("2026-01-01"));
         await books.EndAsync(subscription.Id, Books.At("2026-01-11"));
         await books.BillAsync(Books.At("2026-01-12"));
-        Assert.Null(await NextAsync(books));
+        Assert.Equal(Books.At("2026-02-01"), await NextAsync(books));
         await books.EndAsync(subscription.Id, Books.At("2026-03-11"));
         Assert.Equal(Books.At("2026-01-11"), await NextAsync(books));
     }

@@ -95,7 +95,8 @@ public sealed class OpenInvoiceTests
         await server.PostAsync("/v1/test_clock", new { now = "2026-02-01T00:20:00Z" });
         // time alone changes nothing of what it says; usage does
         Assert.Equal(read, await TagAsync(server, id));
-        await server.PostAsync("/v1/credits", new { customer = "ann", kind = "promotional", amount = "0.40", effective_at = "2026-01-01T00:00:00Z" });
+        await server.PostAsync("/v1/credits",
+            new { customer = "ann", kind = "promotional", amount = "0.40", effective_at = "2026-01-01T00:00:00Z" });
         var stale = await FinalizeAsync(server, id, read);
         Assert.Equal((412, "not_as_expected"), (stale.Status, Text(stale.Answer, "code")));
         Assert.Empty((await server.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray());
@@ -166,7 +167,10 @@ public sealed class OpenInvoiceTests
 
     private static async Task<(int Status, JsonElement Answer)> FinalizeAsync(TestServer server, string id, string? tag = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/invoices/{id}/finalize") { Content = JsonContent.Create(new { }) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/invoices/{id}/finalize")
+        {
+            Content = JsonContent.Create(new { }),
+        };
         if (tag is not null) request.Headers.Add("If-Match", tag);
         using var answer = await server.Admin.SendAsync(request);
         return ((int)answer.StatusCode, await JsonAsync(answer));
