@@ -32,7 +32,7 @@ public sealed partial class BillingRun
             foreach (var billed in rows.Take(page.Limit))
             {
                 var terms = await _reader.TermsAsync(db, billed.Subscription, versions);
-                var bills = ToCome(terms, billed).TakeWhile(b => Micros.Of(b.Period.Start) <= now)
+                var bills = Drafted(terms, billed).TakeWhile(b => Micros.Of(b.Period.Start) <= now)
                     .TakeWhile(b => gathering || b.BillAt <= now).Take(_maxBills + 1);
                 foreach (var bill in bills.Where(b => b.BillAt > now == gathering))
                 {

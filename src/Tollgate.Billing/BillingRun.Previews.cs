@@ -22,7 +22,7 @@ public sealed partial class BillingRun
             foreach (var billed in await InvoiceStore.OfCustomerAsync(db, customer.Key))
             {
                 var terms = await _reader.TermsAsync(db, billed.Subscription, []);
-                var bills = ToCome(terms, billed)
+                var bills = Drafted(terms, billed)
                     .TakeWhile(b => Micros.Of(b.Period.Start) <= until).Where(b => b.Period.Start >= period.Start);
                 foreach (var bill in bills)
                 {
@@ -37,6 +37,18 @@ public sealed partial class BillingRun
 
             return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Document).ToArray();
         });
+    }
+
+    /// <summary>The bills to come as they would be drafted now: usage that came late is told by the first that looks for it, and
+    /// what an earlier one of them settles is not late for the next.</summary>
+    private IEnumerable<Bill> Drafted(SubscriptionTerms terms, BilledSubscription billed)
+    {
+        var looked = false;
+        foreach (var bill in ToCome(terms, billed))
+        {
+            yield return looked ? bill with { LateBefore = null } : bill;
+            looked |= bill.LateBefore is not null;
+        }
     }
 
     /// <summary>The bill of an instant as it would be issued, as JSON; null when nothing is billed then.</summary>

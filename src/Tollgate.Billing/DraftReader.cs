@@ -79,7 +79,9 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
     private async Task<Result<ReadDraft>> ReadAsync(
         DbConnection db, SubscriptionTerms terms, Bill bill, long now, PageReads? page)
     {
-        var credit = bill.LateBefore is null || page?.HaveGrants.Contains(terms.Subscription.CustomerKey) == false ? UnitCredits.None
+        var credit = bill is { Settles: null, LateBefore: null }
+            || page?.HaveGrants.Contains(terms.Subscription.CustomerKey) == false
+            ? UnitCredits.None
             : await UnitCredits.OfAsync(db, terms.Subscription);
         terms = credit.In(terms);
         var usage = await UsageAsync(db, terms, bill, page: page);

@@ -31,7 +31,7 @@ public sealed record InvoiceDocument
     public required string Status { get; init; }
 
     [JsonIgnore]
-    public bool IsIssued => Status == Issued;
+    public bool IsIssued => Status is not (Gathering or Draft);
 
     public required InvoiceCustomer Customer { get; init; }
 

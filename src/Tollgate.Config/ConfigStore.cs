@@ -88,7 +88,8 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
             "where plan_id = @planId and version = @version", new { planId, version });
 
     /// <summary>In their order, those after a number.</summary>
-    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(DbConnection db, string planId, long after, int limit) =>
+    public static async Task<IReadOnlyList<PlanVersionRow>> VersionsAsync(
+        DbConnection db, string planId, long after = 0, int limit = 1_000) =>
         (await db.QueryAsync<PlanVersionRow>(
             "select plan_id, version, currency, prices, quotas, terms, published_at from plan_versions " +
             "where plan_id = @planId and version > @after order by version limit @limit", new { planId, after, limit })).AsList();
