@@ -56,11 +56,12 @@ public sealed class ArchiveTests
         ledger.Call(3 * LedgerFolder.CallsInSegment);
         await ledger.Drain.CatchUpAsync();
         ledger.Clock.Advance(TimeSpan.FromMinutes(3));
-        var before = Directory.GetFiles(ledger.JournalFolder, "*.journal").Length;
+        // the journal makes the one after the next meanwhile
+        var before = Directory.GetFiles(ledger.JournalFolder, "*.journal");
         ledger.Drain.Truncate(ledger.Archive.Archived);
-        Assert.Equal(before, Directory.GetFiles(ledger.JournalFolder, "*.journal").Length);
+        Assert.All(before, f => Assert.True(File.Exists(f), f));
         await ledger.ArchiveAsync();
-        Assert.True(Directory.GetFiles(ledger.JournalFolder, "*.journal").Length < before);
+        Assert.Contains(before, f => !File.Exists(f));
         Assert.Empty((await ledger.VerifyAsync()).Faults);
     }
 
