@@ -85,7 +85,9 @@ internal sealed class SqliteEngine : Engine
     public override async ValueTask DisposeAsync()
     {
         await _source.DisposeAsync();
-        SqliteConnection.ClearAllPools();
+        // of this file alone: others of this process go on
+        using var ours = new SqliteConnection(_connection);
+        SqliteConnection.ClearPool(ours);
         _writer.Dispose();
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using DuckDB.NET.Data;
+using DuckDB.NET.Data.DataChunk.Writer;
 using Tollgate.Catalog;
 
 namespace Tollgate.Metering;
@@ -7,73 +8,54 @@ namespace Tollgate.Metering;
 /// <summary>
 /// Writes a stretch of the journal as one Parquet file: a row for each call, and one for each measure, correction and
 /// part of an event. The columns stand in the archive's README. In order of sequence, so that sequences and times are
-/// small differences on the disk.
+/// small differences on the disk. The rows go straight into the file: a table between would cost more than all the rest.
 /// </summary>
-internal sealed class ParquetWriter(string folder) : IDisposable
+internal static class ParquetWriter
 {
     /// <summary>Ends the name of a file that is not whole yet.</summary>
     public const string UnbornSuffix = ".new";
 
-    private const string Slots = """
-        create table slots (
-            kind utinyint, boot uinteger, sequence bigint, call bigint, admitted_at bigint, entitlement integer, period integer,
-            consumer integer, credential integer, operation integer, method utinyint, status usmallint, billable boolean,
-            quantity bigint, latency uinteger, meter integer, dimensions integer, subject integer, high bigint, low bigint,
-            first boolean, more utinyint);
-        create table endpoints (operation integer, endpoint varchar);
-        """;
+    // in the order of Put
+    private static readonly ColumnInfo[] s_columns =
+    [
+        new("kind", typeof(byte)), new("boot", typeof(uint)), new("sequence", typeof(long)), new("call", typeof(long)),
+        new("admitted", typeof(bool)), new("at_us", typeof(long)), new("entitlement", typeof(int)), new("period", typeof(int)),
+        new("consumer", typeof(int)), new("credential", typeof(int)), new("operation", typeof(int)), new("endpoint", typeof(string)),
+        new("method", typeof(byte)), new("status", typeof(ushort)), new("billable", typeof(bool)), new("quantity", typeof(long)),
+        new("latency", typeof(uint)), new("settled_after", typeof(long)), new("meter", typeof(int)), new("dimensions", typeof(int)),
+        new("subject", typeof(int)), new("high", typeof(long)), new("low", typeof(long)), new("first", typeof(bool)),
+        new("more", typeof(byte)),
+    ];
+
+    private static readonly string s_kinds = DuckDb.List(["call", "call", "measure", "correction", "event", "counter"]);
 
     private static readonly string s_methods = DuckDb.List(
         Enumerable.Range(0, 10).Select(code => MethodCode.NameOf((byte)code)));
 
-    private readonly DuckDBConnection _db = OpenWith(folder, Slots);
-
-    private long _records;
-    private long _calls;
-    private long _quantity;
-    private long _minAt = long.MaxValue;
-    private long _maxAt = long.MinValue;
-    private uint _boot;
-
-    /// <summary>Adds records in their order. All of one boot.</summary>
-    public void Add(ReadOnlySpan<JournalRecord> records)
-    {
-        using var appender = _db.CreateAppender("slots");
-        foreach (ref readonly var r in records)
-        {
-            if (_records > 0 && r.Boot != _boot)
-                throw new InvalidDataException($"Record {r.Sequence} is of boot {r.Boot}, those before of boot {_boot}.");
-            _boot = r.Boot;
-            _records++;
-            _calls += r.Kind == RecordKind.Admitted ? 1 : 0;
-            _quantity += r is { Kind: RecordKind.Settled, Billable: true } ? r.Quantity : 0;
-            (_minAt, _maxAt) = (Math.Min(_minAt, r.Admission.AdmittedAt), Math.Max(_maxAt, r.Admission.AdmittedAt));
-            appender.CreateRow()
-                .AppendValue((byte)r.Kind).AppendValue(r.Boot).AppendValue((long)r.Sequence)
-                .AppendValue((long)r.AdmissionSequence).AppendValue(r.Admission.AdmittedAt)
-                .AppendValue(r.Admission.Entitlement).AppendValue(r.Admission.Period).AppendValue(r.Admission.Consumer)
-                .AppendValue(r.Admission.Credential).AppendValue(r.Admission.Operation).AppendValue(r.Admission.Method)
-                .AppendValue(r.Status).AppendValue(r.Billable).AppendValue(r.Quantity).AppendValue(r.LatencyMicros)
-                .AppendValue(r.Meter).AppendValue(r.Dimensions).AppendValue(r.Subject)
-                .AppendValue((long)(ulong)(r.Identity >> 64)).AppendValue((long)(ulong)r.Identity)
-                .AppendValue(r.IsFirst).AppendValue((byte)r.Left).EndRow();
-        }
-    }
-
     /// <summary>Writes the file, durably; a file of the same name is replaced in one step. Null when there is nothing
     /// to write.</summary>
+    /// <param name="folder">Where.</param>
     /// <param name="journal">Whose records they are.</param>
     /// <param name="first">The stretch is from here …</param>
     /// <param name="next">… until before here.</param>
+    /// <param name="read">Reads records from a position on, in their order; asked twice for each.</param>
     /// <param name="endpoints">Path templates by key of the operation.</param>
-    public ArchiveFile? Finish(uint journal, ulong first, ulong next, IReadOnlyDictionary<int, string> endpoints)
+    /// <exception cref="InvalidDataException">The records are not all of one boot.</exception>
+    public static ArchiveFile? Write(
+        string folder, uint journal, ulong first, ulong next, ArchiveRows.Source read, IReadOnlyDictionary<int, string> endpoints)
     {
-        if (_records == 0) return null;
-        using (var appender = _db.CreateAppender("endpoints"))
-            foreach (var (operation, endpoint) in endpoints) appender.CreateRow().AppendValue(operation).AppendValue(endpoint).EndRow();
+        var rows = new ArchiveRows(read, first, next);
+        rows.Scan();
+        if (rows.Records == 0) return null;
         var path = Path.Combine(folder, ArchiveFile.NameOf(journal, first, next));
-        DuckDb.Run(_db, $"copy ({Rows(journal)}) to {DuckDb.Text(path + UnbornSuffix)} " +
-            "(format parquet, parquet_version v2, compression zstd, compression_level 6)");
+        using (var db = DuckDb.Open(folder))
+        {
+            db.RegisterTableFunction("journal_rows", () => new TableFunction(s_columns, rows.All(), default),
+                (row, to, at) => Put((ArchiveRow)row!, to, at, endpoints));
+            DuckDb.Run(db, $"copy ({Columns(journal)}) to {DuckDb.Text(path + UnbornSuffix)} " +
+                "(format parquet, parquet_version v2, compression zstd, compression_level 6)");
+        }
+
         string checksum;
         long bytes;
         using (var file = new FileStream(path + UnbornSuffix, FileMode.Open, FileAccess.ReadWrite))
@@ -90,55 +72,62 @@ internal sealed class ParquetWriter(string folder) : IDisposable
             Journal = journal,
             First = first,
             Next = next,
-            Boot = _boot,
+            Boot = rows.Boot,
             Bytes = bytes,
             Checksum = checksum,
-            Records = _records,
-            Holes = (long)(next - first) - _records,
-            Calls = _calls,
-            Quantity = _quantity,
-            MinAt = _minAt,
-            MaxAt = _maxAt,
+            Records = rows.Records,
+            Holes = (long)(next - first) - rows.Records,
+            Calls = rows.Calls,
+            Quantity = rows.Quantity,
+            MinAt = rows.MinAt,
+            MaxAt = rows.MaxAt,
         };
     }
 
-    public void Dispose() => _db.Dispose();
-
-    private static DuckDBConnection OpenWith(string folder, string sql)
-    {
-        var db = DuckDb.Open(folder);
-        DuckDb.Run(db, sql);
-        return db;
-    }
-
-    /// <summary>A call and its settlement in one row; a settlement whose call began in an earlier file in one of its
-    /// own. What a kind does not have is null.</summary>
-    private static string Rows(uint journal) => $"""
-        select r.kind, {journal}::uinteger as journal, r.boot, r.sequence, r.call, r.admitted,
-            make_timestamptz(r.admitted_at) as admitted_at, r.entitlement, r.period, r.consumer, r.credential, r.operation, e.endpoint,
-            case when r.kind not in ('event', 'counter') or r.method <> 0 then {s_methods}[r.method + 1] end as method,
-            r.status, r.billable, r.quantity, r.latency as latency_us, r.settled_after, r.meter, r.dimensions,
-            r.subject, r.high as event_high, r.low as event_low, r.first as event_first, r.more as event_more
-        from (
-            select 'call' as kind, a.boot, a.sequence, null::bigint as call, true as admitted, a.admitted_at, a.entitlement,
-                a.period, a.consumer, a.credential, a.operation, a.method, s.status, s.billable, s.quantity, s.latency,
-                s.sequence - a.sequence as settled_after, null::integer as meter, null::integer as dimensions,
-                null::integer as subject, null::bigint as high, null::bigint as low, null::boolean as first,
-                null::utinyint as more
-            from slots a left join slots s on s.kind = 2 and s.call = a.sequence where a.kind = 1
-            union all
-            select 'call', s.boot, s.call, null, false, s.admitted_at, s.entitlement, s.period, s.consumer, s.credential,
-                s.operation, s.method, s.status, s.billable, s.quantity, s.latency, s.sequence - s.call, null, null,
-                null, null, null, null, null
-            from slots s anti join (select sequence from slots where kind = 1) a on a.sequence = s.call where s.kind = 2
-            union all
-            select case kind when 3 then 'measure' when 4 then 'correction' when 5 then 'event' else 'counter' end, boot, sequence,
-                case when kind < 5 then call end, false, admitted_at, entitlement, period, consumer, null, operation, method,
-                null, null, quantity, null, null, meter, dimensions,
-                case when kind >= 5 then subject end, case when kind >= 5 then high end, case when kind >= 5 then low end,
-                case when kind >= 5 then first end, case when kind >= 5 then more end
-            from slots where kind >= 3
-        ) r left join endpoints e on e.operation = r.operation
-        order by r.sequence
+    private static string Columns(uint journal) => $"""
+        select {s_kinds}[kind] as kind, {journal}::uinteger as journal, boot, sequence, call, admitted,
+            make_timestamptz(at_us) as admitted_at, entitlement, period, consumer, credential, operation, endpoint,
+            {s_methods}[method + 1] as method, status, billable, quantity, latency as latency_us, settled_after, meter, dimensions,
+            subject, high as event_high, low as event_low, first as event_first, more as event_more
+        from journal_rows()
         """;
+
+    /// <summary>What a kind does not have is null.</summary>
+    private static void Put(ArchiveRow row, IDuckDBDataWriter[] to, ulong at, IReadOnlyDictionary<int, string> endpoints)
+    {
+        var r = row.Record;
+        var (admission, end, call, outside) = (r.Admission, row.End, row.IsCall, row.IsOutside);
+        to[0].WriteValue((byte)r.Kind, at);
+        to[1].WriteValue(r.Boot, at);
+        to[2].WriteValue((long)(r.Kind == RecordKind.Settled ? r.AdmissionSequence : r.Sequence), at);
+        Put(3, !call && !outside, (long)r.AdmissionSequence);
+        to[4].WriteValue(row.IsAdmitted, at);
+        to[5].WriteValue(admission.AdmittedAt, at);
+        to[6].WriteValue(admission.Entitlement, at);
+        to[7].WriteValue(admission.Period, at);
+        to[8].WriteValue(admission.Consumer, at);
+        Put(9, call, admission.Credential);
+        to[10].WriteValue(admission.Operation, at);
+        if (endpoints.TryGetValue(admission.Operation, out var endpoint)) to[11].WriteValue(endpoint, at);
+        else to[11].WriteNull(at);
+        Put(12, !outside || admission.Method != 0, admission.Method);
+        Put(13, end is not null, end.GetValueOrDefault().Status);
+        Put(14, end is not null, end.GetValueOrDefault().Billable);
+        Put(15, !call || end is not null, call ? end.GetValueOrDefault().Quantity : r.Quantity);
+        Put(16, end is not null, end.GetValueOrDefault().LatencyMicros);
+        Put(17, end is not null, end.GetValueOrDefault().After);
+        Put(18, !call, r.Meter);
+        Put(19, !call, r.Dimensions);
+        Put(20, outside, r.Subject);
+        Put(21, outside, (long)(ulong)(r.Identity >> 64));
+        Put(22, outside, (long)(ulong)r.Identity);
+        Put(23, outside, r.IsFirst);
+        Put(24, outside, (byte)r.Left);
+
+        void Put<T>(int column, bool has, T value)
+        {
+            if (has) to[column].WriteValue(value, at);
+            else to[column].WriteNull(at);
+        }
+    }
 }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Storage;
+using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Metering;
 
@@ -42,7 +43,7 @@ internal sealed class LedgerFolder : IAsyncDisposable
     {
         Clock.Advance(TimeSpan.FromSeconds(1));
         _journal = UsageJournal.Open(JournalFolder, JournalHome.Small with { KeepSealedSegments = 0 }, Clock);
-        _database = Database.Open(Store);
+        _database = Database.Open(TestDatabase.Migrated(Store));
         Archive = new UsageArchive(_journal, _database, Clocks, ArchiveFolder, archive ?? new ArchiveOptions());
         Drain = new UsageDrain(_journal, _database, Clocks, NoTermsAsync);
         await SqlAsync("insert into operation_keys (key, api, operation, endpoint) values (1, 'shop', 'one', '/v1/one'), " +

@@ -57,6 +57,7 @@ internal sealed class TestServer : IAsyncDisposable
             await File.WriteAllTextAsync(file, yaml.Replace("UPSTREAM", upstream?.Address, StringComparison.Ordinal));
         }
 
+        if (!TestDatabase.OnPostgres) TestDatabase.Migrated(Path.Combine(data.Path, "data", DataFolder.Store));
         var options = new TollgateOptions
         {
             Data = Path.Combine(data.Path, "data"),
