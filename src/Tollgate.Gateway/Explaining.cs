@@ -203,7 +203,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
             var quota = i < terms.Limits.Length ? null : terms.Quotas[i - terms.Limits.Length];
             var blocks = quota?.Blocks ?? true;
             all[i] = new PolicyStanding(quota is null ? "limit" : "quota", policy.Text, policy.Count,
-                counted ? Math.Max(0, policy.Count - state.Remaining) : null, counted ? state.Remaining : null,
+                counted ? decision.UsedOf(i) : null, counted ? state.Remaining : null,
                 state.ResetAt > 0 ? state.ResetAt : null, blocks,
                 counted && blocks && (quota is null ? state.Remaining == 0 : state.Remaining < quota.NeedOf(operation, ref decision)));
         }

@@ -88,6 +88,16 @@ public struct Decision
 
     /// <summary>By what the call was counted; null when nothing was.</summary>
     public readonly Terms? Terms => Bound?.Terms;
+
+    /// <summary>What is used of a limit or quota of the terms: also what went beyond it, before it was lowered or because what is
+    /// beyond is billed. As far as this node knows.</summary>
+    internal long UsedOf(int index)
+    {
+        var (terms, told) = (Terms!, Math.Max(0, Terms!.PolicyAt(index).Count - Limits[index].Remaining));
+        if (index >= terms.Limits.Length) return Math.Max(told, Bound!.Slots[index - terms.Limits.Length].Used);
+        var limit = terms.Limits[index];
+        return limit.Kind == WindowKind.Fixed && Tallies[(int)limit.By] is { } tally ? Math.Max(told, tally.Used(limit.Unit)) : told;
+    }
 }
 
 /// <summary>

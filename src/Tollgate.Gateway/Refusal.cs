@@ -99,7 +99,7 @@ internal static class Refusal
         ref var state = ref decision.Limits[decision.Violated];
         var policy = terms.PolicyAt(decision.Violated);
         json.WriteString("limit", policy.Text);
-        json.WriteNumber("used", (decimal)Math.Max(0, policy.Count - state.Remaining) / policy.One);
+        json.WriteNumber("used", (decimal)decision.UsedOf(decision.Violated) / policy.One);
         if (state.ResetAt > 0) json.WriteString("reset_at", Micros.ToText(state.ResetAt));
         json.WriteStartArray("violated-policies");
         for (var i = 0; i < terms.Count; i++)

@@ -116,7 +116,7 @@ internal static class DemoCommand
         curl -s {{proxy}}/v1/public/data
         curl -s -H 'apikey: {{KeyOf("free")}}' {{proxy}}/v1/premium/analytics
 
-        # 130 calls on a limit of 100 a minute: 100 pass, 30 are told when to come back
+        # 130 calls on a limit of 100 a minute: 100 pass (more where a minute turns meanwhile), the rest are told when to come back
         seq 130 | xargs -P 8 -I{} curl -s -o /dev/null -w '%{http_code}\n' \
           -H 'apikey: {{KeyOf("free")}}' {{proxy}}/v1/public/data | sort | uniq -c
 

@@ -112,6 +112,27 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task What_is_told_to_be_used_is_what_was_used_also_beyond_the_allowance()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(File, upstream);
+        var lowered = await server.SubscribeAsync("fred", "large");
+        var path = $"/v1/subscriptions/{(await server.GetAsync("/v1/subscriptions")).GetProperty("data")[0].GetProperty("id").GetString()}";
+        var billed = await server.SubscribeAsync("anna", "soft");
+        Assert.Equal((5, 5), (await server.PassAsync("/data", lowered, 5), await server.PassAsync("/data", billed, 5)));
+        await PutAsync(server, path + "/overrides", new { allowances = new { calls = 2 }, limits = new[] { "3/hour" } });
+        using var refused = await server.CallAsync("/data", lowered);
+        var body = JsonDocument.Parse(await refused.Content.ReadAsStringAsync()).RootElement;
+        Assert.Equal(("2 calls/month", 5L), (body.GetProperty("limit").GetString(), body.GetProperty("used").GetInt64()));
+        Assert.Equal("0", Header(refused, "X-RateLimit-Remaining-Month"));
+        var explained = await server.PostAsync("/v1/explain", new { path = "/data", key = lowered });
+        Assert.Equal(5, explained.GetProperty("limits")[0].GetProperty("used").GetInt64());
+        Assert.Equal([5L, 5L], explained.GetProperty("quotas").EnumerateArray().Select(q => q.GetProperty("used").GetInt64()));
+        explained = await server.PostAsync("/v1/explain", new { path = "/data", key = billed });
+        Assert.Equal(5, explained.GetProperty("quotas")[0].GetProperty("used").GetInt64());
+    }
+
+    [Fact]
     public async Task An_override_works_on_the_next_call_and_keeps_what_was_used_also_over_a_restart()
     {
         await using var upstream = await TestUpstream.StartAsync();
