@@ -85,6 +85,9 @@ public static class InvoiceText
     /// <summary>"1,234 calls × 0.01", "12 of 31 days × 49.00".</summary>
     private static string Arithmetic(InvoiceLine line, string currency)
     {
+        // what keeps a price between its bounds counts nothing
+        if (line is { Meter: not null, Kind: InvoiceLine.Maximum }) return "down to the maximum";
+        if (line is { Meter: not null, Kind: InvoiceLine.Minimum }) return "up to the minimum";
         var digits = Currency.Find(currency)?.MinorUnitDigits ?? 0;
         if (line.UnitAmount is null) return Counted(line.Quantity, line.Meter ?? "");
         var unit = Number(line.UnitAmount);

@@ -86,6 +86,8 @@ public sealed class LineCouponTests
         // 20 % of 65 and of -20
         Assert.Equal(["13.00", "-4.00"], invoice.Lines.Select(l => l.Tax));
         Assert.Equal(("60.00", "45.00", "9.00", "54.00"), (invoice.Subtotal, invoice.Net, invoice.Tax, invoice.Total));
+        var text = InvoiceText.Render(invoice).Split('\n');
+        Assert.Matches("^data +down to the maximum +-20.00$", Assert.Single(text, l => l.Contains("-20.00", StringComparison.Ordinal)));
     }
 
     private static async Task<SubscriptionRow> StartAsync(Books books, string prices) => await books.SubscribeAsync(
