@@ -36,7 +36,11 @@ public sealed class DeployTests
             .Where(l => l.Length > 0 && l[0] is not ('#' or '[')).Select(l => l.Split('=', 2)).ToArray();
         Assert.All(lines, l => Assert.Equal(2, l.Length));
         Assert.StartsWith("/usr/bin/tollgate run ", lines.Single(l => l[0] == "ExecStart")[1], StringComparison.Ordinal);
-        Assert.True(int.Parse(lines.Single(l => l[0] == "TimeoutStopSec")[1]) > new TollgateOptions().StopTimeout.TotalSeconds);
+        const string delay = "TOLLGATE_LEAVE_DELAY=";
+        var leaves = int.Parse(lines.Single(l => l[1].StartsWith(delay, StringComparison.Ordinal))[1][delay.Length..]);
+        Assert.True(leaves > 0, "a balancer has to see that it stops");
+        Assert.True(int.Parse(lines.Single(l => l[0] == "TimeoutStopSec")[1])
+            > leaves + new TollgateOptions().StopTimeout.TotalSeconds);
     }
 
     [Fact]
@@ -70,8 +74,9 @@ public sealed class DeployTests
         var environment = List(container, "env").ToDictionary(e => Text(e, "name"), StringComparer.Ordinal);
         Assert.Equal("/data", Text(environment["TOLLGATE_DATA"], "value"));
         Assert.Contains(List(container, "volumeMounts"), m => Text(m, "mountPath") == "/data");
-        var before = int.Parse(((YamlSequenceNode)At(container, "lifecycle", "preStop", "exec")["command"])[1].ToString());
-        var needed = before + new TollgateOptions().LeaveDelay.TotalSeconds + new TollgateOptions().StopTimeout.TotalSeconds;
+        var leaves = int.Parse(Text(environment["TOLLGATE_LEAVE_DELAY"], "value"));
+        Assert.True(leaves > 0, "a balancer has to see that it stops");
+        var needed = leaves + new TollgateOptions().StopTimeout.TotalSeconds;
         Assert.True(int.Parse(Text(pod, "terminationGracePeriodSeconds")) > needed);
     }
 
