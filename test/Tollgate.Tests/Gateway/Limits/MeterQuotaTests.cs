@@ -99,7 +99,7 @@ public sealed class MeterQuotaTests
         using var refused = await server.CallAsync("/told", key);
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         var body = JsonDocument.Parse(await refused.Content.ReadAsStringAsync()).RootElement;
-        Assert.Equal(("2.5 credits/day", 2.5m), (body.GetProperty("limit").GetString(), body.GetProperty("used").GetDecimal()));
+        Assert.Equal(("2.5 credits/day", 3.73m), (body.GetProperty("limit").GetString(), body.GetProperty("used").GetDecimal()));
         Assert.Equal("3.73", await UsedAsync(server, "credits"));
     }
 
