@@ -13,7 +13,8 @@ internal sealed class SharedMappers : IEqualityComparer<string>
     [ModuleInitializer]
     internal static void Share() => SqlMapper.ConnectionStringComparer = new SharedMappers();
 
-    public bool Equals(string? x, string? y) => x is null || y is null ? x is null && y is null : Database.IsServer(x) == Database.IsServer(y);
+    public bool Equals(string? x, string? y) =>
+        x is null || y is null ? x is null && y is null : Database.IsServer(x) == Database.IsServer(y);
 
     public int GetHashCode(string obj) => Database.IsServer(obj) ? 1 : 0;
 }
