@@ -89,6 +89,9 @@ public sealed partial class BillingRun
     private readonly decimal _growthFloor;
     private readonly long _window;
 
+    /// <summary>Reads the prices of a published version.</summary>
+    internal Func<PlanVersionRow, PlanVersion> ReadVersion { get; }
+
     /// <param name="readVersion">Reads the prices of a published version.</param>
     /// <param name="catchUp">Completes when all that the journals held at the call has been drained.</param>
     public BillingRun(
@@ -96,6 +99,7 @@ public sealed partial class BillingRun
     {
         options.Validate();
         (_database, _catchUp) = (database, catchUp);
+        ReadVersion = readVersion;
         _reader = new DraftReader(readVersion, _lookBack = options.LookBack);
         _invoices = new InvoiceStore(database);
         (_pageSize, _maxBills) = (options.PageSize, options.MaxBills);

@@ -32,15 +32,21 @@ public static class MigrationChecks
 
     /// <summary>What keeps a customer from being held to a balance: prices of what it runs on now, or will, by which calls cannot
     /// be.</summary>
-    public static async Task<IReadOnlyList<Problem>> BalanceFaultsAsync(DbConnection db, long customerKey, long now)
+    /// <param name="db">Where the customer is.</param>
+    /// <param name="customerKey">The customer.</param>
+    /// <param name="now">Microseconds UTC.</param>
+    /// <param name="readVersion">Reads the prices of a published version; null for those that a file or the API wrote.</param>
+    public static async Task<IReadOnlyList<Problem>> BalanceFaultsAsync(
+        DbConnection db, long customerKey, long now, Func<PlanVersionRow, PlanVersion>? readVersion = null)
     {
+        readVersion ??= row => row.ToPlanVersion();
         var wrong = new List<Problem>();
         var running = (await EntitlementStore.OfCustomerAsync(db, customerKey)).Where(e => e.EndAt is null || e.EndAt > now);
         foreach (var terms in running.DistinctBy(e => (e.SubscriptionId, e.PlanId, e.PlanVersion, e.PlanPhase)))
         {
             if (await ConfigStore.FindVersionAsync(db, terms.PlanId, terms.PlanVersion) is not { } version) continue;
             var phase = version.ReadTerms().FindPhase(terms.PlanPhase)?.Prices ?? [];
-            var prices = terms.Overrides.Prices.Concat(phase).Concat(version.ToPlanVersion().Prices).DistinctBy(p => p.Name);
+            var prices = terms.Overrides.Prices.Concat(phase).Concat(readVersion(version).Prices).DistinctBy(p => p.Name);
             wrong.AddRange(prices.Where(CannotBlock).Select(p => new Problem(PriceCannotBlock,
                 $"{terms.SubscriptionId} runs on the price {p.Name}, and calls cannot be held to a balance by it: " + Why(p) +
                 ", and publish it with 'migrate: now' first.")));
@@ -54,11 +60,12 @@ public static class MigrationChecks
     /// <param name="customerKey">The customer.</param>
     /// <param name="offer">The plan.</param>
     /// <param name="overrides">What is agreed in place of what it says.</param>
+    /// <param name="readVersion">As in <see cref="BalanceFaultsAsync"/>.</param>
     public static async Task<IReadOnlyList<Problem>> OfferFaultsAsync(
-        DbConnection db, long customerKey, PlanOffer offer, Overrides overrides)
+        DbConnection db, long customerKey, PlanOffer offer, Overrides overrides, Func<PlanVersionRow, PlanVersion>? readVersion = null)
     {
         if (offer.Prices is not { } version || !await IsHeldAsync(db, customerKey)) return [];
-        var own = version.ToPlanVersion().Prices;
+        var own = (readVersion?.Invoke(version) ?? version.ToPlanVersion()).Prices;
         var prices = offer.Terms.Phases.Select(p => p.Prices).Prepend([])
             .SelectMany(phase => overrides.Prices.Concat(phase).Concat(own).DistinctBy(p => p.Name));
         return [.. prices.Where(CannotBlock).DistinctBy(p => p.Name).Select(p => new Problem(PriceCannotBlock,

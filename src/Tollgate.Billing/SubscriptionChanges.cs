@@ -255,11 +255,11 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
             .Select(s => new Agreed(s.Terms, s.Own)).ToArray();
         var now = Micros.Now(clock);
         var held = await MigrationChecks.IsHeldAsync(db, row.CustomerKey);
-        var before = held ? await MigrationChecks.BalanceFaultsAsync(db, row.CustomerKey, now) : [];
+        var before = held ? await FaultsAsync() : [];
         var at = await change(db, new Life(row, stretches, now));
         if (!at.Ok) return Result<ChangeOutcome>.Refused(at.Problems);
         // what was so before keeps nobody from leaving
-        if (held && (await MigrationChecks.BalanceFaultsAsync(db, row.CustomerKey, now)).Except(before).ToArray() is { Length: > 0 } wrong)
+        if (held && (await FaultsAsync()).Except(before).ToArray() is { Length: > 0 } wrong)
             return Result<ChangeOutcome>.Refused(wrong);
         // a resumed or restated subscription of somebody who is overdue is held as well
         await Settling.HoldAsync(db, row.CustomerKey, now);
@@ -268,6 +268,9 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         return invoice.Ok
             ? new ChangeOutcome(after, at.Value, invoice.Value)
             : Result<ChangeOutcome>.Refused(invoice.Problems);
+
+        Task<IReadOnlyList<Problem>> FaultsAsync() =>
+            MigrationChecks.BalanceFaultsAsync(db, row.CustomerKey, now, billing.ReadVersion);
     }
 
     private sealed record Agreed(Entitlement Terms, StretchTerms Own);

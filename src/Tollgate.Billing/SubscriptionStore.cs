@@ -188,7 +188,7 @@ public sealed class SubscriptionStore(
         var zone = DateTimeZoneProviders.Tzdb[wanted.Timezone ?? customer.Timezone];
         var interval = wanted.Interval ?? Shortest(offer.Value);
         if (await RefusePeriodAsync(db, offer.Value.PlanId, offer.Value.Version, interval) is { } differs) return differs;
-        if (await MigrationChecks.OfferFaultsAsync(db, customer.Key, offer.Value, wanted.Overrides) is { Count: > 0 } wrong)
+        if (await MigrationChecks.OfferFaultsAsync(db, customer.Key, offer.Value, wanted.Overrides, readVersion) is { Count: > 0 } wrong)
             return Result<SubscriptionRow>.Refused(wrong);
         var first = Micros.ToInstant(start);
         var terms = offer.Value.Terms;
