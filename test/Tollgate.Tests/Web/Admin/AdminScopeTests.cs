@@ -9,6 +9,17 @@ namespace Tollgate.Tests.Web.Admin;
 /// <summary>What a token of the admin port may do.</summary>
 public sealed class AdminScopeTests
 {
+    private const string Moving = """
+        version: 1
+        currency: USD
+        apis: { data: { upstream: "http://127.0.0.1:9", operations: { data: GET /data } } }
+        plans:
+          pro:
+            operations: ["*"]
+            migrate: MIGRATE
+            prices: { calls: { model: per_unit, meter: calls, unit_amount: "AMOUNT" } }
+        """;
+
     [Fact]
     public async Task Every_route_says_which_scope_it_needs()
     {
@@ -92,23 +103,13 @@ public sealed class AdminScopeTests
     [InlineData("config billing", "now", 200)]
     public async Task A_file_that_moves_customers_needs_both_scopes(string scopes, string migrate, int status)
     {
-        const string file = """
-            version: 1
-            currency: USD
-            apis: { data: { upstream: "http://127.0.0.1:9", operations: { data: GET /data } } }
-            plans:
-              pro:
-                operations: ["*"]
-                migrate: MIGRATE
-                prices: { calls: { model: per_unit, meter: calls, unit_amount: "AMOUNT" } }
-            """;
         await using var server = await TestServer.StartAsync();
-        Assert.Equal(200, await ApplyAsync(server, null, file.Replace("AMOUNT", "0.01", StringComparison.Ordinal)));
+        Assert.Equal(200, await ApplyAsync(server, null, Moving.Replace("AMOUNT", "0.01", StringComparison.Ordinal)));
         await server.PostAsync("/v1/customers", new { name = "acme", currency = "USD" });
         await server.PostAsync("/v1/subscriptions", new { customer = "acme", plan = "pro" });
         var made = await server.PostAsync("/v1/admin_tokens", new { name = "robot", scopes = scopes.Split(' ') });
         var token = made.GetProperty("token").GetString();
-        Assert.Equal(status, await ApplyAsync(server, token, file.Replace("AMOUNT", "0.02", StringComparison.Ordinal)));
+        Assert.Equal(status, await ApplyAsync(server, token, Moving.Replace("AMOUNT", "0.02", StringComparison.Ordinal)));
         Assert.Equal(status == 200 ? 2 : 1, (await server.GetAsync("/v1/plans/pro")).GetProperty("version").GetInt32());
 
         async Task<int> ApplyAsync(TestServer at, string? token, string text)
@@ -128,16 +129,6 @@ public sealed class AdminScopeTests
     [InlineData("renewal")]
     public async Task A_file_that_moves_those_on_older_versions_needs_both_scopes_though_it_has_no_new_one(string migrate)
     {
-        const string file = """
-            version: 1
-            currency: USD
-            apis: { data: { upstream: "http://127.0.0.1:9", operations: { data: GET /data } } }
-            plans:
-              pro:
-                operations: ["*"]
-                migrate: MIGRATE
-                prices: { calls: { model: per_unit, meter: calls, unit_amount: "AMOUNT" } }
-            """;
         await using var server = await TestServer.StartAsync();
         Assert.Equal(200, await ApplyAsync("0.01", "never", null));
         await server.PostAsync("/v1/customers", new { name = "acme", currency = "USD" });
@@ -156,7 +147,7 @@ public sealed class AdminScopeTests
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/config/apply")
             {
-                Content = new StringContent(file.Replace("AMOUNT", amount, StringComparison.Ordinal)
+                Content = new StringContent(Moving.Replace("AMOUNT", amount, StringComparison.Ordinal)
                     .Replace("MIGRATE", migrate, StringComparison.Ordinal)),
             };
             if (token is not null) request.Headers.Authorization = new("Bearer", token);
