@@ -16,6 +16,30 @@ internal static class RateHeaders
     private static readonly string[] s_small = Enumerable.Range(0, 4_096)
         .Select(n => n.ToString(CultureInfo.InvariantCulture)).ToArray();
 
+    private static readonly string[] s_prefixes =
+    [
+        "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+        "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy",
+    ];
+
+    /// <summary>Whether an answer to the call tells of limits.</summary>
+    public static bool Says(GateCall call) => call.Decision.Terms is { Count: > 0, Families: not HeaderFamilies.None };
+
+    /// <summary>Whether a header is one of those, in any unit and letter case; not one in which an upstream may tell what
+    /// a call cost.</summary>
+    public static bool Owns(string name)
+    {
+        // nearly all headers end here
+        if ((name[0] | 0x20) is not ('r' or 'x')) return false;
+        foreach (var prefix in s_prefixes)
+        {
+            var rest = name.AsSpan(Math.Min(prefix.Length, name.Length));
+            if (rest is [] or ['-', ..] && name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)) return true;
+        }
+
+        return name.Equals("RateLimit", StringComparison.OrdinalIgnoreCase);
+    }
+
     public static void Write(IHeaderDictionary headers, GateCall call)
     {
         headers["X-Request-Id"] = call.RequestId;

@@ -50,7 +50,7 @@ internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTr
         if (proxyResponse is null) return new(false);
         var status = (int)proxyResponse.StatusCode;
         if (!IsAnswer(httpContext, status)) return new(false);
-        FromUpstream.Write(httpContext, proxyResponse);
+        FromUpstream.Write(httpContext, proxyResponse, RateHeaders.Says(call));
         var headers = httpContext.Response.Headers;
         call.Deadline?.Answered();
         call.UpstreamStatus = status;

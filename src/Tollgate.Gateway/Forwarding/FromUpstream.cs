@@ -8,7 +8,11 @@ namespace Tollgate.Gateway.Forwarding;
 /// </summary>
 internal static class FromUpstream
 {
-    public static void Write(HttpContext context, HttpResponseMessage answer)
+    /// <param name="context">Of the caller.</param>
+    /// <param name="answer">Of the upstream.</param>
+    /// <param name="saysLimits">The gate tells of limits itself: what the upstream says of its own stays behind, as a
+    /// caller could not tell the two apart.</param>
+    public static void Write(HttpContext context, HttpResponseMessage answer, bool saysLimits)
     {
         var response = context.Response;
         response.StatusCode = (int)answer.StatusCode;
@@ -18,7 +22,11 @@ internal static class FromUpstream
         var named = Named(answer);
         var chunked = answer.Headers.NonValidated.Contains("Transfer-Encoding");
         foreach (var (name, value) in answer.Headers.NonValidated)
-            if (!Connection.Owns(name) && !Connection.Names(named, name)) headers[name] = Values(value);
+        {
+            if (Connection.Owns(name) || Connection.Names(named, name) || (saysLimits && RateHeaders.Owns(name))) continue;
+            headers[name] = Values(value);
+        }
+
         foreach (var (name, value) in answer.Content.Headers.NonValidated)
         {
             // a length beside a transfer coding is no length, and an answer without content has none

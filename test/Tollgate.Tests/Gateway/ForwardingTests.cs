@@ -82,6 +82,32 @@ public sealed class ForwardingTests
         Assert.Equal(2, await server.UsageAsync());
     }
 
+    [Theory]
+    [InlineData("pro", false)]
+    [InlineData("enterprise", true)]
+    public async Task What_an_upstream_says_of_limits_of_its_own_reaches_only_callers_who_have_none_here(string plan, bool passes)
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(Yaml.Tiers, upstream);
+        var key = await server.SubscribeAsync("paul", plan);
+        string[] names =
+        [
+            "X-RateLimit-Limit-Day", "x-ratelimit-remaining-hour", "X-RateLimit-Reset", "RateLimit", "RateLimit-Reset", "RateLimit-Policy",
+        ];
+        upstream.Answer = context =>
+        {
+            foreach (var name in names) context.Response.Headers[name] = "7";
+            context.Response.Headers["X-RateLimit-Cost"] = "3";
+            return Task.CompletedTask;
+        };
+        using var answer = await server.CallAsync("/v1/public/data", key);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        foreach (var name in names)
+            Assert.Equal(passes, answer.Headers.TryGetValues(name, out var values) && values.Single() == "7");
+        Assert.Equal("3", answer.Headers.GetValues("X-RateLimit-Cost").Single());
+        Assert.Equal(!passes, answer.Headers.Contains("X-RateLimit-Remaining-Minute"));
+    }
+
     [Fact]
     public async Task An_upstream_that_is_away_is_a_502_and_costs_nothing()
     {
