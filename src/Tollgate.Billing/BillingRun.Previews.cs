@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Tollgate.Catalog;
+using Tollgate.Storage;
 
 namespace Tollgate.Billing;
 
@@ -13,8 +14,9 @@ public sealed partial class BillingRun
     public async Task<Result<IReadOnlyList<string>>> PreviewAsync(CustomerRow customer, Period period, long now)
     {
         await _catchUp();
-        return await _database.ReadAsync<Result<IReadOnlyList<string>>>(async db =>
+        return await _database.ReadAsync<Result<IReadOnlyList<string>>>(async shared =>
         {
+            await using var db = new RepeatingConnection(shared);
             var (from, to) = (Micros.Of(period.Start), Micros.Of(period.End));
             var found = (await InvoiceStore.OfPeriodAsync(db, customer.Key, from, to))
                 .Select(i => (i.BillAt, i.SubscriptionKey, i.Document)).ToList();

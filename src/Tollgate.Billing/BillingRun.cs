@@ -83,7 +83,7 @@ public sealed partial class BillingRun
     private readonly DraftReader _reader;
     private readonly Func<Task> _catchUp;
     /// <summary>Invoices in one transaction: a commit waits for the disk.</summary>
-    private const int IssuedTogether = 100;
+    private const int IssuedTogether = 250;
 
     private readonly int _pageSize, _maxBills, _maxGrowth, _maxLines, _lookBack;
     private readonly decimal _growthFloor;
@@ -255,6 +255,7 @@ public sealed partial class BillingRun
     private Task<int> IssueTogetherAsync(IReadOnlyList<Looked> some, long now, CancellationToken cancel) =>
         _database.WriteAsync(async shared =>
         {
+            await Sql.WidenAsync(shared);
             await using var db = new RepeatingConnection(shared);
             var issued = 0;
             foreach (var l in some)

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dapper;
 using Tollgate.Catalog;
 using Tollgate.Metering;
@@ -24,13 +25,16 @@ public sealed record ToldUsage(int Entitlement, int Period, string Usage)
 {
     public static ToldUsage Of(int entitlement, int period, IReadOnlyList<OperationUsage> usage) =>
         new(entitlement, period, JsonSerializer.Serialize(
-            usage.Where(u => u.Quantity != 0).OrderBy(u => u.Operation, StringComparer.Ordinal)
+            [.. usage.Where(u => u.Quantity != 0).OrderBy(u => u.Operation, StringComparer.Ordinal)
                 .ThenBy(u => u.Api, StringComparer.Ordinal).ThenBy(u => u.Meter, StringComparer.Ordinal)
-                .ThenBy(u => string.Join(',', u.Dimensions.OrderBy(d => d.Key, StringComparer.Ordinal)),
-                    StringComparer.Ordinal).ThenBy(u => u.At)));
+                .ThenBy(u => DimensionText.Of(u.Dimensions), StringComparer.Ordinal).ThenBy(u => u.At)],
+            ToldJson.Default.OperationUsageArray));
 
-    public IReadOnlyList<OperationUsage> Read() => JsonSerializer.Deserialize<OperationUsage[]>(Usage)!;
+    public IReadOnlyList<OperationUsage> Read() => JsonSerializer.Deserialize(Usage, ToldJson.Default.OperationUsageArray)!;
 }
+
+[JsonSerializable(typeof(OperationUsage[]))]
+internal sealed partial class ToldJson : JsonSerializerContext;
 
 /// <summary>
 /// Usage that came after its period was invoiced: what the period costs with it, less what it cost without, price by
