@@ -24,8 +24,9 @@ public sealed partial class BillingRun
     public async Task<OpenInvoices> OpenAsync(long? customer, bool gathering, (long After, int Limit) page, long now)
     {
         await _catchUp();
-        return await _database.ReadAsync(async db =>
+        return await _database.ReadAsync(async shared =>
         {
+            await using var db = new RepeatingConnection(shared);
             var (documents, problems) = (new List<InvoiceDocument>(), new List<Problem>());
             var versions = new Dictionary<(string, int), PlanVersion>();
             var rows = await InvoiceStore.OpenAsync(db, customer, page.After, page.Limit + 1);
@@ -48,7 +49,7 @@ public sealed partial class BillingRun
         });
     }
 
-    /// <summary>The invoice that is to be issued next under this id, drafted; null when there is none.</summary>
+    /// <summary>The invoice that is to be issued under this id, drafted; null when there is none.</summary>
     /// <param name="id">As drafts have it.</param>
     /// <param name="now">Business time, microseconds UTC.</param>
     public async Task<Result<InvoiceDocument?>> FindOpenAsync(string id, long now)
@@ -56,10 +57,16 @@ public sealed partial class BillingRun
         if (InvoiceIds.InstantOf(id) is null) return Result<InvoiceDocument?>.Of(null);
         // within a change of something else nothing is drained: it is drafted of what there is
         if (OneWrite.Current is not { IsOpen: true }) await _catchUp();
-        var found = await _database.ReadAsync(db => NextOfAsync(db, id, now));
-        return found is not { Read: var read } ? Result<InvoiceDocument?>.Of(null)
-            : read.Ok ? Result<InvoiceDocument?>.Of(read.Value.Document) : Result<InvoiceDocument?>.Refused(read.Problems);
+        return await _database.ReadAsync(async db =>
+            await NextOfAsync(db, id, now) is { Read: var next } ? DocumentOf(next)
+            : await BehindAsync(db, id) is var (terms, bill)
+                ? DocumentOf(await _reader.DraftAsync(db, terms, bill, now), bill.BillAt <= now)
+            : Result<InvoiceDocument?>.Of(null));
     }
+
+    private static Result<InvoiceDocument?> DocumentOf(Result<ReadDraft> read, bool isOver = false) =>
+        !read.Ok ? Result<InvoiceDocument?>.Refused(read.Problems)
+        : Result<InvoiceDocument?>.Of(isOver && read.Value.Draft.Lines.Count == 0 ? null : read.Value.Document);
 
     /// <summary>Issues a draft whose period is over, without waiting for late usage.</summary>
     /// <param name="id">As drafts have it.</param>
@@ -73,7 +80,7 @@ public sealed partial class BillingRun
     {
         await _catchUp();
         if (await _database.ReadAsync(db => NextOfAsync(db, id, now)) is not var (billed, next, read))
-            return new Problem("not_found", id);
+            return await _database.ReadAsync(db => NotNextAsync(db, id, now));
         if (billed.Sofar.Next > now)
             return new Problem("period_not_over", $"Its period ends at {Micros.ToText(billed.Sofar.Next ?? 0)}.");
         var behind = (await Others()).Where(j => j.CompleteTo < billed.Sofar.Next).ToArray();
@@ -95,6 +102,33 @@ public sealed partial class BillingRun
         }
 
         return new Problem("changed_meanwhile", "The subscription or its credit changed meanwhile: try again.");
+    }
+
+    /// <summary>Why an id cannot be issued that is not the next.</summary>
+    private async Task<Problem> NotNextAsync(DbConnection db, string id, long now)
+    {
+        if (await BehindAsync(db, id) is not var (terms, bill)) return new Problem("not_found", id);
+        var first = (await InvoiceStore.OfSubscriptionAsync(db, terms.Subscription.Id))!.Sofar.Next ?? 0;
+        return bill.BillAt > now
+            ? new Problem("period_not_over", $"Its period ends at {Micros.ToText(bill.BillAt)}.")
+            : new Problem("not_next", $"Invoices of {terms.Subscription.Id} are issued in their order: first " +
+                $"{InvoiceIds.Of(terms.Subscription.Id, first)}, of {Micros.ToText(first)}. Without any line the next run passes it.");
+    }
+
+    /// <summary>The bill that an id is of, behind others of its subscription that are not issued yet; null for none.</summary>
+    private async Task<(SubscriptionTerms Terms, Bill Bill)?> BehindAsync(DbConnection db, string id)
+    {
+        if (InvoiceIds.InstantOf(id) is not { } from) return null;
+        foreach (var (subscription, at) in await InvoiceStore.BehindAsync(db, from))
+        {
+            if (InvoiceIds.Of(subscription, at) != id
+                || await InvoiceStore.OfSubscriptionAsync(db, subscription) is not { } billed) continue;
+            var terms = await _reader.TermsAsync(db, billed.Subscription, []);
+            var bill = Drafted(terms, billed).TakeWhile(b => b.BillAt <= at).Take(_maxBills + 1).FirstOrDefault(b => b.BillAt == at);
+            return bill is null ? null : (terms, bill);
+        }
+
+        return null;
     }
 
     /// <summary>The bill that is issued next under an id, and the one behind it; null when nothing is to be issued under it.

@@ -247,6 +247,16 @@ public sealed class InvoiceStore(Database database)
     public static Task<IReadOnlyList<BilledSubscription>> NextAsync(DbConnection db, long from) => SubscriptionsAsync(
         db, "s.next_bill_at >= @from and s.next_bill_at < @to order by s.key", new { from, to = from + 1_000 });
 
+    /// <summary>Subscriptions whose next bill is before this millisecond, each with instants of it at which another one may be:
+    /// its first microsecond, as midnights are, and where terms begin or end in it.</summary>
+    public static async Task<IReadOnlyList<(string Subscription, long At)>> BehindAsync(DbConnection db, long from) =>
+        (await db.QueryAsync<(string, long)>(
+            "select s.id, cast(@from as bigint) from subscriptions s where s.next_bill_at < @from " +
+            "union select s.id, e.start_at from subscriptions s join entitlements e on e.subscription_id = s.id " +
+            "where s.next_bill_at < @from and e.start_at > @from and e.start_at < @to " +
+            "union select s.id, e.end_at from subscriptions s join entitlements e on e.subscription_id = s.id " +
+            "where s.next_bill_at < @from and e.end_at > @from and e.end_at < @to", new { from, to = from + 1_000 })).AsList();
+
     /// <summary>Whether a subscription has an invoice of this instant.</summary>
     public static Task<bool> ExistsAsync(DbConnection db, long subscriptionKey, long billAt) =>
         db.ExecuteScalarAsync<bool>("select exists (select 1 from invoices where subscription_key = @subscriptionKey " +

@@ -41,6 +41,32 @@ public sealed class DueTests
     }
 
     [Fact]
+    public async Task A_draft_behind_another_is_found_by_its_id_and_issued_behind_it()
+    {
+        await using var books = new Books();
+        var subscription = await books.SubscribeAsync(
+            await books.CustomerAsync("acme"), await books.PlanAsync("pro", "data per_unit 0.01 data"), Books.At("2026-01-01"));
+        await books.BillAsync(Books.At("2026-01-02"));
+        await books.UseAsync(subscription.Id, "data", 1_000, Books.At("2026-01-10"));
+        await books.UseAsync(subscription.Id, "data", 2_000, Books.At("2026-02-10"));
+        var (run, now) = (books.Run(new BillingOptions { CollectionWindow = TimeSpan.FromDays(31) }), Books.At("2026-03-02"));
+        string[] ids = [.. ((string[])["2026-02-01", "2026-03-01", "2026-04-01"]).Select(d => InvoiceIds.Of(subscription.Id, Books.At(d)))];
+        var found = new List<string?>();
+        foreach (var id in ids) found.Add((await run.FindOpenAsync(id, now)).Value?.Total);
+        Assert.Equal(["10.00", "20.00", "0.00"], found);
+        Assert.Null((await run.FindOpenAsync(InvoiceIds.Of("sub_other", Books.At("2026-03-01")), now)).Value);
+
+        var early = await run.FinalizeAsync(ids[1], now);
+        Assert.Equal("not_next", early.Problems[0].Code);
+        Assert.Contains(ids[0], early.Problems[0].Detail, StringComparison.Ordinal);
+        Assert.Equal("period_not_over", (await run.FinalizeAsync(ids[2], now)).Problems[0].Code);
+        Assert.Empty(await books.IssuedAsync());
+        Assert.True((await run.FinalizeAsync(ids[0], now)).Ok);
+        Assert.True((await run.FinalizeAsync(ids[1], now)).Ok);
+        Assert.Equal(ids[..2], (await books.IssuedAsync()).Select(i => i.Id));
+    }
+
+    [Fact]
     public async Task An_ended_subscription_is_billed_once_more_and_looked_at_for_late_usage_three_times()
     {
         await using var books = new Books();
