@@ -140,6 +140,7 @@ public sealed partial class BillingRun
             await Task.WhenAny(ahead);
         }
 
+        await MarkLateAsync(now, cancel);
         return Last = done.Report with { Late = await _database.ReadAsync(ToldUsageStore.CountLateAsync, cancel) };
     }
 

@@ -191,7 +191,9 @@ internal sealed class DraftReader(Func<PlanVersionRow, PlanVersion> readVersion,
             var (before, after) = (Compact.Compared(terms, settled, told), Compact.Compared(terms, settled, used));
             if (before.SequenceEqual(after)) continue;
             if (back <= lookBack) late.Add(new LatePeriod(settled, told, used));
-            else tooLate.AddRange(after.Except(before));
+            // what no price asks about, as in a trial, is late for nothing
+            else tooLate.AddRange(after.Except(before).Where(t => t.Read().Any(u => terms.Stretches.Any(
+                s => s.Terms.Key == t.Entitlement && Drafting.Asks(s, u)))));
         }
 
         return (late, tooLate);

@@ -216,6 +216,14 @@ public static class Drafting
             .Select(g => new OperationUsage(g.Key.Api, g.Key.Operation, g.Key.Endpoint,
                 g.Sum(u => u.Admitted), g.Sum(u => u.Quantity), g.Sum(u => u.Unknown)) { Meter = g.Key.Meter });
 
+    /// <summary>Whether a price is for usage, at whatever time.</summary>
+    internal static bool Asks(Stretch stretch, OperationUsage used)
+    {
+        var usage = UsageOf(used, [], stretch.Terms.Key);
+        return stretch.Metered.Prices.Any(
+            p => p.Meter == used.Meter && (p.LooksAtTime || p.Covers(usage, stretch.Terms.Calendar.Zone)));
+    }
+
     private static bool IsPriced(Stretch stretch, OperationUsage used)
     {
         var usage = UsageOf(used, [], stretch.Terms.Key);

@@ -50,7 +50,10 @@ internal static class RollupStore
             meters.Where(m => m.Keeps != 0).Select(m => (int)m.Key).ToHashSet(), journal);
     }
 
-    public static async Task AddAsync(DbConnection db, RollupBatch batch)
+    /// <param name="db">In its transaction.</param>
+    /// <param name="batch">What is added.</param>
+    /// <param name="now">Business time: what was used long before is noted.</param>
+    public static async Task AddAsync(DbConnection db, RollupBatch batch, long now)
     {
         if (batch.Sums.Count > ManyRows) await Sql.WidenAsync(db);
         // in one order on every node, so that two drains never wait for each other's rows
@@ -59,6 +62,7 @@ internal static class RollupStore
             await UpsertAsync(db, sums.Key, sums.ToArray());
         if (batch.Uniques.Count > 0) await AddAsync(db, batch.Uniques);
         if (batch.Singles.Count > 0) await SingleValues.AddAsync(db, batch.Singles);
+        await LateStamps.NoteAsync(db, batch, now);
     }
 
     private static string QuantityOf(Aggregation aggregation) => aggregation switch

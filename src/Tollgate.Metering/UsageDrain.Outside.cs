@@ -107,18 +107,18 @@ public sealed partial class UsageDrain
         foreach (var row in rows)
             if (_attribution.Of(subject, row.OccurredAt) is { } whose) became.Add((row, whose));
         foreach (var (row, whose) in became) outside.Add(whose, row);
-        await MoveAsync(db, _id, became);
+        await MoveAsync(db, _id, became, Catalog.Micros.Now(_clocks.Business));
         await OutsideStamps.AddLaterAsync(db, became);
         return rows.Count < BatchSize ? null : (rows[^1].Journal, rows[^1].Sequence);
     }
 
     /// <summary>Usage that was nobody's enters the sums of those whose it became.</summary>
     internal static async Task MoveAsync(
-        DbConnection db, uint journal, IReadOnlyCollection<(UnattributedRow Row, Attributed Whose)> became)
+        DbConnection db, uint journal, IReadOnlyCollection<(UnattributedRow Row, Attributed Whose)> became, long now)
     {
         var sums = await RollupStore.BatchAsync(db, journal);
         foreach (var (row, whose) in became) sums.AddOutside(row.RowOf(whose), row);
-        await RollupStore.AddAsync(db, sums);
+        await RollupStore.AddAsync(db, sums, now);
         await UnattributedStore.DeleteAsync(db, [.. became.Select(b => b.Row)]);
     }
 }

@@ -240,7 +240,7 @@ public sealed partial class UsageDrain : IDisposable
 
             _outside += others;
 
-            await RollupStore.AddAsync(db, sums);
+            await RollupStore.AddAsync(db, sums, Catalog.Micros.Now(_clocks.Business));
             await OpenAdmissions.AddAsync(db, _id, sums.Opened);
             await OpenAdmissions.CloseAsync(db, _id, sums.Closed);
             await MoveAsync(db, _position, position);
@@ -312,7 +312,7 @@ public sealed partial class UsageDrain : IDisposable
         {
             var sums = await RollupStore.BatchAsync(db, _id);
             foreach (var (_, admission) in dead) sums.AddUnknown(admission);
-            await RollupStore.AddAsync(db, sums);
+            await RollupStore.AddAsync(db, sums, Catalog.Micros.Now(_clocks.Business));
             await OpenAdmissions.CloseAsync(db, _id, dead.Select(o => o.Key));
             return 0;
         });

@@ -98,7 +98,7 @@ internal sealed class Replay(Database scratch, Clocks clocks, ReadTerms terms)
             foreach (var of in chunk)
                 if (await UnattributedStore.FindAsync(db, of.Journal, of.Sequence) is { } row)
                     became.Add((row, new Attributed((int)of.Entitlement, (int)of.Period, (int)of.Consumer, 0)));
-            foreach (var own in became.GroupBy(b => b.Row.Journal)) await UsageDrain.MoveAsync(db, (uint)own.Key, [.. own]);
+            foreach (var own in became.GroupBy(b => b.Row.Journal)) await UsageDrain.MoveAsync(db, (uint)own.Key, [.. own], now: 0);
         }
     }
 

@@ -1,6 +1,7 @@
 using Dapper;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Config;
 
 namespace Tollgate.Tests.Billing;
 
@@ -89,6 +90,66 @@ public sealed class LateAfterEndTests
         await books.BillAsync(Books.At("2026-03-01T01:00"));
         Assert.Equal(["3.00", "4.00"], (await books.IssuedAsync()).Select(i => InvoiceDocument.Read(i.Document).Total));
     }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("2026-01-31")]
+    public async Task Usage_of_half_a_year_ago_is_marked_once_and_never_dropped_silently(string? end)
+    {
+        await using var books = new Books();
+        var subscription = await StartAsync(books);
+        await books.UseAsync(subscription.Id, "data", 1_000, Books.At("2026-01-10"));
+        if (end is not null) await books.EndAsync(subscription.Id, Books.At(end));
+        await books.BillAsync(Books.At("2026-07-01T01:00"));
+        await LateAsync(books, subscription, 200);
+        await NoteAsync(books);
+        Assert.Equal((0, 1), Told(await books.BillAsync(Books.At("2026-07-02"))));
+        Assert.Equal(1_200, await MarkedAsync(books));
+        Assert.Equal((0, 1), Told(await books.BillAsync(Books.At("2026-08-01T01:00"))));
+        Assert.Equal(0, await books.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from late_stamps")));
+        Assert.Equal("10.00", InvoiceDocument.Read(Assert.Single(await books.IssuedAsync()).Document).Total);
+    }
+
+    [Fact]
+    public async Task Usage_that_an_invoice_has_told_or_is_to_tell_is_not_marked_however_late_it_was_drained()
+    {
+        await using var books = new Books();
+        var subscription = await StartAsync(books);
+        // a node was away for days: its calls are in the invoice of January, or adjusted on that of February
+        await books.UseAsync(subscription.Id, "data", 1_000, Books.At("2026-01-10"));
+        await NoteAsync(books);
+        await books.BillAsync(Books.At("2026-01-20"));
+        await books.BillAsync(Books.At("2026-02-01T01:00"));
+        await LateAsync(books, subscription, 200);
+        await NoteAsync(books);
+        foreach (var day in (string[])["2026-02-20", "2026-03-01T01:00", "2026-06-01T01:00"]) await books.BillAsync(Books.At(day));
+        await NoteAsync(books);
+        Assert.Equal((0, 0), Told(await books.BillAsync(Books.At("2026-06-02"))));
+        Assert.Equal(["10.00", "2.00"], (await books.IssuedAsync()).Select(i => InvoiceDocument.Read(i.Document).Total));
+    }
+
+    [Fact]
+    public async Task Calls_of_a_trial_are_late_for_nothing()
+    {
+        await using var books = new Books();
+        var plan = await books.PlanAsync("pro", "data per_unit 0.01 data");
+        var subscription = await books.SubscribeAsync(new NewSubscription(await books.CustomerAsync("acme"), plan.Id, ManagedBy.Api)
+        {
+            StartAt = Books.At("2026-01-01"),
+            TrialEnd = Books.At("2026-02-01"),
+        }, Books.At("2026-01-01"));
+        await books.UseAsync(subscription.Id, "data", 1_000, Books.At("2026-01-10"));
+        foreach (var month in (string[])["02", "03", "04", "05", "06"])
+            Assert.Equal((0, 0), Told(await books.BillAsync(Books.At($"2026-{month}-01T01:00"))));
+        await NoteAsync(books);
+        Assert.Equal((0, 0), Told(await books.BillAsync(Books.At("2026-06-02"))));
+    }
+
+    /// <summary>What the drain notes of usage that is older than a day.</summary>
+    private static Task NoteAsync(Books books) => books.SqlAsync("insert into late_stamps (entitlement_key, period) " +
+        "select distinct entitlement, period from rollups where true on conflict do nothing");
+
+    private static (int Issued, long Late) Told(BillingReport report) => (report.Issued, report.Late);
 
     private static async Task<SubscriptionRow> StartAsync(Books books) => await books.SubscribeAsync(
         await books.CustomerAsync("acme"), await books.PlanAsync("pro", "data per_unit 0.01 data"), Books.At("2026-01-01"));
