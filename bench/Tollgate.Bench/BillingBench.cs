@@ -57,7 +57,8 @@ internal static class BillingBench
             var lines = await database.ReadAsync(db => db.ExecuteScalarAsync<long>(
                 "select cast(sum(json_array_length(document, '$.lines')) as bigint) from invoices"), stop);
             var row = string.Create(CultureInfo.InvariantCulture,
-                $"| {customers:N0} | {issued.Issued:N0} | {lines:N0} | {first:N1} | {spent.TotalSeconds:N1} | {again:N2}, {more.Issued} issued | " +
+                $"| {customers:N0} | {issued.Issued:N0} | {lines:N0} | {first:N1} | {spent.TotalSeconds:N1} | " +
+                $"{again:N2}, {more.Issued} issued | " +
                 $"{drafts.Median:N2} | {drafts.Late:N2} | {drafts.Worst:N2} | {rating:N0} | {before:N0} → {peak:N0} |");
             Console.WriteLine(row);
             if (output != "-") await ReportAsync(customers, output, row, stop);
@@ -84,9 +85,10 @@ internal static class BillingBench
             (per unit, graduated in three tiers, packages), and usage of all of them in two quarters of an hour of January. The store
             is SQLite on the disk as it is shipped (WAL, `synchronous = full`). The run issues everything that is due; the same
             run once more finds nothing. A draft is the running month of one customer, read, rated and written as JSON: what
-            `GET /v1/invoices/preview` does, after {WarmUp} that are not counted. Rating is a graduated price of {Tiers} tiers, all of them reached, as a bill rates it.
+            `GET /v1/invoices/preview` does, {Previews:N0} of them after {WarmUp} that are not counted. Rating is a graduated price
+            of {Tiers} tiers, all of them reached, as a bill rates it.
 
-            | customers | invoices | lines | run, s | its CPU, s | again, s | draft, median ms | p99, ms | worst of {Previews:N0} | ns per tier | memory, MB |
+            | customers | invoices | lines | run, s | its CPU, s | again, s | draft, median ms | p99 | worst | ns per tier | memory, MB |
             |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
             {row}
 
