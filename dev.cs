@@ -50,6 +50,7 @@ return args switch
     ["soak", .. var rest] => Bench("soak", rest),
     ["faults", .. var rest] => Bench("faults", rest),
     ["cluster", .. var rest] => Bench("cluster", rest),
+    ["leases", .. var rest] => Bench("leases", rest),
     ["install"] => Install([.. forTests.Union(forBench)]) ? 0 : 1,
     _ => Usage(),
 };
@@ -69,6 +70,7 @@ int Usage()
         dotnet dev.cs soak     full load for --minutes 10; then the ledger must have what the generator counted
         dotnet dev.cs faults   three nodes under load while nodes, engines and links fail, --minutes 30; goes on where it was
         dotnet dev.cs cluster  two nodes on one Redis against one alone: CPU, calls that wait, how soon a change is everywhere
+        dotnet dev.cs leases   decisions of two nodes over one Redis at the whole rate of 10,000 keys, without HTTP: who waits
         dotnet dev.cs install  install the Debian packages that tests and bench start
         """);
     return 2;

@@ -22,6 +22,7 @@ var root = new RootCommand("Measures Tollgate against its peers. `micro` runs th
     SoakCommand.Create(),
     FaultsCommand.Create(),
     ClusterCommand.Create(),
+    LeaseCommand.Create(),
     BareYarp.CreateCommand(),
     new Command("micro", "BenchmarkDotNet over the benchmark classes; its own options follow (--list flat, --filter ...)"),
 };

@@ -9,7 +9,7 @@ internal sealed record ClusterResult(
     IReadOnlyList<ClusterTurn> Turns, double[] RevokedMs, double Minutes, int Connections);
 
 /// <summary>
-/// One node that counts alone, and two on one PostgreSQL and one Redis, in turns under the same load: what limits that nodes
+/// One node that counts alone, two that each do, and two on one Redis, in turns under the same load: what limits that nodes
 /// share cost a call, how many calls wait for them, and how soon what one node changes is so on the other.
 /// </summary>
 internal static class ClusterBench
@@ -29,7 +29,7 @@ internal static class ClusterBench
         """;
 
     public static async Task<ClusterResult> RunAsync(
-        double minutes, int keys, int connections, int revocations, CancellationToken stop)
+        double minutes, int keys, int connections, int revocations, bool everyKey, CancellationToken stop)
     {
         var folder = Directory.CreateTempSubdirectory("tollgate-cluster-");
         try
@@ -38,14 +38,15 @@ internal static class ClusterBench
             await using var upstream = Peer.StartNginx(Target.Upstream, Path.Combine(folder.FullName, "upstream"),
                 new Dictionary<string, int> { ["PORT"] = port, ["UPSTREAM"] = port, ["KEYS"] = 2 });
             await using var alone = await StartAsync(upstream.Address, 1, keys, redis: false, stop);
+            await using var apart = await StartAsync(upstream.Address, 2, keys, redis: false, stop);
             await using var shared = await StartAsync(upstream.Address, 2, keys, redis: true, stop);
-            Console.WriteLine($"one node alone, and two on one Redis, each with {keys} keys");
-            var all = new[] { new ClusterLoad("all keys", false, keys), new ClusterLoad("all keys", true, keys) };
-            await RunAsync(all[0], Warmup);
-            var possible = (await RunAsync(all[1], Warmup)).PerSecond;
+            Console.WriteLine($"one node, two that count alone, and two on one Redis, each with {keys} keys");
+            var kinds = Enum.GetValues<ClusterKind>();
+            var possible = 0.0;
+            foreach (var kind in kinds) possible = (await RunAsync(new ClusterLoad(kind, keys), Warmup)).PerSecond;
             var busy = Zipf.MostKeys(possible * 0.8, 1, keys);
-            var loads = new[] { new ClusterLoad("busy keys", false, busy), new ClusterLoad("busy keys", true, busy) };
-            if (busy < keys) loads = [.. loads, .. all];
+            var loads = kinds.Select(k => new ClusterLoad(k, busy)).ToArray();
+            if (busy < keys && everyKey) loads = [.. loads, .. kinds.Select(k => new ClusterLoad(k, keys))];
             var seconds = (int)Math.Max(5, minutes * 60 / (Rounds * loads.Length));
             var turns = new List<ClusterTurn>();
             for (var round = 0; round < Rounds; round++)
@@ -53,8 +54,9 @@ internal static class ClusterBench
                 {
                     var turn = await RunAsync(loads[(i + round) % loads.Length], seconds);
                     turns.Add(turn);
-                    Console.WriteLine($"round {round + 1}, {(turn.Load.Shared ? "two nodes" : "one node")}, {turn.Load.Keys} keys: " +
-                        $"{turn.PerSecond:N0}/s, {turn.CpuOfNodes:N1} µs, {turn.Waits / turn.Answers:P2} waits, " +
+                    Console.WriteLine($"round {round + 1}, {turn.Load.Kind}, {turn.Load.Keys} keys: " +
+                        $"{turn.PerSecond:N0}/s, {turn.CpuOfNodes:N1} µs ({turn.CpuBehind:N1} behind), " +
+                        $"{turn.Waits / turn.Answers:P2} waits, " +
                         $"{turn.Questions / turn.Answers:N3} questions a call");
                 }
 
@@ -67,7 +69,8 @@ internal static class ClusterBench
             return new ClusterResult(turns, revoked, seconds * turns.Count / 60.0, connections);
 
             Task<ClusterTurn> RunAsync(ClusterLoad load, int seconds) => ClusterTurn.RunAsync(
-                load.Shared ? shared : alone, load, connections, seconds, Random.Shared.Next(1_000_000), stop);
+                load.Kind switch { ClusterKind.One => alone, ClusterKind.Apart => apart, _ => shared }, load, connections, seconds,
+                Random.Shared.Next(1_000_000), stop);
         }
         finally
         {
@@ -108,7 +111,7 @@ internal static class ClusterBench
     {
         try
         {
-            var load = new ClusterLoad("beside", true, keys);
+            var load = new ClusterLoad(ClusterKind.Shared, keys);
             while (true) await ClusterTurn.RunAsync(cluster, load, Busy, 5, 1, stop);
         }
         catch (OperationCanceledException)

@@ -2,11 +2,23 @@ using Tollgate.IntegrationTests;
 
 namespace Tollgate.Bench;
 
+/// <summary>Who is called.</summary>
+internal enum ClusterKind
+{
+    /// <summary>One node that counts alone.</summary>
+    One,
+
+    /// <summary>Two on one PostgreSQL that each count alone: what a second process costs that shares nothing.</summary>
+    Apart,
+
+    /// <summary>Two on one PostgreSQL and one Redis.</summary>
+    Shared,
+}
+
 /// <summary>What is called in a turn.</summary>
-/// <param name="Name">For the page.</param>
-/// <param name="Shared">Two nodes on one Redis; else one node that counts alone.</param>
+/// <param name="Kind">Who is called.</param>
 /// <param name="Keys">How many keys are called.</param>
-internal sealed record ClusterLoad(string Name, bool Shared, int Keys);
+internal sealed record ClusterLoad(ClusterKind Kind, int Keys);
 
 /// <summary>What one turn of load showed.</summary>
 internal sealed record ClusterTurn
@@ -24,6 +36,9 @@ internal sealed record ClusterTurn
 
     /// <summary>Of the nodes; microseconds for each answer.</summary>
     public required double CpuOfNodes { get; init; }
+
+    /// <summary>Of that, what threads behind the calls used: draining, the admin port.</summary>
+    public required double CpuBehind { get; init; }
 
     public required double CpuOfRedis { get; init; }
 
@@ -58,6 +73,7 @@ internal sealed record ClusterTurn
             Wrong = runs.Sum(r => r.Non2xx + r.SocketErrors),
             P99Ms = runs.Max(r => r.P99Ms),
             CpuOfNodes = (after.Nodes - before.Nodes).TotalMicroseconds / answers,
+            CpuBehind = (after.Behind - before.Behind).TotalMicroseconds / answers,
             CpuOfRedis = (after.Redis - before.Redis).TotalMicroseconds / answers,
             CpuOfPostgres = (after.Postgres - before.Postgres).TotalMicroseconds / answers,
             Waits = after.Waits - before.Waits,
@@ -65,19 +81,37 @@ internal sealed record ClusterTurn
         };
     }
 
-    private static async Task<(TimeSpan Nodes, TimeSpan Redis, TimeSpan Postgres, double Waits, double Questions)> SeenAsync(
-        Cluster cluster)
+    private sealed record Seen
     {
-        var (nodes, waits, questions) = (TimeSpan.Zero, 0.0, 0.0);
+        public TimeSpan Nodes { get; set; }
+
+        public TimeSpan Behind { get; set; }
+
+        public TimeSpan Redis { get; init; }
+
+        public TimeSpan Postgres { get; init; }
+
+        public double Waits { get; set; }
+
+        public double Questions { get; set; }
+    }
+
+    private static async Task<Seen> SeenAsync(Cluster cluster)
+    {
+        var seen = new Seen
+        {
+            Redis = cluster.Redis is null ? TimeSpan.Zero : ProcessTree.Cpu(cluster.Redis.Id),
+            Postgres = ProcessTree.Cpu(cluster.Postgres.Id),
+        };
         foreach (var node in cluster.Nodes)
         {
-            nodes += ProcessTree.Cpu(node.Process);
-            waits += await node.MetricAsync("tollgate_lease_waits_total");
-            questions += await node.MetricAsync("tollgate_lease_questions_total");
+            seen.Nodes += ProcessTree.Cpu(node.Process);
+            seen.Behind += ProcessTree.CpuBehindCalls(node.Process);
+            seen.Waits += await node.MetricAsync("tollgate_lease_waits_total");
+            seen.Questions += await node.MetricAsync("tollgate_lease_questions_total");
         }
 
-        return (nodes, cluster.Redis is null ? TimeSpan.Zero : ProcessTree.Cpu(cluster.Redis.Id),
-            ProcessTree.Cpu(cluster.Postgres.Id), waits, questions);
+        return seen;
     }
 }
 
