@@ -70,6 +70,9 @@ public struct Decision
     public bool IsStale;
 
     internal Sharing Sharing;
+
+    /// <summary>How it is held to balances that this node cannot share although Redis answers; none while it can.</summary>
+    internal Sharing OfBalances;
     internal Purse? Purse;
 
     /// <summary>The instant at which it was counted: later than the admission where the clock was set back.</summary>
@@ -84,7 +87,16 @@ public struct Decision
     internal BoundTerms? Bound;
     internal Tallies Tallies;
 
+    /// <summary>What the plan says is happening, where limits or balances are not shared.</summary>
+    internal readonly Sharing Alone => Sharing > Sharing.Leased ? Sharing : OfBalances;
+
     internal readonly bool IsHeldUp => NeedsLease || NeedsCredit || LimitsClosed;
+
+    /// <summary>The instant of the admission: where another call was quicker, and a window has begun in between, the one at which it
+    /// was counted. A process may be held up for some seconds there; what is further ahead is a clock that was set back. Nor is it
+    /// moved into another billing period.</summary>
+    internal readonly long AdmittedAt(long now) => CountedAt > now && CountedAt - now <= 15 * Micros.PerSecond
+        && (Entitlement is not { } of || (of.RunsAt(CountedAt) && of.PeriodAt(CountedAt) == Period)) ? CountedAt : now;
 
     /// <summary>By what the call was counted; null when nothing was.</summary>
     public readonly Terms? Terms => Bound?.Terms;
@@ -256,6 +268,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Tallies = default;
         decision.IsStale = table.IsStale;
         (decision.NeedsLease, decision.RenewsLease, decision.NeedsCredit, decision.RenewsCredit) = (false, false, false, false);
+        decision.OfBalances = Sharing.None;
         decision.LimitsClosed = decision.IsStale && decision.Plan is { ClosedWhenStale: true };
         decision.Sharing = table.Leases is not { } leases || decision.Pool is null ? Sharing.None
             : leases.IsAway ? decision.Plan?.Unavailable ?? Sharing.Share : Sharing.Leased;

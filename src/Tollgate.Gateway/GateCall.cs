@@ -27,7 +27,7 @@ public sealed class GateCall
     public required long StartedAt { get; init; }
 
     /// <summary>Business time, microseconds UTC.</summary>
-    public required long Now { get; init; }
+    public required long Now { get; set; }
 
     /// <summary>The identity of the call's record, as text: the X-Request-Id.</summary>
     public string RequestId { get; set; } = "";

@@ -169,12 +169,14 @@ public sealed class GateHandler : IDisposable
         {
             Sharer? sharer = call.Decision.NeedsLease ? call.Decision.Pool : call.Decision.Consumer!.Customer?.Shared;
             if (sharer is not null) await leases.WaitAsync(sharer);
+            // it is let in now, and not when it came: another window may have begun
+            call.Now = Math.Max(call.Now, Micros.Now(_clocks.Business));
             DecideByKey(_table.Snapshot, context.Request, call);
         }
 
-        if (call.Decision.RenewsLease) _ = leases.AskAsync(call.Decision.Pool!);
+        if (call.Decision.RenewsLease) _ = leases.AskAsync(call.Decision.Pool!, soon: true);
         if (call.Decision.RenewsCredit && call.Decision.Consumer!.Customer?.Shared is { } shared) _ = leases.AskAsync(shared);
-        if (call.Decision.Sharing > Sharing.Leased) leases.Degraded(call.Decision.Sharing);
+        if (call.Decision.Alone > Sharing.Leased) leases.Degraded(call.Decision.Alone);
     }
 
     /// <summary>Decides again about a call that costs nothing, since it is a repetition of a broken one.</summary>
@@ -247,7 +249,7 @@ public sealed class GateHandler : IDisposable
         ref var decision = ref call.Decision;
         call.Admission = new Admission
         {
-            AdmittedAt = call.Now,
+            AdmittedAt = decision.AdmittedAt(call.Now),
             Entitlement = decision.Entitlement?.Key ?? 0,
             Period = decision.Period,
             Consumer = decision.Consumer!.Key,

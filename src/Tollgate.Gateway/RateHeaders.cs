@@ -45,7 +45,7 @@ internal static class RateHeaders
         headers["X-Request-Id"] = call.RequestId;
         ref var decision = ref call.Decision;
         if (decision.IsStale) headers["Tollgate-Stale"] = decision.Plan is { ClosedWhenStale: true } ? "closed" : "open";
-        if (decision.Sharing > Sharing.Leased) headers["Tollgate-Limits"] = Leases.NameOf(decision.Sharing);
+        if (decision.Alone > Sharing.Leased) headers["Tollgate-Limits"] = Leases.NameOf(decision.Alone);
         if (decision.IsUnrecorded) headers["Tollgate-Metering"] = "open";
         if (decision.Terms is not { Count: > 0 } terms) return;
         // what is not billed has returned to its quotas by the time that the caller reads this; what the upstream's

@@ -21,6 +21,7 @@ public sealed partial class SharedCounters : IAsyncDisposable
     private ConnectionMultiplexer? _redis;
     private long _question;
     private volatile bool _away;
+    private volatile bool _isCluster;
 
     private SharedCounters(ConfigurationOptions options, string node) => (_options, _node) = (options, node);
 
@@ -116,6 +117,8 @@ public sealed partial class SharedCounters : IAsyncDisposable
         }
         catch (Exception e) when (e is RedisException or TimeoutException)
         {
+            // a cluster behind a proxy that does not say so
+            _isCluster |= e is RedisServerException && e.Message.Contains("slot", StringComparison.OrdinalIgnoreCase);
             _away = true;
             return null;
         }
@@ -155,6 +158,7 @@ public sealed partial class SharedCounters : IAsyncDisposable
                 throw new StorageException($"--redis is Redis {version}; Tollgate needs 7 or newer.");
             }
 
+            _isCluster = redis.GetServers().Any(s => s.ServerType == ServerType.Cluster);
             _redis = redis;
             return true;
         }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Prometheus;
+using Tollgate.Catalog;
 using Tollgate.Storage;
 
 namespace Tollgate.Gateway;
@@ -29,6 +30,8 @@ public sealed class Leases
     private readonly Gauge _count;
     private int _nodes = 1, _ofStore = 1;
     private long _tryAt;
+    private int _times;
+    private TimeProvider? _business;
 
     public Leases(SharedCounters counters, TimeProvider machine, CollectorRegistry registry)
     {
@@ -79,6 +82,19 @@ public sealed class Leases
     /// <summary>Machine time in milliseconds since the start.</summary>
     internal long Now => (long)_machine.GetElapsedTime(_started).TotalMilliseconds;
 
+    internal TimeProvider Machine => _machine;
+
+    /// <summary>Business time in microseconds; 0 before Redis was looked for.</summary>
+    internal long BusinessNow => Volatile.Read(ref _business) is { } clock ? Micros.Now(clock) : 0;
+
+    /// <summary>How often Redis has come back.</summary>
+    internal int Times => Volatile.Read(ref _times);
+
+    /// <summary>Questions to Redis since the start, and times that a call waited for one.</summary>
+    internal double Questions => _questions.Value;
+
+    internal double Waits => _waits.Value;
+
     internal static string NameOf(Sharing sharing) => sharing.ToString().ToLowerInvariant();
 
     /// <summary>Host and port of Redis, and why it was last not reached.</summary>
@@ -88,15 +104,23 @@ public sealed class Leases
     /// idle here.</summary>
     public async Task ProbeAsync(TimeProvider business)
     {
+        Volatile.Write(ref _business, business);
         if (!_counters.IsListening && Now >= _tryAt)
         {
             await _counters.ListenAsync(GiveBack);
             _tryAt = Now + 1_000;
         }
 
-        var away = IsAway;
+        var wasAway = IsAway;
         if (_counters.IsListening) await _counters.ProbeAsync(business);
-        if (away && !IsAway) Volatile.Write(ref _backAt, Now);
+        if (wasAway && !IsAway)
+        {
+            Volatile.Write(ref _backAt, Now);
+            // it may have forgotten what it was told
+            Interlocked.Increment(ref _times);
+            foreach (var (_, sharer) in _watched) _ = AskAsync(sharer, soon: true);
+        }
+
         _up.Set(_counters.IsAway ? 0 : 1);
         Alive(_ofStore);
     }
@@ -120,10 +144,12 @@ public sealed class Leases
     public Task ReturnAllAsync() => Task.WhenAll(Sweep(returnAll: true));
 
     /// <summary>Asks for what calls wait for. Then they are decided again.</summary>
+    /// <param name="sharer">Whose limits.</param>
+    /// <param name="soon">Nobody waits: it may go together with what else is asked within some milliseconds.</param>
     /// <returns>False when Redis does not answer.</returns>
-    internal Task<bool> AskAsync(Sharer sharer)
+    internal Task<bool> AskAsync(Sharer sharer, bool soon = false)
     {
-        lock (sharer) return sharer.Asking is { IsCompleted: false } underWay ? underWay : sharer.Asking = AskOnceAsync(sharer);
+        lock (sharer) return sharer.Asking is { IsCompleted: false } underWay ? underWay : sharer.Asking = AskOnceAsync(sharer, soon);
     }
 
     /// <summary>Looks after it until there is nothing to be said.</summary>
@@ -148,21 +174,21 @@ public sealed class Leases
         foreach (var (id, sharer) in _watched)
         {
             var (overdue, watched) = sharer.Sweep(Now, returnAll);
-            if (overdue) asked.Add(AskAsync(sharer));
+            if (overdue) asked.Add(AskAsync(sharer, soon: true));
             else if (!watched) _watched.TryRemove(id, out _);
         }
 
         return asked;
     }
 
-    private async Task<bool> AskOnceAsync(Sharer sharer)
+    private async Task<bool> AskOnceAsync(Sharer sharer, bool soon)
     {
         // the caller holds the sharer's lock
         await Task.Yield();
         for (var tries = 1; ; tries++)
         {
             _watched.TryAdd(sharer.Tag, sharer);
-            switch (await sharer.AskAsync(_counters, this, last: tries == MostTries))
+            switch (await sharer.AskAsync(_counters, this, last: tries == MostTries, soon && tries == 1))
             {
                 case null:
                     _up.Set(0);

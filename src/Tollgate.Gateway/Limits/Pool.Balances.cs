@@ -43,7 +43,7 @@ internal sealed partial class Pool
     private long LeasedOf(SharedCount share, CompiledQuota quota, long wanted, string operation, ref Decision decision)
     {
         var now = leases!.Now;
-        share.MoveOn();
+        share.MoveOn(now);
         share.Limit = quota.Count;
         if (share.Spent + share.Others + wanted > quota.Count) share.Limit += LiftOf(quota, operation, ref decision);
         var room = Math.Max(0, share.RoomAt(now));

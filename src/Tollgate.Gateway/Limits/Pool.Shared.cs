@@ -119,8 +119,9 @@ internal sealed partial class Pool : Sharer
         SharedCount share, long count, long units, int index, bool take, ref int violated, ref Decision decision)
     {
         var now = leases!.Now;
-        share.MoveOn();
+        share.MoveOn(now);
         share.Limit = count;
+        if (units > share.Step) share.Step = units;
         ref var state = ref decision.Limits[index];
         state.Remaining = Math.Min(state.Remaining, Math.Max(0, count - share.Others - share.Spent));
         switch (decision.Sharing)
@@ -166,23 +167,29 @@ internal sealed partial class Pool : Sharer
 
     /// <summary>Asks about everything that calls wait for, and that is to be renewed or given back.</summary>
     /// <returns>Null when Redis did not answer; true when calls still wait for what others may give back.</returns>
-    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last)
+    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last, bool soon)
     {
         var askedAt = of.Now;
         (SharedCount Share, CounterQuestion Question)[] counts;
         (SharedWindow Share, WindowQuestion Question)[] windows;
         lock (this)
         {
-            foreach (var share in _shares ?? []) share.MoveOn();
+            var business = Roll(of, askedAt);
+            foreach (var share in _shares ?? []) share.MoveOn(askedAt);
+
             _shares?.RemoveAll(s => s.IsAtRest(askedAt));
             _windows?.RemoveAll(w => w.IsAtRest(askedAt));
-            counts = [.. (_shares ?? []).OrderByDescending(s => s.Demand > 0).Take(MostAsked).Select(s => (s, s.Ask(askedAt)))];
+            counts = [.. (_shares ?? []).Where(s => s.ReturnsAhead).Select(s => (s, s.AskBack())),
+                .. (_shares ?? []).Where(s => s.IsAsked(askedAt, of.Times)).OrderByDescending(s => s.Demand > 0)
+                    .Take(MostAsked).Select(s => (s, s.Ask(askedAt, of.Times))),
+                .. (_shares ?? []).Where(s => s.IsDueAhead(business, askedAt)).Take(MostAsked).Select(s => (s, s.AskAhead()))];
             windows = [.. (_windows ?? []).Where(w => w.IsOverdue(askedAt)).Take(MostAsked).Select(w => (w, w.Ask(_latest)))];
         }
 
         if (counts.Length + windows.Length == 0) return false;
         of.Asks();
-        var ofCounts = counts.Length == 0 ? null : counters.AskAsync(Array.ConvertAll(counts, a => a.Question));
+        var asked = Array.ConvertAll(counts, a => a.Question);
+        var ofCounts = counts.Length == 0 ? null : soon ? counters.AskSoonAsync(asked, of.Machine) : counters.AskAsync(asked);
         var ofWindows = windows.Length == 0 ? null : counters.AskAsync(Array.ConvertAll(windows, a => a.Question));
         var granted = ofCounts is null ? [] : await ofCounts;
         var given = ofWindows is null ? [] : await ofWindows;
@@ -203,7 +210,9 @@ internal sealed partial class Pool : Sharer
         lock (this)
         {
             if (returnAll) foreach (var share in _shares ?? []) share.Returns = true;
-            return (_shares?.Exists(s => s.IsOverdue(now)) == true || _windows?.Exists(w => w.IsOverdue(now)) == true,
+            var business = Roll(leases!, now);
+            return (_shares?.Exists(s => s.IsOverdue(now) || s.IsDueAhead(business, now)) == true
+                || _windows?.Exists(w => w.IsOverdue(now)) == true,
                 _shares is { Count: > 0 } || _windows is { Count: > 0 });
         }
     }
@@ -213,9 +222,20 @@ internal sealed partial class Pool : Sharer
     {
         lock (this)
         {
+            Roll(leases!, leases!.Now);
             if (_shares?.Find(s => s.Key == key) is not { IsOpen: true } share) return false;
             return share.Returns = true;
         }
+    }
+
+    /// <summary>Windows that are over by the clock have moved on.</summary>
+    /// <returns>Business time.</returns>
+    private long Roll(Leases of, long now)
+    {
+        var business = of.BusinessNow;
+        foreach (var share in _shares ?? [])
+            if (share.Roll(business, now)) _latest = Math.Max(_latest, business);
+        return business;
     }
 
     /// <summary>By what it counts, as <see cref="Quota.CountsLike"/>: plans may name alike ones differently.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Tollgate.Catalog;
 
 [assembly: InternalsVisibleTo("Tollgate.Tests")]
+[assembly: InternalsVisibleTo("Tollgate.Bench")]
 
 namespace Tollgate.Gateway;
 

@@ -135,8 +135,11 @@ internal sealed partial class Purse
         return account.Find(charge, row.Price) is { } track ? (account, track, entry.IsSettled(row.Period, Terms)) : null;
     }
 
-    private Sharing SharingOf(ref Decision decision) => decision.Sharing == Sharing.Leased && _shared!.IsAdrift
-        ? decision.Plan?.Unavailable ?? Sharing.Share : decision.Sharing;
+    private Sharing SharingOf(ref Decision decision)
+    {
+        if (decision.Sharing != Sharing.Leased || !_shared!.IsAdrift) return decision.Sharing;
+        return decision.OfBalances = decision.Plan?.Unavailable ?? Sharing.Share;
+    }
 
     private void HoldLeased(PurseAccount account, in Charge charge, ref Decision decision)
     {

@@ -12,9 +12,13 @@ internal abstract class Sharer
     internal Task<bool>? Asking { get; set; }
 
     /// <summary>Asks about all that is waited for, and that is to be renewed or given back.</summary>
+    /// <param name="counters">Who is asked.</param>
+    /// <param name="of">The leases that it belongs to.</param>
+    /// <param name="last">It is not asked again for what others may give back.</param>
+    /// <param name="soon">Nobody waits: it may go together with what else is asked within some milliseconds.</param>
     /// <returns>Null when Redis did not answer; true when it is to be asked again: calls wait for what others may give back.
     /// </returns>
-    internal abstract Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last);
+    internal abstract Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last, bool soon);
 
     /// <summary>Whether something is to be renewed or given back, and whether anything is to be watched at all.</summary>
     internal abstract (bool Overdue, bool Watched) Sweep(long now, bool returnAll);

@@ -14,7 +14,11 @@ public sealed class ClusterBugTests(ClusterBugTests.Three three) : IClassFixture
           data: { upstream: UPSTREAM, operations: { data: GET /api/v1/data } }
         plans:
           free: { operations: [data], limits: [1000000/day] }
-          many: { operations: [data], limits: [900/day], quotas: [{ meter: calls, allowance: 700, per: month, overage: block }] }
+          many:
+            operations: [data]
+            limits: [900/day]
+            quotas: [{ meter: calls, allowance: 700, per: month, overage: block }]
+            limits_unavailable: closed
           by-key: { operations: [data], limits: [{ limit: 30, per: day, by: key }] }
           closed: { operations: [data], limits: [1000/day], limits_unavailable: closed }
           open: { operations: [data], limits: [1000/day], limits_unavailable: open }
@@ -28,7 +32,7 @@ public sealed class ClusterBugTests(ClusterBugTests.Three three) : IClassFixture
     public async Task B1_callers_of_all_nodes_that_race_are_admitted_exactly_the_limit()
     {
         var key = await Cluster.SubscribeAsync("racing", "many");
-        var admitted = 0;
+        var (admitted, unanswered) = (0, 0);
         await Task.WhenAll(Cluster.Nodes.SelectMany(n => Enumerable.Repeat(n, 8)).Select(node => Task.Run(async () =>
         {
             for (var refused = 0; refused < 25;)
@@ -37,8 +41,14 @@ public sealed class ClusterBugTests(ClusterBugTests.Three three) : IClassFixture
                 if (status == 200) Interlocked.Increment(ref admitted);
                 else
                 {
-                    Assert.Equal(429, status);
-                    refused++;
+                    // on a machine that is very busy Redis may not answer in time, and then nobody is let in
+                    if (status == 503) Assert.True(Interlocked.Increment(ref unanswered) < 5_000, "Redis does not answer");
+                    else
+                    {
+                        Assert.Equal(429, status);
+                        refused++;
+                    }
+
                     // what lies idle elsewhere comes within a lease
                     await Task.Delay(TimeSpan.FromMilliseconds(30), TimeProvider.System);
                 }

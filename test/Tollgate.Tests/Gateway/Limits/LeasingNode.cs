@@ -1,0 +1,109 @@
+using NodaTime;
+using Prometheus;
+using Tollgate.Catalog;
+using Tollgate.Config;
+using Tollgate.Gateway;
+using Tollgate.Storage;
+
+namespace Tollgate.Tests.Gateway.Limits;
+
+/// <summary>What a node has of one subscription whose limits it shares by a real Redis, and the loops that look after leases.
+/// Its plan says <c>closed</c>.</summary>
+internal sealed class LeasingNode : IAsyncDisposable
+{
+    private const int MostTries = 8;
+
+    private readonly SharedCounters _counters;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly BoundTerms _bound;
+    private readonly TimeProvider _business;
+    private readonly Task _loops;
+
+    private LeasingNode(SharedCounters counters, TimeProvider business, string limits, Quota[] quotas)
+    {
+        (_counters, _business) = (counters, business);
+        Leases = new Leases(counters, TimeProvider.System, Metrics.NewCustomRegistry());
+        Pool = new Pool(new AddressBudget(3), "sub_1", Leases);
+        Leases.FindIdle = tag => tag == Pool.Tag ? Pool : null;
+        _bound = Pool.Bind(
+            new Terms(
+                limits.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(l => Limit.TryParse(l)!),
+                quotas.Select(q => new CompiledQuota(q, _ => [], Tollgate.Catalog.Interval.Month)), HeaderFamilies.Kong),
+            new Entitlement
+            {
+                Key = 1, SubscriptionId = "sub_1", CustomerKey = 1, PlanId = "plan_1", PlanVersion = 1, Priority = 0,
+                StartAt = 0, EndAt = null, Anchor = new LocalDate(2026, 1, 1), Timezone = "UTC",
+            }, Micros.Now(business));
+        _loops = Task.WhenAll(
+            EachAsync(TimeSpan.FromMilliseconds(250), () => Leases.ProbeAsync(business)),
+            EachAsync(TimeSpan.FromMilliseconds(100), Leases.SweepAsync));
+    }
+
+    public Leases Leases { get; }
+
+    public Pool Pool { get; }
+
+    public static async Task<LeasingNode> StartAsync(string redis, TimeProvider business, string limits, params Quota[] quotas)
+    {
+        var counters = await SharedCounters.OpenAsync(redis, $"{Guid.NewGuid():n}");
+        var node = new LeasingNode(counters, business, limits, quotas);
+        await node.Leases.ProbeAsync(business);
+        return node;
+    }
+
+    /// <summary>Waits for leases as the handler of a call does.</summary>
+    /// <param name="renew">False leaves out what is asked beside the call.</param>
+    /// <returns>Null when the call is refused.</returns>
+    public async Task<Decision?> CallAsync(bool renew = true)
+    {
+        var admitted = Try(out var decision);
+        for (var tries = 0; decision.NeedsLease && tries < MostTries; tries++)
+        {
+            await Leases.WaitAsync(Pool);
+            admitted = Try(out decision);
+        }
+
+        if (renew && decision.RenewsLease) _ = Leases.AskAsync(Pool, soon: true);
+        return admitted ? decision : null;
+    }
+
+    public bool Try(out Decision decision)
+    {
+        decision = new Decision
+        {
+            Units = 1, Bound = _bound, Pool = Pool, Sharing = Leases.IsAway ? Sharing.Closed : Sharing.Leased,
+        };
+        decision.Violated = Pool.TryTake(_bound, default, "", Micros.Now(_business), take: true, ref decision);
+        return decision is { Violated: < 0, IsHeldUp: false };
+    }
+
+    /// <summary>Looks after leases as is done ten times a second, and waits for what that asked.</summary>
+    public async Task SweptAsync()
+    {
+        await Leases.SweepAsync();
+        if (Pool.Asking is { } asking) await asking;
+    }
+
+    public void Settle(Decision decision, long units) => Pool.Settle(ref decision, 0, units);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _loops;
+        await _counters.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private async Task EachAsync(TimeSpan pause, Func<Task> work)
+    {
+        using var timer = new PeriodicTimer(pause, TimeProvider.System);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token)) await work();
+        }
+        catch (OperationCanceledException)
+        {
+            // the end
+        }
+    }
+}
