@@ -90,13 +90,22 @@ public struct Decision
     /// <summary>What the plan says is happening, where limits or balances are not shared.</summary>
     internal readonly Sharing Alone => Sharing > Sharing.Leased ? Sharing : OfBalances;
 
-    internal readonly bool IsHeldUp => NeedsLease || NeedsCredit || LimitsClosed;
+    /// <summary>Another call was quicker, and the billing period or the terms have ended in between: it belongs to those of
+    /// <see cref="LookedAt"/>, and is decided again.</summary>
+    internal bool IsLate;
+
+    internal readonly bool IsHeldUp => NeedsLease || NeedsCredit || LimitsClosed || IsLate;
 
     /// <summary>The instant of the admission: where another call was quicker, and a window has begun in between, the one at which it
-    /// was counted. A process may be held up for some seconds there; what is further ahead is a clock that was set back. Nor is it
-    /// moved into another billing period.</summary>
-    internal readonly long AdmittedAt(long now) => CountedAt > now && CountedAt - now <= 15 * Micros.PerSecond
-        && (Entitlement is not { } of || (of.RunsAt(CountedAt) && of.PeriodAt(CountedAt) == Period)) ? CountedAt : now;
+    /// was counted.</summary>
+    internal readonly long AdmittedAt(long now) => IsHeldUpUntil(CountedAt, now) ? CountedAt : now;
+
+    /// <summary>Whether a call that came now would be of another billing period, or of other terms, where it is counted.</summary>
+    internal readonly bool Leaves(long now, long countedAt) => IsHeldUpUntil(countedAt, now)
+        && Entitlement is { } of && !(of.RunsAt(countedAt) && of.PeriodAt(countedAt) == Period);
+
+    /// <summary>A process may be held up for some seconds; what is further ahead is a clock that was set back.</summary>
+    private static bool IsHeldUpUntil(long at, long now) => at > now && at - now <= 15 * Micros.PerSecond;
 
     /// <summary>By what the call was counted; null when nothing was.</summary>
     public readonly Terms? Terms => Bound?.Terms;
@@ -145,12 +154,16 @@ public sealed class Gate(GateTable table, UsageJournal journal)
     {
         decision.Credential = credential;
         decision.Consumer = credential.Consumer;
-        decision.Verdict = credential.Revoked ? Verdict.KeyRevoked
-            : now >= credential.ExpiresAt ? Verdict.KeyExpired
-            : Entitle(snapshot, operation, now, now, ref decision);
-        if (decision.Verdict != Verdict.Admit) return;
         var caller = new Caller(credential.Consumer.Key, credential.Key, operation.Key, address);
-        Take(caller, operation, now, take: true, ref decision);
+        for (var at = now; ; at = decision.LookedAt)
+        {
+            decision.Verdict = credential.Revoked ? Verdict.KeyRevoked
+                : at >= credential.ExpiresAt ? Verdict.KeyExpired
+                : Entitle(snapshot, operation, at, at, ref decision);
+            if (decision.Verdict != Verdict.Admit) return;
+            Take(caller, operation, at, take: true, ref decision);
+            if (!decision.IsLate) return;
+        }
     }
 
     /// <summary>What would be decided, by the same checks in the same order; nothing is taken and nothing stays reserved.
@@ -268,7 +281,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Tallies = default;
         decision.IsStale = table.IsStale;
         (decision.NeedsLease, decision.RenewsLease, decision.NeedsCredit, decision.RenewsCredit) = (false, false, false, false);
-        decision.OfBalances = Sharing.None;
+        (decision.OfBalances, decision.IsLate) = (Sharing.None, false);
         decision.LimitsClosed = decision.IsStale && decision.Plan is { ClosedWhenStale: true };
         decision.Sharing = table.Leases is not { } leases || decision.Pool is null ? Sharing.None
             : leases.IsAway ? decision.Plan?.Unavailable ?? Sharing.Share : Sharing.Leased;

@@ -10,7 +10,9 @@ namespace Tollgate.Storage;
 public sealed class PostgresChanges
 {
     private const string Channel = "tollgate_changes";
-    private const int BatchRows = 1_000;
+
+    /// <summary>So many are taken over before the table is looked at again, for what must not wait behind them.</summary>
+    private const int Between = 16;
 
     /// <summary>Which tables the gate is compiled from, and whose change a row of them is. Versions of this list make
     /// triggers of a new name.</summary>
@@ -36,10 +38,11 @@ public sealed class PostgresChanges
 
     private readonly string _connection;
     private readonly ChangeFeed _feed;
-    private long _version;
+    private readonly PendingChanges _pending = new();
+    private long _read;
 
     private PostgresChanges(string connection, ChangeFeed feed, long version) =>
-        (_connection, _feed, _version) = (connection, feed, version);
+        (_connection, _feed, _read) = (connection, feed, version);
 
     /// <summary>Makes the store write down what changes, in tables that are watched and not yet.</summary>
     internal static void Watch(NpgsqlConnection open)
@@ -74,7 +77,8 @@ public sealed class PostgresChanges
     }
 
     /// <summary>Announces what changes until it is cancelled or something fails; then it is called again.</summary>
-    /// <param name="announce">Takes a change over; a change whose taking over throws comes again.</param>
+    /// <param name="announce">Takes a change over; a change whose taking over throws comes again. See <see cref="PendingChanges"/>
+    /// for their order.</param>
     /// <param name="heard">Called whenever everything until now is taken over.</param>
     public async Task RunAsync(Func<Change, Task> announce, Action heard, CancellationToken cancel)
     {
@@ -88,34 +92,36 @@ public sealed class PostgresChanges
         while (true)
         {
             told = false;
-            var changes = await ReadAsync(connection, cancel);
-            foreach (var (change, version) in changes)
+            var isAll = await ReadAsync(connection, cancel);
+            for (var i = 0; i < Between && _pending.Next() is { } next; i++)
             {
-                if (change is not null) await announce(change);
-                _version = version;
+                await announce(next);
+                _pending.Done(next);
             }
 
-            if (changes.Count < BatchRows)
-            {
-                _feed.Heard();
-                heard();
-            }
-
-            if (changes.Count < BatchRows && !told) await connection.WaitAsync(Poll, cancel);
+            if (!isAll || _pending.Count > 0) continue;
+            _feed.Heard();
+            heard();
+            if (!told) await connection.WaitAsync(Poll, cancel);
         }
     }
 
-    private async Task<List<(Change? Change, long Version)>> ReadAsync(
-        DbConnection connection, CancellationToken cancel)
+    /// <returns>Whether there was no more.</returns>
+    private async Task<bool> ReadAsync(DbConnection connection, CancellationToken cancel)
     {
+        var room = PendingChanges.Most - _pending.Count;
+        if (room == 0) return false;
         await using var command = connection.CreateCommand();
         command.CommandText =
-            $"select kind, subject, version from changes where version > {_version} order by version limit {BatchRows}";
+            $"select kind, subject, version from changes where version > {_read} order by version limit {room}";
         await using var reader = await command.ExecuteReaderAsync(cancel);
-        var changes = new List<(Change?, long)>();
-        while (await reader.ReadAsync(cancel))
-            changes.Add((Of(reader.GetString(0), reader.GetInt64(1)), reader.GetInt64(2)));
-        return changes;
+        for (; await reader.ReadAsync(cancel); room--)
+        {
+            _read = reader.GetInt64(2);
+            if (Of(reader.GetString(0), reader.GetInt64(1)) is { } change) _pending.Put(change, _read);
+        }
+
+        return room > 0;
     }
 
     // a kind of a newer version is that one's business

@@ -74,7 +74,7 @@ internal sealed class ServerProcess : IDisposable
                 using var answer = await client.GetAsync(new Uri(Admin, path));
                 if (answer.StatusCode == HttpStatusCode.OK) return;
             }
-            catch (HttpRequestException)
+            catch (Exception e) when (e is HttpRequestException or System.Net.Sockets.SocketException)
             {
                 // not yet
             }

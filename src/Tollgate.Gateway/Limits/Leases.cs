@@ -84,6 +84,9 @@ public sealed class Leases
 
     internal TimeProvider Machine => _machine;
 
+    /// <summary>Nothing is called any more.</summary>
+    internal bool IsEnding { get; private set; }
+
     /// <summary>Business time in microseconds; 0 before Redis was looked for.</summary>
     internal long BusinessNow => Volatile.Read(ref _business) is { } clock ? Micros.Now(clock) : 0;
 
@@ -141,7 +144,13 @@ public sealed class Leases
     }
 
     /// <summary>At a stop, when no call is under way: the others may have all that is left.</summary>
-    public Task ReturnAllAsync() => Task.WhenAll(Sweep(returnAll: true));
+    public async Task ReturnAllAsync()
+    {
+        IsEnding = true;
+        // what is asked just now gives nothing back
+        await Task.WhenAll(_watched.Values.Select(s => s.Asking ?? Task.CompletedTask));
+        await Task.WhenAll(Sweep(returnAll: true));
+    }
 
     /// <summary>Asks for what calls wait for. Then they are decided again.</summary>
     /// <param name="sharer">Whose limits.</param>

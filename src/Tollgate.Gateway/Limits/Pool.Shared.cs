@@ -179,10 +179,12 @@ internal sealed partial class Pool : Sharer
 
             _shares?.RemoveAll(s => s.IsAtRest(askedAt));
             _windows?.RemoveAll(w => w.IsAtRest(askedAt));
-            counts = [.. (_shares ?? []).Where(s => s.ReturnsAhead).Select(s => (s, s.AskBack())),
+            SharedCount[] back = [.. (_shares ?? []).Where(s => s.ReturnsAhead(of.Times))];
+            counts = [.. back.Select(s => (s, s.AskBack())),
                 .. (_shares ?? []).Where(s => s.IsAsked(askedAt, of.Times)).OrderByDescending(s => s.Demand > 0)
                     .Take(MostAsked).Select(s => (s, s.Ask(askedAt, of.Times))),
-                .. (_shares ?? []).Where(s => s.IsDueAhead(business, askedAt)).Take(MostAsked).Select(s => (s, s.AskAhead()))];
+                .. (_shares ?? []).Where(s => !of.IsEnding && s.IsDueAhead(business, askedAt) && Array.IndexOf(back, s) < 0)
+                    .Take(MostAsked).Select(s => (s, s.AskAhead()))];
             windows = [.. (_windows ?? []).Where(w => w.IsOverdue(askedAt)).Take(MostAsked).Select(w => (w, w.Ask(_latest)))];
         }
 

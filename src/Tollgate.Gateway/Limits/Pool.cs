@@ -56,7 +56,10 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
         var limits = bound.Terms.Limits;
         lock (this)
         {
+            var came = now;
             now = decision.LookedAt = _latest = Math.Max(now, _latest);
+            decision.IsLate = take && decision.Leaves(came, now);
+            if (decision.IsLate) return -1;
             decision.Tallies[(int)LimitScope.Consumer] = TallyOf(LimitScope.Consumer, caller, now);
             var violated = -1;
             for (var i = 0; i < limits.Length; i++)

@@ -48,8 +48,9 @@ internal sealed partial class SharedCount
             KeyOf(end), Limit, 0, 0, Step, Math.Max(_wantedThen, LeastCalls * Step), (end / 1_000) + 60_000);
     }
 
-    /// <summary>Whether what was leased ahead is to be given back with the rest.</summary>
-    public bool ReturnsAhead => Returns && HasNext;
+    /// <summary>Whether what was leased ahead is to be given back: with the rest, or since Redis may have forgotten it.</summary>
+    /// <param name="times">How often Redis has come back.</param>
+    public bool ReturnsAhead(int times) => HasNext && (Returns || times != _times);
 
     public CounterQuestion AskBack()
     {
