@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Dapper;
+using Tollgate.Catalog;
 using Tollgate.Metering;
 using Tollgate.Tests.Support;
 
@@ -92,6 +93,30 @@ public sealed class TwoNodesTests : IAsyncLifetime
         await registry.CloseAsync(7);
         Assert.Equal((now, null), await registry.HorizonAsync(mine, now, TimeSpan.FromHours(1)));
         Assert.Equal(1, (await registry.AllAsync()).Single(j => j.Id == other).Closed);
+    }
+
+    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task Nothing_is_invoiced_while_a_registered_journal_lags_behind_the_end_of_the_period()
+    {
+        await _other.DisposeAsync();
+        _otherEnded = true;
+        await _one.PostAsync("/v1/plans", new
+        {
+            name = "paid",
+            currency = "USD",
+            operations = new[] { "*" },
+            prices = new { calls = new { model = "per_unit", meter = "calls", unit_amount = "0.01" } },
+        });
+        var key = await _one.SubscribeAsync("pebbles", "paid");
+        await UntilAsync(_one, "/v1/public/data", key, 200);
+        await _one.Node.Database.WriteAsync(db => db.ExecuteAsync(
+            "insert into journals (id, position, drained_at, node, complete_to) values (7, 0, 0, 'lost', @at)",
+            new { at = Micros.Now(_one.Node.Clocks.Business) }));
+        await _one.AdvanceAsync("40d");
+        Assert.Empty((await _one.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray());
+        await new JournalRegistry(_one.Node.Database, _one.Node.Clocks).RetireAsync(7);
+        await _one.AdvanceAsync("1s");
+        Assert.Single((await _one.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray());
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
