@@ -28,9 +28,13 @@ internal static class CopyCommand
             {
                 await CopyAsync(folder, file, where, cancel);
             }
-            catch (Exception e) when (e is StorageException or IOException or System.Data.Common.DbException)
+            catch (Exception e) when (e is StorageException or IOException)
             {
                 throw new StartupException(e.Message, e);
+            }
+            catch (System.Data.Common.DbException e)
+            {
+                throw new StartupException($"The copy stopped: {e.Message}. Nothing is lost: the same command goes on.", e);
             }
         }));
         return command;
