@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
 using Tollgate.Catalog;
-using Tollgate.Storage;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Gateway.Limits;
