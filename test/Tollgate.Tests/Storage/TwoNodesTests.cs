@@ -112,10 +112,10 @@ public sealed class TwoNodesTests : IAsyncLifetime
         await _one.Node.Database.WriteAsync(db => db.ExecuteAsync(
             "insert into journals (id, position, drained_at, node, complete_to) values (7, 0, 0, 'lost', @at)",
             new { at = Micros.Now(_one.Node.Clocks.Business) }));
-        await _one.AdvanceAsync("40d");
+        await _one.AdvanceAsync("P40D");
         Assert.Empty((await _one.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray());
         await new JournalRegistry(_one.Node.Database, _one.Node.Clocks).RetireAsync(7);
-        await _one.AdvanceAsync("1s");
+        await _one.AdvanceAsync("PT1S");
         Assert.Single((await _one.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray());
     }
 
