@@ -38,7 +38,7 @@ internal static class SubscriptionChangesApi
         var hasAddOns = fields.Has("add_ons");
         var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
         var preview = fields.Flag("preview") ?? false;
-        if (wanted is { Plan: null, Quantity: null, Interval: null } && !hasAddOns)
+        if (!hasAddOns && !((string[])["plan", "quantity", "interval"]).Any(fields.Has))
             fields.Add("missing_field", "is required, or quantity, add_ons or interval", "plan");
         if (wanted.Plan is { } plan && answers.Publishing.Publisher.Current.FindPlan(plan) is null)
             fields.Add("unknown_plan", $"There is no plan '{plan}'.", "plan");

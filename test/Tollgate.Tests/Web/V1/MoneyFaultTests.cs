@@ -54,6 +54,8 @@ public sealed class MoneyFaultTests
         POST /v1/subscriptions {"customer":"ann","plan":"nope","quantity":0,"timezone":"Mars"} 400 timezone quantity plan
         POST /v1/subscriptions {"customer":"ann","plan":"nope","end_at":"2020-01-01T00:00:00Z"} 400 end_at plan
         POST /v1/subscriptions/none/change {"quantity":2} 404
+        POST /v1/subscriptions/none/change {"quantity":0} 400 quantity
+        POST /v1/subscriptions/none/change {"preview":true} 400 plan
         POST /v1/subscriptions/none/cancel {"when":"later","at":"x"} 400 at when
         POST /v1/subscriptions/none/pause {} 404
         POST /v1/subscriptions/none/resume {} 404
