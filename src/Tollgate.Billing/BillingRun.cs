@@ -256,7 +256,7 @@ public sealed partial class BillingRun
     private Task<int> IssueTogetherAsync(IReadOnlyList<Looked> some, long now, CancellationToken cancel) =>
         _database.WriteAsync(async shared =>
         {
-            await Sql.WidenAsync(shared);
+            await Sql.WidenAsync(shared, mebibytes: 16);
             await using var db = new RepeatingConnection(shared);
             var issued = 0;
             foreach (var l in some)

@@ -13,13 +13,15 @@ public static class Sql
     /// the key itself instead of beside it.</summary>
     public static string Clustered(DbConnection db) => db is SqliteConnection ? " without rowid" : "";
 
-    /// <summary>For a transaction that changes very many rows: SQLite then keeps up to 128 MiB of pages in memory for this
-    /// connection, instead of 2, and writes each of them once.</summary>
-    public static async Task WidenAsync(DbConnection db)
+    /// <summary>For a transaction that changes very many rows: SQLite then keeps more pages in memory for this connection
+    /// than 2 MiB, and writes each of them once.</summary>
+    /// <param name="db">Left as it is when it is no SQLite.</param>
+    /// <param name="mebibytes">At most.</param>
+    public static async Task WidenAsync(DbConnection db, int mebibytes = 128)
     {
         if (db is not SqliteConnection) return;
         await using var command = db.CreateCommand();
-        command.CommandText = "pragma cache_size = -131072";
+        command.CommandText = $"pragma cache_size = -{mebibytes * 1_024}";
         await command.ExecuteNonQueryAsync();
     }
 
