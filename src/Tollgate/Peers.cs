@@ -108,7 +108,6 @@ internal sealed class Peers(TollgateNode node, ILogger log)
         var before = Micros.Now(node.Clocks.Business) - MarginMicros;
         await node.Drain.CatchUpAsync();
         await _registry.BeatAsync(node.Journal.Id, before);
-        node.Table.Purses?.Beats();
         if (node.Table.Leases is { } leases) leases.Alive(await _registry.AliveAsync(s_alive));
         var open = await JournalRegistry.CountOpenAsync(node.Database);
         if (open != _open) node.TableChanged();

@@ -86,7 +86,9 @@ internal sealed partial class PurseLoading
         if (keys.AsList().Exists(k => !Array.Exists(entries, e => e.Key == k))) return (terms, null, []);
         var journals = (await db.QueryAsync<(long Id, long Position, long SeenAt, long Closed)>(
             "select id, position, seen_at, closed from journals")).AsList();
-        var alive = journals.Where(j => j.Closed == 0 && j.SeenAt >= purses!.AliveSince).Select(j => $"{j.Id}");
+        // where the store was away for a node, it could give no sign of life there; but at Redis it listens
+        var alive = journals.Where(j => j.Closed == 0).OrderByDescending(j => j.SeenAt)
+            .Where((j, at) => at < purses!.Leases.Nodes || j.SeenAt >= purses.AliveSince).Select(j => $"{j.Id}");
         // of a cell that was there, whoever has said nothing holds nothing
         var awaited = (before.Base is null ? alive : before.Base.Awaited.Intersect(alive))
             .Where(j => !before.Cell.Shares.ContainsKey(j)).ToArray();

@@ -12,12 +12,6 @@ public sealed class SharedPurses(
     /// <summary>A node that gave no sign of life for so long holds nothing that it could still use; microseconds.</summary>
     private const long Alive = 5 * Micros.PerSecond;
 
-    /// <summary>One is given each second.</summary>
-    private const long Late = 3 * Micros.PerSecond;
-
-    private readonly Lock _beating = new();
-    private long _beatAt, _silentSince, _againAt;
-
     /// <summary>The name of this node in cells: a restarted one goes on with its journal.</summary>
     internal string Journal { get; } = $"{journal.Id}";
 
@@ -32,30 +26,7 @@ public sealed class SharedPurses(
     /// <summary>The last record that the store has.</summary>
     internal ulong Stored => drained() - 1;
 
-    /// <summary>Who gave a sign of life after this may hold something. Where the store was away, as this node knows by its own
-    /// signs, nobody could give one, and after that each needs a moment.</summary>
-    internal long AliveSince
-    {
-        get
-        {
-            var now = Micros.Now(machine);
-            lock (_beating)
-            {
-                return now - _beatAt > Late ? _beatAt - Alive : now - _againAt < Alive ? _silentSince - Alive : now - Alive;
-            }
-        }
-    }
-
-    /// <summary>This node has given a sign of life in the store.</summary>
-    public void Beats()
-    {
-        var now = Micros.Now(machine);
-        lock (_beating)
-        {
-            if (now - _beatAt > Late) (_silentSince, _againAt) = (_beatAt, now);
-            _beatAt = now;
-        }
-    }
+    internal long AliveSince => Micros.Now(machine) - Alive;
 
     /// <summary>Takes the base of a customer over, or makes one. Set by the table.</summary>
     internal Func<int, Task> JoinAsync { get; set; } = _ => Task.CompletedTask;
