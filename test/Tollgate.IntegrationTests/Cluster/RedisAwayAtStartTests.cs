@@ -6,8 +6,9 @@ public sealed class RedisAwayAtStartTests
 {
     private const int Limit = 300;
 
-    /// <summary>A node hears what others spend when it asks for more itself: one lease of each may be news to it.</summary>
-    private const int Unheard = 24;
+    /// <summary>A node hears what others spend when it asks for more itself: it does not know of up to a quarter of what was free
+    /// (decision 0074).</summary>
+    private const int Unheard = Limit / 4;
 
     private const string Plans = """
         version: 1
