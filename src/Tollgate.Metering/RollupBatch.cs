@@ -70,12 +70,13 @@ internal readonly record struct RollupSum(long Admitted, long Quantity, long Unk
 internal readonly record struct UniqueValue(RollupKey Row, long Hash);
 
 /// <summary>The records of one transaction, added up. Pure: what it makes of records is decided by them alone.</summary>
-internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters, IReadOnlySet<int> keeping, uint journal)
+internal sealed class RollupBatch(
+    IReadOnlyDictionary<int, Aggregation> meters, IReadOnlySet<int> keeping, uint journal, Dictionary<RollupKey, RollupSum> sums)
 {
     /// <summary>Of meters that keep each of their values.</summary>
     public Dictionary<SingleKey, long> Singles { get; } = [];
 
-    public Dictionary<RollupKey, RollupSum> Sums { get; } = [];
+    public Dictionary<RollupKey, RollupSum> Sums => sums;
 
     public HashSet<UniqueValue> Uniques { get; } = [];
 
@@ -153,7 +154,7 @@ internal sealed class RollupBatch(IReadOnlyDictionary<int, Aggregation> meters, 
 
     private void Add(in RollupKey key, in RollupSum sum)
     {
-        ref var before = ref CollectionsMarshal.GetValueRefOrAddDefault(Sums, key, out var known);
+        ref var before = ref CollectionsMarshal.GetValueRefOrAddDefault(sums, key, out var known);
         before = known ? before.With(AggregationOf(key.Meter), sum) : sum;
     }
 }

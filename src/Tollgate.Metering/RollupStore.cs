@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Data;
 using System.Data.Common;
 using Dapper;
@@ -41,13 +42,16 @@ internal static class RollupStore
 
     /// <summary>An empty batch that knows how the meters that exist put their measurements together.</summary>
     /// <param name="journal">Whose calls are added.</param>
-    public static async Task<RollupBatch> BatchAsync(DbConnection db, uint journal)
+    /// <param name="sums">Of the batch before, whose memory this one takes over.</param>
+    public static async Task<RollupBatch> BatchAsync(
+        DbConnection db, uint journal, Dictionary<RollupKey, RollupSum>? sums = null)
     {
+        sums?.Clear();
         var meters = (await db.QueryAsync<(long Key, string Aggregation, long Keeps)>(
             "select key, aggregation, keeps_values from meter_keys")).AsList();
         return new RollupBatch(
             meters.ToDictionary(m => (int)m.Key, m => Meter.FindAggregation(m.Aggregation) ?? Aggregation.Sum),
-            meters.Where(m => m.Keeps != 0).Select(m => (int)m.Key).ToHashSet(), journal);
+            meters.Where(m => m.Keeps != 0).Select(m => (int)m.Key).ToHashSet(), journal, sums ?? []);
     }
 
     /// <param name="db">In its transaction.</param>
@@ -55,14 +59,34 @@ internal static class RollupStore
     /// <param name="now">Business time: what was used long before is noted.</param>
     public static async Task AddAsync(DbConnection db, RollupBatch batch, long now)
     {
-        if (batch.Sums.Count > ManyRows) await Sql.WidenAsync(db);
-        // in one order on every node, so that two drains never wait for each other's rows
-        foreach (var sums in batch.Sums.GroupBy(s => QuantityOf(batch.AggregationOf(s.Key.Meter)))
-            .OrderBy(g => g.Key, StringComparer.Ordinal))
-            await UpsertAsync(db, sums.Key, sums.ToArray());
+        if (batch.Sums.Count > ManyRows) await Sql.WidenAsync(db, mebibytes: 32);
+        await AddSumsAsync(db, batch);
         if (batch.Uniques.Count > 0) await AddAsync(db, batch.Uniques);
         if (batch.Singles.Count > 0) await SingleValues.AddAsync(db, batch.Singles);
         await LateStamps.NoteAsync(db, batch, now);
+    }
+
+    /// <summary>In one order on every node, so that two drains never wait for each other's rows.</summary>
+    private static async Task AddSumsAsync(DbConnection db, RollupBatch batch)
+    {
+        var count = batch.Sums.Count;
+        var sums = ArrayPool<KeyValuePair<RollupKey, RollupSum>>.Shared.Rent(count);
+        try
+        {
+            ((ICollection<KeyValuePair<RollupKey, RollupSum>>)batch.Sums).CopyTo(sums, 0);
+            var all = new ArraySegment<KeyValuePair<RollupKey, RollupSum>>(sums, 0, count);
+            // neighbours change the same pages
+            all.AsSpan().Sort(static (a, b) => a.Key.CompareTo(b.Key));
+            string[] kinds = [.. all.Select(s => s.Key.Meter).Distinct().Select(m => QuantityOf(batch.AggregationOf(m)))
+                .Distinct().Order(StringComparer.Ordinal)];
+            foreach (var kind in kinds)
+                await UpsertAsync(db, kind, kinds.Length == 1 ? all
+                    : all.Where(s => QuantityOf(batch.AggregationOf(s.Key.Meter)) == kind).ToArray());
+        }
+        finally
+        {
+            ArrayPool<KeyValuePair<RollupKey, RollupSum>>.Shared.Return(sums);
+        }
     }
 
     private static string QuantityOf(Aggregation aggregation) => aggregation switch
@@ -76,32 +100,31 @@ internal static class RollupStore
     private static string Pick(string condition) =>
         $"case when {condition} then excluded.quantity else rollups.quantity end";
 
-    /// <summary>In the order of the primary key, so that neighbours change the same pages.</summary>
-    private static async Task UpsertAsync(DbConnection db, string quantity, KeyValuePair<RollupKey, RollupSum>[] sums)
+    private static async Task UpsertAsync(DbConnection db, string quantity, ArraySegment<KeyValuePair<RollupKey, RollupSum>> sums)
     {
-        Array.Sort(sums, static (a, b) => a.Key.CompareTo(b.Key));
         if (db is SqliteConnection sqlite)
         {
-            SqliteRollups.Run(sqlite, Statement(1, quantity), sums.Length,
+            SqliteRollups.Run(sqlite, Statement(1, quantity), sums.Count,
                 (row, values) => Fill(sums[row], values), s_columns.Length);
             return;
         }
 
-        var rest = sums.Length % RowsAtOnce;
-        if (sums.Length > rest)
+        var rest = sums.Count % RowsAtOnce;
+        if (sums.Count > rest)
         {
             await using var command = Command(db, Statement(RowsAtOnce, quantity), RowsAtOnce * s_columns.Length);
             await command.PrepareAsync();
-            for (var at = 0; at + RowsAtOnce <= sums.Length; at += RowsAtOnce)
+            for (var at = 0; at + RowsAtOnce <= sums.Count; at += RowsAtOnce)
                 await UpsertAsync(command, sums, at, RowsAtOnce);
         }
 
         if (rest == 0) return;
         await using var last = Command(db, Statement(rest, quantity), rest * s_columns.Length);
-        await UpsertAsync(last, sums, sums.Length - rest, rest);
+        await UpsertAsync(last, sums, sums.Count - rest, rest);
     }
 
-    private static Task UpsertAsync(DbCommand command, KeyValuePair<RollupKey, RollupSum>[] sums, int at, int rows)
+    private static Task UpsertAsync(
+        DbCommand command, ArraySegment<KeyValuePair<RollupKey, RollupSum>> sums, int at, int rows)
     {
         var values = new long[s_columns.Length];
         for (var row = 0; row < rows; row++)

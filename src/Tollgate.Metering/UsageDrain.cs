@@ -22,7 +22,7 @@ public sealed partial class UsageDrain : IDisposable
     private const int MostRecords = 128 * BatchSize;
 
     /// <inheritdoc cref="MostRecords"/>
-    private const int MostRows = 262_144;
+    private const int MostRows = 65_536;
 
     /// <summary>And when it has so many records from outside: the other nodes wait with theirs meanwhile.</summary>
     private const int MostOutside = 8 * BatchSize;
@@ -50,6 +50,9 @@ public sealed partial class UsageDrain : IDisposable
     private readonly Dictionary<ulong, Admission> _open = [];
     private readonly Queue<(long At, ulong Position)> _marks = new();
     private readonly JournalRecord[] _batch = new JournalRecord[BatchSize];
+
+    // of the last batch: with a million keys it is some megabytes, which the next one takes over
+    private readonly Dictionary<RollupKey, RollupSum> _sums = [];
     private ulong _position;
     private ulong _old;
 
@@ -228,7 +231,7 @@ public sealed partial class UsageDrain : IDisposable
             // from the start again, should the store run this a second time
             (position, more) = (_position, true);
             outside.Clear();
-            var sums = await RollupStore.BatchAsync(db, _id);
+            var sums = await RollupStore.BatchAsync(db, _id, _sums);
             var (records, others) = (0, 0);
             while (more && records < MostRecords && others < MostOutside && sums.Sums.Count < MostRows)
             {
