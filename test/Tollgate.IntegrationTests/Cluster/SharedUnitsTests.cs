@@ -11,7 +11,11 @@ public sealed class SharedUnitsTests(SharedUnitsTests.Three three) : IClassFixtu
             upstream: UPSTREAM
             operations: { data: GET /api/v1/data, told: { match: GET /api/v1/told, reserve: { calls: 1 } } }
         plans:
-          packs: { operations: [data], quotas: [{ meter: calls, allowance: 50, per: month, overage: block }] }
+          packs:
+            operations: [data]
+            quotas: [{ meter: calls, allowance: 50, per: month, overage: block }]
+            # a Redis that answers late lets each node take its part otherwise, of what it last heard
+            limits_unavailable: closed
           payg: { operations: ["*"], prices: { calls: { model: per_unit, meter: calls, unit_amount: "0.01" } } }
           quota: { operations: ["*"], quotas: [{ meter: calls, allowance: 100, per: month, overage: block }] }
         """;

@@ -23,6 +23,12 @@ internal static class Spending
         return key;
     }
 
+    /// <summary>Calls until it is not refused by a limit.</summary>
+    public static async Task OnceAdmittedAsync(this Cluster.Member node, string key, string path)
+    {
+        while (await node.StatusAsync(key, path) == 429) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+    }
+
     public static async Task<int> BalancesAsync(this Cluster.Member node, string name) =>
         (await node.GetAsync($"/v1/customers/{name}/balances")).GetProperty("data").GetArrayLength();
 
