@@ -74,6 +74,7 @@ internal static class BillingBench
     {
         var machine = await Machine.DescribeAsync(stop);
         var today = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+        Directory.CreateDirectory(Repository.Path(output));
         await File.WriteAllTextAsync(Repository.Path(Path.Combine(output, $"{today}-billing.md")),
             string.Create(CultureInfo.InvariantCulture, $"""
             # Invoices of a month, {today}
