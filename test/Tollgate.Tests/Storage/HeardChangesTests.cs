@@ -8,11 +8,9 @@ namespace Tollgate.Tests.Storage;
 /// <summary>What other nodes change is heard at its notification, whenever that comes.</summary>
 public sealed class HeardChangesTests
 {
-    private const string Missing = "PostgreSQL is not installed: dotnet dev.cs install";
-
     public static bool IsInstalled => PostgresServer.IsInstalled;
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_change_that_is_made_while_the_one_before_is_read_is_not_left_to_the_next_look()
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
@@ -45,7 +43,7 @@ public sealed class HeardChangesTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_change_that_is_made_behind_ten_thousand_others_is_taken_over_before_nearly_all_of_them_and_none_is_left_out()
     {
         const int many = 10_000, late = 20_000;

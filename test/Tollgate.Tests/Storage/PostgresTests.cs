@@ -10,11 +10,9 @@ namespace Tollgate.Tests.Storage;
 /// <c>TOLLGATE_TEST_DATABASE=postgres</c>.</summary>
 public sealed class PostgresTests
 {
-    private const string Missing = "PostgreSQL is not installed: dotnet dev.cs install";
-
     public static bool IsInstalled => PostgresServer.IsInstalled;
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Nodes_that_start_together_on_an_empty_database_migrate_it_once()
     {
         var where = PostgresServer.Shared.Empty();
@@ -33,7 +31,7 @@ public sealed class PostgresTests
         Assert.Equal(expected, columns);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_database_of_a_newer_version_or_of_somebody_else_is_refused()
     {
         var where = PostgresServer.Shared.Empty();
@@ -50,7 +48,7 @@ public sealed class PostgresTests
             StringComparison.Ordinal);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_migration_does_not_wait_long_for_who_reads_a_table_so_that_others_go_on()
     {
         var where = PostgresServer.Shared.Empty();
@@ -75,7 +73,7 @@ public sealed class PostgresTests
             "select count(*) from balances where of_open_usage = 0")));
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Writers_on_several_nodes_take_turns_so_that_what_is_compared_stays_true()
     {
         var (one, other) = await TwoNodesAsync();
@@ -88,7 +86,7 @@ public sealed class PostgresTests
         Assert.Equal(40, await other.ReadAsync(db => db.ExecuteScalarAsync<long>("select last from number_series")));
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_writer_with_a_turn_of_its_own_does_not_wait_for_the_others()
     {
         var (one, other) = await TwoNodesAsync();
@@ -100,7 +98,7 @@ public sealed class PostgresTests
         }, TestContext.Current.CancellationToken);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task All_reads_in_one_see_one_state_and_a_write_that_throws_leaves_nothing()
     {
         var (one, other) = await TwoNodesAsync();
@@ -120,7 +118,7 @@ public sealed class PostgresTests
         Assert.Equal(1, await one.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from number_series")));
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Lists_sort_orders_and_generated_keys_mean_what_they_mean_on_SQLite()
     {
         using var folder = new TempFolder();

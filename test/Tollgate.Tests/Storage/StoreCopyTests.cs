@@ -8,7 +8,6 @@ namespace Tollgate.Tests.Storage;
 
 public sealed class StoreCopyTests : IDisposable
 {
-    private const string Missing = "PostgreSQL is not installed: dotnet dev.cs install";
     private const int Consumers = 6_000;
 
     private readonly TempFolder _folder = new();
@@ -18,7 +17,7 @@ public sealed class StoreCopyTests : IDisposable
 
     private string File => Path.Combine(_folder.Path, "tollgate.db");
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_copy_that_was_stopped_half_way_goes_on_and_every_row_is_there_once()
     {
         await FillAsync();
@@ -38,7 +37,7 @@ public sealed class StoreCopyTests : IDisposable
         Assert.Null(await AskAsync<string?>("select custom_id from consumers where key = 7"));
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Every_table_is_copied_also_those_that_the_running_server_made()
     {
         await using (var embedded = Database.Open(File))
@@ -60,7 +59,7 @@ public sealed class StoreCopyTests : IDisposable
         Assert.Equal(["SchemaVersions", "copies"], tables.Except(seen).Order(StringComparer.Ordinal));
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Keys_of_deleted_rows_are_not_given_again_after_the_copy()
     {
         await FillAsync();
@@ -72,7 +71,7 @@ public sealed class StoreCopyTests : IDisposable
         Assert.Equal(Consumers + 1, await shared.WriteAsync(db => AddAsync(db, "next")));
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_value_that_differs_is_found_and_named()
     {
         await FillAsync();
@@ -83,7 +82,7 @@ public sealed class StoreCopyTests : IDisposable
         Assert.Contains("consumers.managed_by of the row 5999 by key", said.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_database_with_rows_of_its_own_is_refused_and_left_as_it_is()
     {
         await FillAsync();

@@ -12,7 +12,7 @@ public sealed class TwoNodesBillTests
 
     public static bool IsInstalled => PostgresServer.IsInstalled;
 
-    [Fact(Skip = "PostgreSQL is not installed: dotnet dev.cs install", SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task What_both_nodes_finalize_and_both_runs_issue_at_once_has_one_number_each_and_no_gap()
     {
         using var first = new TempFolder();

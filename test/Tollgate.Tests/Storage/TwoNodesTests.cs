@@ -9,8 +9,6 @@ namespace Tollgate.Tests.Storage;
 /// <summary>Two nodes, each with its own folder and journal, on one PostgreSQL.</summary>
 public sealed class TwoNodesTests : IAsyncLifetime
 {
-    private const string Missing = "PostgreSQL is not installed: dotnet dev.cs install";
-
     private readonly TempFolder _first = new();
     private readonly TempFolder _second = new();
     private TestUpstream _upstream = null!;
@@ -32,7 +30,7 @@ public sealed class TwoNodesTests : IAsyncLifetime
         _other = await TestServer.StartAsync(Yaml.Tiers, _upstream, _second, change: o => o with { Database = _where });
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task What_one_node_changes_the_other_decides_by()
     {
         var key = await _one.SubscribeAsync("fred", "free");
@@ -49,7 +47,7 @@ public sealed class TwoNodesTests : IAsyncLifetime
         await UntilAsync(_other, "/v1/public/data", key, 401);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task What_changed_while_the_feed_was_cut_is_found_when_it_is_back()
     {
         var key = await _one.SubscribeAsync("wilma", "free");
@@ -60,7 +58,7 @@ public sealed class TwoNodesTests : IAsyncLifetime
         await UntilAsync(_other, "/v1/public/data", key, 401);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Both_nodes_count_into_the_same_sums()
     {
         var key = await _one.SubscribeAsync("barney", "free");
@@ -76,7 +74,7 @@ public sealed class TwoNodesTests : IAsyncLifetime
         Assert.Equal(21, await _one.UsageAsync());
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Billing_time_does_not_pass_a_journal_that_lags_until_it_is_closed()
     {
         var registry = new JournalRegistry(_one.Node.Database, _one.Node.Clocks);
@@ -95,7 +93,7 @@ public sealed class TwoNodesTests : IAsyncLifetime
         Assert.Equal(1, (await registry.AllAsync()).Single(j => j.Id == other).Closed);
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Nothing_is_invoiced_while_a_registered_journal_lags_behind_the_end_of_the_period()
     {
         await _other.DisposeAsync();
@@ -119,7 +117,7 @@ public sealed class TwoNodesTests : IAsyncLifetime
         Assert.Single((await _one.GetAsync("/v1/invoices")).GetProperty("data").EnumerateArray());
     }
 
-    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task A_node_with_another_install_key_is_refused()
     {
         var refused = await Assert.ThrowsAsync<StartupException>(

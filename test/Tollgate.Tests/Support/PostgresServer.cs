@@ -10,6 +10,9 @@ namespace Tollgate.Tests.Support;
 /// makes; what it committed outlives its processes.</summary>
 internal sealed class PostgresServer : IDisposable
 {
+    /// <summary>Why a test that needs it is skipped.</summary>
+    public const string Missing = "PostgreSQL is not installed: dotnet dev.cs install";
+
     private const string Template = "tollgate_template";
 
     private static readonly string? s_programs = Directory.Exists("/usr/lib/postgresql")
