@@ -37,6 +37,9 @@ public sealed partial class SharedCounters : IAsyncDisposable
     /// <summary>True from a question without an answer until <see cref="ProbeAsync"/> hears from Redis again.</summary>
     public bool IsAway => _away;
 
+    /// <summary>Whether subscriptions lie on different nodes of it, so that one step is about one of them only.</summary>
+    public bool IsCluster => _isCluster;
+
     /// <summary>How many processes listen at this Redis, as of the last probe. Of a Redis Cluster those of one of its nodes.
     /// </summary>
     public int Nodes { get; private set; } = 1;

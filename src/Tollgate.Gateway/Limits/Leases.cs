@@ -9,7 +9,7 @@ namespace Tollgate.Gateway;
 /// Leases of the limits and quotas that nodes share: asks for more where a call waits, renews what is in use before
 /// anybody has to wait, and gives back what lies idle.
 /// </summary>
-public sealed class Leases
+public sealed partial class Leases
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
     private const int MostTries = 4;
@@ -158,7 +158,11 @@ public sealed class Leases
     /// <returns>False when Redis does not answer.</returns>
     internal Task<bool> AskAsync(Sharer sharer, bool soon = false)
     {
-        lock (sharer) return sharer.Asking is { IsCompleted: false } underWay ? underWay : sharer.Asking = AskOnceAsync(sharer, soon);
+        lock (sharer)
+        {
+            if (sharer.Asking is { IsCompleted: false } underWay) return underWay;
+            return sharer.Asking = soon && !_counters.IsCluster && sharer is Pool pool ? GatherAsync(pool) : AskOnceAsync(sharer);
+        }
     }
 
     /// <summary>Looks after it until there is nothing to be said.</summary>
@@ -190,14 +194,14 @@ public sealed class Leases
         return asked;
     }
 
-    private async Task<bool> AskOnceAsync(Sharer sharer, bool soon)
+    private async Task<bool> AskOnceAsync(Sharer sharer)
     {
         // the caller holds the sharer's lock
         await Task.Yield();
         for (var tries = 1; ; tries++)
         {
             _watched.TryAdd(sharer.Tag, sharer);
-            switch (await sharer.AskAsync(_counters, this, last: tries == MostTries, soon && tries == 1))
+            switch (await sharer.AskAsync(_counters, this, last: tries == MostTries))
             {
                 case null:
                     _up.Set(0);

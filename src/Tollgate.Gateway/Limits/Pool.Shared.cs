@@ -165,46 +165,53 @@ internal sealed partial class Pool : Sharer
         (share.Demand, share.UsedAt) = (share.Demand + units, now);
     }
 
-    /// <summary>Asks about everything that calls wait for, and that is to be renewed or given back.</summary>
-    /// <returns>Null when Redis did not answer; true when calls still wait for what others may give back.</returns>
-    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last, bool soon)
+    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last)
     {
-        var askedAt = of.Now;
-        (SharedCount Share, CounterQuestion Question)[] counts;
-        (SharedWindow Share, WindowQuestion Question)[] windows;
+        if (Plan(of) is not { } plan) return false;
+        of.Asks();
+        var (counts, windows) = (plan.AskCountsAsync(counters), plan.AskWindowsAsync(counters));
+        var (granted, given) = (await counts, await windows);
+        var again = Take(plan, granted, given, of.Now, last);
+        return granted is null || given is null ? null : again;
+    }
+
+    /// <summary>What to ask: all that calls wait for, and that is to be renewed or given back. Null for nothing.</summary>
+    internal LeasePlan? Plan(Leases of)
+    {
         lock (this)
         {
+            var askedAt = of.Now;
             var business = Roll(of, askedAt);
             foreach (var share in _shares ?? []) share.MoveOn(askedAt);
 
             _shares?.RemoveAll(s => s.IsAtRest(askedAt));
             _windows?.RemoveAll(w => w.IsAtRest(askedAt));
             SharedCount[] back = [.. (_shares ?? []).Where(s => s.ReturnsAhead(of.Times))];
-            counts = [.. back.Select(s => (s, s.AskBack())),
-                .. (_shares ?? []).Where(s => s.IsAsked(askedAt, of.Times)).OrderByDescending(s => s.Demand > 0)
-                    .Take(MostAsked).Select(s => (s, s.Ask(askedAt, of.Times))),
-                .. (_shares ?? []).Where(s => !of.IsEnding && s.IsDueAhead(business, askedAt) && Array.IndexOf(back, s) < 0)
-                    .Take(MostAsked).Select(s => (s, s.AskAhead()))];
-            windows = [.. (_windows ?? []).Where(w => w.IsOverdue(askedAt)).Take(MostAsked).Select(w => (w, w.Ask(_latest)))];
+            var plan = new LeasePlan(
+                this, askedAt,
+                [.. back.Select(s => (s, s.AskBack())),
+                    .. (_shares ?? []).Where(s => s.IsAsked(askedAt, of.Times)).OrderByDescending(s => s.Demand > 0)
+                        .Take(MostAsked).Select(s => (s, s.Ask(askedAt, of.Times))),
+                    .. (_shares ?? []).Where(s => !of.IsEnding && s.IsDueAhead(business, askedAt) && Array.IndexOf(back, s) < 0)
+                        .Take(MostAsked).Select(s => (s, s.AskAhead()))],
+                [.. (_windows ?? []).Where(w => w.IsOverdue(askedAt)).Take(MostAsked).Select(w => (w, w.Ask(_latest)))]);
+            return plan.Counts.Length + plan.Windows.Length == 0 ? null : plan;
         }
+    }
 
-        if (counts.Length + windows.Length == 0) return false;
-        of.Asks();
-        var asked = Array.ConvertAll(counts, a => a.Question);
-        var ofCounts = counts.Length == 0 ? null : soon ? counters.AskSoonAsync(asked, of.Machine) : counters.AskAsync(asked);
-        var ofWindows = windows.Length == 0 ? null : counters.AskAsync(Array.ConvertAll(windows, a => a.Question));
-        var granted = ofCounts is null ? [] : await ofCounts;
-        var given = ofWindows is null ? [] : await ofWindows;
-        var now = of.Now;
+    /// <summary>Takes what Redis said; nothing where it did not answer.</summary>
+    /// <returns>True when calls still wait for what others may give back.</returns>
+    internal bool Take(LeasePlan plan, ReadOnlySpan<CounterAnswer> granted, ReadOnlySpan<WindowAnswer> given, long now, bool last)
+    {
         var again = false;
         lock (this)
         {
-            for (var i = 0; i < granted?.Length; i++)
-                again |= counts[i].Share.Take(counts[i].Question, granted[i], askedAt, now, last);
-            for (var i = 0; i < given?.Length; i++) again |= windows[i].Share.Take(windows[i].Question, given[i], now);
+            for (var i = 0; i < granted.Length; i++)
+                again |= plan.Counts[i].Share.Take(plan.Counts[i].Question, granted[i], plan.AskedAt, now, last);
+            for (var i = 0; i < given.Length; i++) again |= plan.Windows[i].Share.Take(plan.Windows[i].Question, given[i], now);
         }
 
-        return granted is null || given is null ? null : again;
+        return again;
     }
 
     internal override (bool Overdue, bool Watched) Sweep(long now, bool returnAll)

@@ -89,7 +89,7 @@ internal sealed class SharedPurse(CustomerEntry customer, SharedPurses of) : Sha
 
     public void GoAlone() => of.Leases.Watch(this);
 
-    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases leases, bool last, bool soon)
+    internal override async Task<bool?> AskAsync(SharedCounters counters, Leases leases, bool last)
     {
         try
         {

@@ -15,10 +15,9 @@ internal abstract class Sharer
     /// <param name="counters">Who is asked.</param>
     /// <param name="of">The leases that it belongs to.</param>
     /// <param name="last">It is not asked again for what others may give back.</param>
-    /// <param name="soon">Nobody waits: it may go together with what else is asked within some milliseconds.</param>
     /// <returns>Null when Redis did not answer; true when it is to be asked again: calls wait for what others may give back.
     /// </returns>
-    internal abstract Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last, bool soon);
+    internal abstract Task<bool?> AskAsync(SharedCounters counters, Leases of, bool last);
 
     /// <summary>Whether something is to be renewed or given back, and whether anything is to be watched at all.</summary>
     internal abstract (bool Overdue, bool Watched) Sweep(long now, bool returnAll);

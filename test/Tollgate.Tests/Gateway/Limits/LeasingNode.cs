@@ -7,33 +7,32 @@ using Tollgate.Storage;
 
 namespace Tollgate.Tests.Gateway.Limits;
 
-/// <summary>What a node has of one subscription whose limits it shares by a real Redis, and the loops that look after leases.
-/// Its plan says <c>closed</c>.</summary>
+/// <summary>What a node has of subscriptions whose limits it shares by a real Redis, and the loops that look after leases.
+/// Their plan says <c>closed</c>.</summary>
 internal sealed class LeasingNode : IAsyncDisposable
 {
     private const int MostTries = 8;
 
     private readonly SharedCounters _counters;
     private readonly CancellationTokenSource _stop = new();
-    private readonly BoundTerms _bound;
+    private readonly BoundTerms[] _bound;
     private readonly TimeProvider _business;
     private readonly Task _loops;
 
-    private LeasingNode(SharedCounters counters, TimeProvider business, string limits, Quota[] quotas)
+    private LeasingNode(SharedCounters counters, TimeProvider business, string limits, Quota[] quotas, int subscriptions)
     {
         (_counters, _business) = (counters, business);
         Leases = new Leases(counters, TimeProvider.System, Metrics.NewCustomRegistry());
-        Pool = new Pool(new AddressBudget(3), "sub_1", Leases);
-        Leases.FindIdle = tag => tag == Pool.Tag ? Pool : null;
-        _bound = Pool.Bind(
-            new Terms(
-                limits.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(l => Limit.TryParse(l)!),
-                quotas.Select(q => new CompiledQuota(q, _ => [], Tollgate.Catalog.Interval.Month)), HeaderFamilies.Kong),
-            new Entitlement
-            {
-                Key = 1, SubscriptionId = "sub_1", CustomerKey = 1, PlanId = "plan_1", PlanVersion = 1, Priority = 0,
-                StartAt = 0, EndAt = null, Anchor = new LocalDate(2026, 1, 1), Timezone = "UTC",
-            }, Micros.Now(business));
+        Pools = [.. Enumerable.Range(1, subscriptions).Select(n => new Pool(new AddressBudget(3), $"sub_{n}", Leases))];
+        Leases.FindIdle = tag => Array.Find(Pools, p => p.Tag == tag);
+        var terms = new Terms(
+            limits.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(l => Limit.TryParse(l)!),
+            quotas.Select(q => new CompiledQuota(q, _ => [], Tollgate.Catalog.Interval.Month)), HeaderFamilies.Kong);
+        _bound = Array.ConvertAll(Pools, pool => pool.Bind(terms, new Entitlement
+        {
+            Key = 1, SubscriptionId = pool.Tag, CustomerKey = 1, PlanId = "plan_1", PlanVersion = 1, Priority = 0,
+            StartAt = 0, EndAt = null, Anchor = new LocalDate(2026, 1, 1), Timezone = "UTC",
+        }, Micros.Now(business)));
         _loops = Task.WhenAll(
             EachAsync(TimeSpan.FromMilliseconds(250), () => Leases.ProbeAsync(business)),
             EachAsync(TimeSpan.FromMilliseconds(100), Leases.SweepAsync));
@@ -41,12 +40,19 @@ internal sealed class LeasingNode : IAsyncDisposable
 
     public Leases Leases { get; }
 
-    public Pool Pool { get; }
+    /// <summary>Of each subscription.</summary>
+    public Pool[] Pools { get; }
 
-    public static async Task<LeasingNode> StartAsync(string redis, TimeProvider business, string limits, params Quota[] quotas)
+    public Pool Pool => Pools[0];
+
+    public static Task<LeasingNode> StartAsync(string redis, TimeProvider business, string limits, params Quota[] quotas) =>
+        StartAsync(redis, business, limits, 1, quotas);
+
+    public static async Task<LeasingNode> StartAsync(
+        string redis, TimeProvider business, string limits, int subscriptions, params Quota[] quotas)
     {
         var counters = await SharedCounters.OpenAsync(redis, $"{Guid.NewGuid():n}");
-        var node = new LeasingNode(counters, business, limits, quotas);
+        var node = new LeasingNode(counters, business, limits, quotas, subscriptions);
         await node.Leases.ProbeAsync(business);
         return node;
     }
@@ -67,13 +73,16 @@ internal sealed class LeasingNode : IAsyncDisposable
         return admitted ? decision : null;
     }
 
-    public bool Try(out Decision decision)
+    public bool Try(out Decision decision) => Try(0, out decision);
+
+    public bool Try(int subscription, out Decision decision)
     {
         decision = new Decision
         {
-            Units = 1, Bound = _bound, Pool = Pool, Sharing = Leases.IsAway ? Sharing.Closed : Sharing.Leased,
+            Units = 1, Bound = _bound[subscription], Pool = Pools[subscription],
+            Sharing = Leases.IsAway ? Sharing.Closed : Sharing.Leased,
         };
-        decision.Violated = Pool.TryTake(_bound, default, "", Micros.Now(_business), take: true, ref decision);
+        decision.Violated = decision.Pool.TryTake(decision.Bound, default, "", Micros.Now(_business), take: true, ref decision);
         return decision is { Violated: < 0, IsHeldUp: false };
     }
 
