@@ -41,6 +41,7 @@ public sealed partial class GateTable(
             field = value;
             if (value is null) return;
             value.JoinAsync = RejoinAsync;
+            value.Leases.Resting = () => Pools;
             value.Leases.FindIdle = tag => tag.StartsWith(SharedPurse.TagStart, StringComparison.Ordinal)
                 && int.TryParse(tag.AsSpan(SharedPurse.TagStart.Length), out var key) ? FindCustomer(key)?.Shared : null;
         }
@@ -63,6 +64,9 @@ public sealed partial class GateTable(
     public CustomerEntry? FindCustomer(int key) => _customers.Find(key);
 
     public ConsumerEntry? FindConsumer(int key) => _consumers.Find(key);
+
+    private IEnumerable<Pool> Pools => _customers.Values.SelectMany(c => c.Entitlements)
+        .Where(e => !e.Holder.IsEmpty).Select(e => e.Holder.Pool).Concat(_alone.Values);
 
     /// <summary>Where calls of a consumer with limits of its own are counted that belong to no subscription.</summary>
     internal Pool PoolOf(ConsumerEntry consumer) => _alone.GetOrAdd(consumer.Key,

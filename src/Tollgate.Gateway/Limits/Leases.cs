@@ -76,6 +76,12 @@ public sealed partial class Leases
     /// <summary>Finds a sharer that is not watched, since nothing is to be said of it now. Set by the table.</summary>
     internal Func<string, Sharer?> FindIdle { get; set; } = _ => null;
 
+    /// <summary>All pools there are, also those that are not watched since nobody calls. Set by the table.</summary>
+    internal Func<IEnumerable<Pool>> Resting { get; set; } = () => [];
+
+    /// <summary>How many are looked after: who has called lately, or has something leased.</summary>
+    internal int Watched => _watched.Count;
+
     /// <summary>How far the clocks of this node and of Redis are apart.</summary>
     public TimeSpan Skew => _counters.Skew;
 
@@ -122,6 +128,7 @@ public sealed partial class Leases
             // it may have forgotten what it was told
             Interlocked.Increment(ref _times);
             foreach (var (_, sharer) in _watched) _ = AskAsync(sharer, soon: true);
+            foreach (var pool in Resting().Where(p => p.HasTold)) _ = AskAsync(pool, soon: true);
         }
 
         _up.Set(_counters.IsAway ? 0 : 1);
@@ -180,15 +187,23 @@ public sealed partial class Leases
 
     private Sharer? Find(string tag) => _watched.GetValueOrDefault(tag) ?? FindIdle(tag);
 
+    private void Leave(string tag, Sharer sharer)
+    {
+        _watched.TryRemove(tag, out _);
+        // somebody may have called just now
+        if (sharer.Sweep(Now, returnAll: false) is not (false, false)) Watch(sharer);
+    }
+
     private List<Task> Sweep(bool returnAll)
     {
         var asked = new List<Task>();
         if (IsAway) return asked;
+        var now = Now;
         foreach (var (id, sharer) in _watched)
         {
-            var (overdue, watched) = sharer.Sweep(Now, returnAll);
+            var (overdue, watched) = sharer.Sweep(now, returnAll);
             if (overdue) asked.Add(AskAsync(sharer, soon: true));
-            else if (!watched) _watched.TryRemove(id, out _);
+            else if (!watched) Leave(id, sharer);
         }
 
         return asked;

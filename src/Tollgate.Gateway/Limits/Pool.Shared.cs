@@ -9,6 +9,9 @@ internal sealed partial class Pool : Sharer
     /// <summary>Counters in one question; the others follow in the next.</summary>
     private const int MostAsked = 64;
 
+    /// <summary>Counters that are kept though nobody calls.</summary>
+    private const int MostKept = 256;
+
     // none for nearly everybody who does not call
     private List<SharedCount>? _shares;
     private List<SharedWindow>? _windows;
@@ -184,8 +187,7 @@ internal sealed partial class Pool : Sharer
             var business = Roll(of, askedAt);
             foreach (var share in _shares ?? []) share.MoveOn(askedAt);
 
-            _shares?.RemoveAll(s => s.IsAtRest(askedAt));
-            _windows?.RemoveAll(w => w.IsAtRest(askedAt));
+            Forget(askedAt, business);
             SharedCount[] back = [.. (_shares ?? []).Where(s => s.ReturnsAhead(of.Times))];
             var plan = new LeasePlan(
                 this, askedAt,
@@ -218,11 +220,34 @@ internal sealed partial class Pool : Sharer
     {
         lock (this)
         {
-            if (returnAll) foreach (var share in _shares ?? []) share.Returns = true;
             var business = Roll(leases!, now);
-            return (_shares?.Exists(s => s.IsOverdue(now) || s.IsDueAhead(business, now)) == true
-                || _windows?.Exists(w => w.IsOverdue(now)) == true,
-                _shares is { Count: > 0 } || _windows is { Count: > 0 });
+            var (overdue, watched) = (false, false);
+            // by index, since it is done ten times a second for everybody who calls
+            for (var i = 0; i < _shares?.Count; i++)
+            {
+                var share = _shares[i];
+                share.Returns |= returnAll;
+                overdue |= share.IsOverdue(now) || share.IsDueAhead(business, now);
+                watched |= !share.IsAtRest(now);
+            }
+
+            for (var i = 0; i < _windows?.Count; i++)
+            {
+                overdue |= _windows[i].IsOverdue(now);
+                watched |= !_windows[i].IsAtRest(now);
+            }
+
+            if (!overdue && !watched) Forget(now, business);
+            return (overdue, watched);
+        }
+    }
+
+    /// <summary>Whether a Redis that has forgotten everything is to be told something.</summary>
+    internal bool HasTold
+    {
+        get
+        {
+            lock (this) return _shares is { Count: > 0 } || _windows is { Count: > 0 };
         }
     }
 
@@ -237,13 +262,22 @@ internal sealed partial class Pool : Sharer
         }
     }
 
+    /// <summary>Leaves out what nothing is to be said of any more. What was used in a window that runs stays, as far as there is
+    /// room: a Redis that has forgotten it is told.</summary>
+    private void Forget(long now, long business)
+    {
+        var isFull = _shares?.Count > MostKept;
+        _shares?.RemoveAll(s => s.IsAtRest(now) && (isFull || s.IsOver(business)));
+        _windows?.RemoveAll(w => w.IsAtRest(now));
+    }
+
     /// <summary>Windows that are over by the clock have moved on.</summary>
     /// <returns>Business time.</returns>
     private long Roll(Leases of, long now)
     {
         var business = of.BusinessNow;
-        foreach (var share in _shares ?? [])
-            if (share.Roll(business, now)) _latest = Math.Max(_latest, business);
+        for (var i = 0; i < _shares?.Count; i++)
+            if (_shares[i].Roll(business, now)) _latest = Math.Max(_latest, business);
         return business;
     }
 

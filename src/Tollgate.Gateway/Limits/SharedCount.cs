@@ -125,6 +125,10 @@ internal sealed partial class SharedCount
     /// <summary>Whether nothing is to be said about it any more.</summary>
     public bool IsAtRest(long now) => !IsOpen && !HasNext && Demand == 0 && now - UsedAt > Idle && !(_underWay && Spent > 0);
 
+    /// <summary>Whether Redis needs not know of it, even if it has forgotten everything.</summary>
+    /// <param name="business">Business time.</param>
+    public bool IsOver(long business) => Spent <= 0 || business >= End;
+
     /// <summary>A call has ended: where others may wait for its place, they are told soon.</summary>
     public void Free() => Returns |= Others + Granted >= Limit;
 

@@ -57,4 +57,45 @@ public sealed class LeasesTogetherTests
         Assert.True(node.Leases.IsAway);
         redis.Thaw();
     }
+
+    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task Who_does_not_call_is_not_looked_after_and_a_redis_that_forgot_is_told_of_it_all_the_same()
+    {
+        using var redis = RedisServer.Start();
+        var business = new FakeTimeProvider(new DateTimeOffset(2100, 1, 10, 10, 0, 0, TimeSpan.Zero));
+        await using var one = await LeasingNode.StartAsync(redis.Address, business, $"{Limit}/day by customer", 100);
+        await using var other = await LeasingNode.StartAsync(redis.Address, business, $"{Limit}/day by customer", 100);
+        foreach (var pool in one.Pools) await one.Leases.WaitAsync(pool);
+        for (var i = 0; i < 100; i++)
+            for (var calls = 0; calls < 5; calls++)
+                while (!one.Try(i, out _)) await one.Leases.AskAsync(one.Pools[i]);
+        Assert.Equal(100, one.Leases.Watched);
+        // first what is left is given back, then nothing is to be said any more
+        for (var sweeps = 0; one.Leases.Watched > 0; sweeps++)
+        {
+            Assert.InRange(sweeps, 0, 10);
+            one.Machine.Skip(TimeSpan.FromSeconds(11));
+            await one.Leases.SweepAsync();
+            await Task.WhenAll(one.Pools.Select(p => p.Asking!));
+        }
+
+        redis.Stop();
+        while (!one.Leases.IsAway || !other.Leases.IsAway) await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+        redis.Restart();
+        while (one.Leases.IsAway || other.Leases.IsAway || one.Leases.Times == 0 || Array.Exists(one.Pools, p => !p.Asking!.IsCompleted))
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+        for (var i = 0; i < 100; i += 9)
+        {
+            var admitted = 0;
+            for (var refused = 0; refused < 20;)
+            {
+                if (other.Try(i, out var decision)) admitted++;
+                else refused++;
+                if (decision.NeedsLease) await other.Leases.AskAsync(other.Pools[i]);
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+            }
+
+            Assert.Equal(Limit - 5, admitted);
+        }
+    }
 }

@@ -22,8 +22,9 @@ internal sealed class LeasingNode : IAsyncDisposable
     private LeasingNode(SharedCounters counters, TimeProvider business, string limits, Quota[] quotas, int subscriptions)
     {
         (_counters, _business) = (counters, business);
-        Leases = new Leases(counters, TimeProvider.System, Metrics.NewCustomRegistry());
+        Leases = new Leases(counters, Machine, Metrics.NewCustomRegistry());
         Pools = [.. Enumerable.Range(1, subscriptions).Select(n => new Pool(new AddressBudget(3), $"sub_{n}", Leases))];
+        Leases.Resting = () => Pools;
         Leases.FindIdle = tag => Array.Find(Pools, p => p.Tag == tag);
         var terms = new Terms(
             limits.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(l => Limit.TryParse(l)!),
@@ -39,6 +40,9 @@ internal sealed class LeasingNode : IAsyncDisposable
     }
 
     public Leases Leases { get; }
+
+    /// <summary>The clock of this node, by which leases end.</summary>
+    public SkippingClock Machine { get; } = new();
 
     /// <summary>Of each subscription.</summary>
     public Pool[] Pools { get; }
@@ -115,4 +119,14 @@ internal sealed class LeasingNode : IAsyncDisposable
             // the end
         }
     }
+}
+
+/// <summary>The clock of the machine, with time that is left out.</summary>
+internal sealed class SkippingClock : TimeProvider
+{
+    private long _skipped;
+
+    public void Skip(TimeSpan time) => Interlocked.Add(ref _skipped, (long)(time.TotalSeconds * TimestampFrequency));
+
+    public override long GetTimestamp() => base.GetTimestamp() + Interlocked.Read(ref _skipped);
 }
