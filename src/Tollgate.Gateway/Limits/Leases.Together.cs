@@ -54,7 +54,7 @@ public sealed partial class Leases
                 _watched.TryAdd(pool.Tag, pool);
                 if (pool.Plan(this) is not { } plan) continue;
                 plans.Add(plan);
-                counters += plan.Counts.Length;
+                counters += plan.Counts.Count;
                 if (counters < MostTogether) continue;
                 steps.Add(StepAsync(plans, again));
                 (plans, counters) = ([], 0);
@@ -77,8 +77,10 @@ public sealed partial class Leases
     private async Task<bool> StepAsync(List<LeasePlan> plans, List<Pool> again)
     {
         Asks();
-        CounterQuestion[] questions = [.. plans.SelectMany(p => p.Counts, (_, c) => c.Question)];
-        var counts = questions.Length == 0 ? Task.FromResult<CounterAnswer[]?>([]) : _counters.AskAsync(questions);
+        var questions = new List<CounterQuestion>();
+        foreach (var plan in plans)
+            foreach (var (_, question) in plan.Counts) questions.Add(question);
+        var counts = questions.Count == 0 ? Task.FromResult<CounterAnswer[]?>([]) : _counters.AskAsync(questions);
         var windows = plans.ConvertAll(p => p.AskWindowsAsync(_counters));
         var all = await counts.ConfigureAwait(false);
         var (at, answered) = (0, all is not null);
@@ -86,8 +88,8 @@ public sealed partial class Leases
         {
             var (plan, given) = (plans[i], await windows[i].ConfigureAwait(false));
             answered &= given is not null;
-            var isWaitedFor = plan.Of.Take(plan, all is null ? default : all.AsSpan(at, plan.Counts.Length), given, Now, last: false);
-            at += plan.Counts.Length;
+            var isWaitedFor = plan.Of.Take(plan, all is null ? default : all.AsSpan(at, plan.Counts.Count), given, Now, last: false);
+            at += plan.Counts.Count;
             if (!isWaitedFor) continue;
             lock (again) again.Add(plan.Of);
         }
@@ -110,13 +112,14 @@ public sealed partial class Leases
 /// <param name="Counts">Windows that are aligned to the clock, quotas, calls at a time.</param>
 /// <param name="Windows">Others.</param>
 internal sealed record LeasePlan(
-    Pool Of, long AskedAt, (SharedCount Share, CounterQuestion Question)[] Counts, (SharedWindow Share, WindowQuestion Question)[] Windows)
+    Pool Of, long AskedAt, List<(SharedCount Share, CounterQuestion Question)> Counts,
+    List<(SharedWindow Share, WindowQuestion Question)> Windows)
 {
     /// <returns>Null when Redis did not answer.</returns>
-    public Task<CounterAnswer[]?> AskCountsAsync(SharedCounters counters) => Counts.Length == 0
-        ? Task.FromResult<CounterAnswer[]?>([]) : counters.AskAsync(Array.ConvertAll(Counts, a => a.Question));
+    public Task<CounterAnswer[]?> AskCountsAsync(SharedCounters counters) => Counts.Count == 0
+        ? Task.FromResult<CounterAnswer[]?>([]) : counters.AskAsync(Counts.ConvertAll(a => a.Question));
 
     /// <inheritdoc cref="AskCountsAsync"/>
-    public Task<WindowAnswer[]?> AskWindowsAsync(SharedCounters counters) => Windows.Length == 0
-        ? Task.FromResult<WindowAnswer[]?>([]) : counters.AskAsync(Array.ConvertAll(Windows, a => a.Question));
+    public Task<WindowAnswer[]?> AskWindowsAsync(SharedCounters counters) => Windows.Count == 0
+        ? Task.FromResult<WindowAnswer[]?>([]) : counters.AskAsync(Windows.ConvertAll(a => a.Question));
 }

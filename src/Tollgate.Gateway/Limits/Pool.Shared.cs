@@ -188,16 +188,25 @@ internal sealed partial class Pool : Sharer
             foreach (var share in _shares ?? []) share.MoveOn(askedAt);
 
             Forget(askedAt, business);
-            SharedCount[] back = [.. (_shares ?? []).Where(s => s.ReturnsAhead(of.Times))];
-            var plan = new LeasePlan(
-                this, askedAt,
-                [.. back.Select(s => (s, s.AskBack())),
-                    .. (_shares ?? []).Where(s => s.IsAsked(askedAt, of.Times)).OrderByDescending(s => s.Demand > 0)
-                        .Take(MostAsked).Select(s => (s, s.Ask(askedAt, of.Times))),
-                    .. (_shares ?? []).Where(s => !of.IsEnding && s.IsDueAhead(business, askedAt) && Array.IndexOf(back, s) < 0)
-                        .Take(MostAsked).Select(s => (s, s.AskAhead()))],
-                [.. (_windows ?? []).Where(w => w.IsOverdue(askedAt)).Take(MostAsked).Select(w => (w, w.Ask(_latest)))]);
-            return plan.Counts.Length + plan.Windows.Length == 0 ? null : plan;
+            var counts = new List<(SharedCount Share, CounterQuestion Question)>(3);
+            var windows = new List<(SharedWindow Share, WindowQuestion Question)>();
+            // what calls wait for goes before what is renewed
+            if (_shares?.Count > MostAsked) _shares.Sort((one, other) => (other.Demand > 0).CompareTo(one.Demand > 0));
+            for (var i = 0; i < _shares?.Count; i++)
+                if (_shares[i].ReturnsAhead(of.Times)) counts.Add((_shares[i], _shares[i].AskBack()));
+            var back = counts.Count;
+            for (var i = 0; i < _shares?.Count && counts.Count < back + MostAsked; i++)
+                if (_shares[i].IsAsked(askedAt, of.Times)) counts.Add((_shares[i], _shares[i].Ask(askedAt, of.Times)));
+            for (int i = 0, most = counts.Count + MostAsked; i < _shares?.Count && counts.Count < most && !of.IsEnding; i++)
+            {
+                var share = _shares[i];
+                if (share.IsDueAhead(business, askedAt) && counts.FindIndex(0, back, c => c.Share == share) < 0)
+                    counts.Add((share, share.AskAhead()));
+            }
+
+            for (var i = 0; i < _windows?.Count && windows.Count < MostAsked; i++)
+                if (_windows[i].IsOverdue(askedAt)) windows.Add((_windows[i], _windows[i].Ask(_latest)));
+            return counts.Count + windows.Count == 0 ? null : new LeasePlan(this, askedAt, counts, windows);
         }
     }
 

@@ -40,8 +40,8 @@ internal sealed partial class SharedCount
     /// <summary>Far is where all nodes together would use so little in <see cref="Far"/>: one part of what is free.</summary>
     private const long FarPart = 4;
 
-    /// <summary>For so long a lease is to last at the rate of before; milliseconds.</summary>
-    private const long Ahead = 1_000;
+    /// <summary>For so long a lease is to last at the rate of before; milliseconds. While the limit is far, longer.</summary>
+    private const long Ahead = 1_000, FarAhead = 3_000;
 
     private const long Idle = 5_000;
     private const long LeastCalls = 8, MostWanted = 1_000_000;
@@ -185,7 +185,8 @@ internal sealed partial class SharedCount
         var used = Math.Max(0, spent - _spentThen);
         if (_underWay)
             return Math.Max(now - UsedAt <= Idle ? 1 : 0, _askedAt == 0 ? 0 : used * Lease / Math.Max(1, now - _askedAt));
-        var soon = _askedAt == 0 ? _wantedThen : (long)Int128.Min(MostWanted, (Int128)used * Ahead / Math.Max(1, now - _askedAt));
+        var ahead = _lease == Far ? FarAhead : Ahead;
+        var soon = _askedAt == 0 ? _wantedThen : (long)Int128.Min(MostWanted, (Int128)used * ahead / Math.Max(1, now - _askedAt));
         return Math.Min(MostWanted, Math.Max(soon, LeastCalls * Step));
     }
 
