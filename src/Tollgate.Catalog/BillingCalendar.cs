@@ -96,7 +96,7 @@ public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone, Interva
     public int IndexAt(Instant at)
     {
         var date = at.InZone(Zone).Date;
-        // near it: the clamped days of short months, and days that a zone skips, are put right below
+        // no later than it, whatever is rounded towards the anchor: clamped days of short months and skipped ones are put right
         var index = Interval switch
         {
             Interval.Day => NodaTime.Period.DaysBetween(Anchor, date),
@@ -104,7 +104,6 @@ public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone, Interva
             _ => NodaTime.Period.Between(Anchor, date, PeriodUnits.Months).Months / Months,
         } - 1;
         while (Boundary(index + 1) <= at) index++;
-        while (Boundary(index) > at) index--;
         return index;
     }
 
