@@ -66,10 +66,6 @@ public sealed record Fee(string Name, decimal UnitAmount, int Quantity, Currency
     public required Interval Every { get; init; }
 
     public required int PlanVersion { get; init; }
-
-    /// <summary>Whether a new stretch left it as it was: then it is neither given back nor charged again.</summary>
-    public bool IsSame(Fee other) => (Name, UnitAmount, Quantity, Currency, In, Every)
-        == (other.Name, other.UnitAmount, other.Quantity, other.Currency, other.In, other.Every);
 }
 
 /// <summary>A subscription with all that it was agreed on, in order of time.</summary>
