@@ -226,6 +226,47 @@ public sealed class RatingEdgeTests
     }
 
     [Fact]
+    public void A_preview_of_usage_goes_by_local_time_and_by_what_the_quota_includes_of_its_operations()
+    {
+        var calls = new PriceComponent("calls", "calls", ["a"], new Price.PerUnit(2) { IncludedFromQuota = true });
+        Usage[] used = [Used("a", 10_800_000_000, 5), Used("b", 10_800_000_000, 5)];
+        Assert.Equal([(5m, 3m, 4m)], Of(calls, 3).Select(l => (l.Line.Quantity, l.Line.Included, l.Amount.Amount)));
+        Assert.Equal(10, Assert.Single(Of(calls, null)).Amount.Amount);
+        var nights = calls with
+        {
+            Price = new Price.PerUnit(2), Scope = new UsageScope { When = WeekTimes.Parse(["thu 00:00-06:00"], out _) },
+        };
+        Assert.Equal(10, Assert.Single(Of(nights, null)).Amount.Amount);
+        Assert.Empty(Of(nights, null, "Asia/Tokyo"));
+
+        IReadOnlyList<(RatedLine Line, Money Amount)> Of(PriceComponent price, decimal? quota, string zone = "UTC") =>
+            PricePreview.OfUsage(price, Currency.Usd, used, DateTimeZoneProviders.Tzdb[zone], quota);
+    }
+
+    [Fact]
+    public void Cliffs_of_a_price_come_before_those_of_its_cells()
+    {
+        Price Falls(decimal at) => new Price.Stairstep([new Tier(at, null, 2), new Tier(null, null, 1)]);
+        var price = new PriceComponent("calls", "calls", null, Falls(1))
+        {
+            Matrix = [new PriceCell(UsageScope.All, Falls(2)), new PriceCell(UsageScope.All, Falls(3))],
+        };
+        Assert.Equal([1m, 2m, 3m], PriceCliff.Of(price).Select(c => c.At));
+    }
+
+    [Fact]
+    public void Taxes_of_an_invoice_come_from_the_highest_rate_down_and_of_one_rate_the_taxed_before_the_exempt()
+    {
+        ChargeLine[] lines =
+        [
+            Of("a", new Tax(20, false, TaxTreatment.Exempt)), Of("b", new Tax(7, false)), Of("c", new Tax(20, false)), Of("d", Tax.None),
+        ];
+        Assert.Equal(["20 %", "exempt", "7 %"], InvoiceSum.Of(new Charges(Currency.Usd, lines)).Taxes.Select(t => t.Tax.ToString()));
+
+        static ChargeLine Of(string name, Tax tax) => new(name, new Money(100, Currency.Usd)) { Tax = tax };
+    }
+
+    [Fact]
     public void A_tax_says_why_it_is_and_whether_amounts_contain_it()
     {
         Assert.Equal("7.5 %", new Tax(7.50m, false).ToString());

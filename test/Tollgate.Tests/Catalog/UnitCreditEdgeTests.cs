@@ -101,6 +101,33 @@ public sealed class UnitCreditEdgeTests
         Assert.False(grant.Equals(null));
     }
 
+    [Fact]
+    public void A_quota_beside_prices_of_other_usage_is_a_price_of_nothing_beyond_its_allowance()
+    {
+        PriceComponent[] prices = [Of("a", "a"), new("tokens", "tokens", null, new Price.PerUnit(1))];
+        var plan = new PlanVersion("p", 1, Currency.Usd, prices)
+        {
+            Quotas =
+            [
+                new Quota("of-a", "calls", 10) { Operations = ["a"], Overage = Overage.Block },
+                new Quota("of-b", "calls", 10) { Operations = ["b"], Overage = Overage.Block },
+            ],
+        };
+        var measured = UnitCredit.Measured(plan, new HashSet<string> { "calls" }, Interval.Month);
+        Assert.Equal(["a", "tokens", "quota of-b"], measured.Prices.Select(p => p.Name));
+        var lines = PeriodRating.Rate(
+            [new UsedStretch(measured, Proration.Whole, [Used("b", 1, 15)])], credit: [new UnitGrant(1, "calls", 100)]);
+        Assert.Equal((10m, 5m, 0m), (lines[0].Rated.Included, lines[0].Rated.Credited, lines[0].Rated.PreciseAmount));
+    }
+
+    [Fact]
+    public void Credit_pays_for_no_units_of_a_price_that_looks_at_single_events()
+    {
+        var fee = new PriceComponent("fee", "calls", null, new Price.Percentage(10) { Fixed = 1 });
+        var line = Assert.Single(Rate([fee], [Used("a", 1, 50) with { Events = 1 }], [new(1, "calls", 100)]));
+        Assert.Equal((0m, 6m), (line.Credited, line.PreciseAmount));
+    }
+
     private static PriceComponent Of(string name, string operation) => new(name, "calls", [operation], new Price.PerUnit(1));
 
     private static List<RatedLine> Rate(PriceComponent[] prices, Usage[] usage, UnitGrant[] credit) =>
