@@ -47,7 +47,8 @@ public sealed class RatingEdgeTests
         var tiers = new Price.Graduated([new Tier(5, 1), new Tier(null, 0.5m)]);
         var price = new PriceComponent("calls", "calls", null, tiers) { By = ["region", "model"] };
         var lines = Rate(price,
-            In("b", 1, 4, "us", "x"), In("a", 2, 4, "us", "x"), In("a", 3, 1, "eu", "y"), In("a", 4, 2, "eu", "x"), In("c", 5, 3, "", "x"));
+            In("b", 1, 4, "us", "x"), In("a", 2, 4, "us", "x"), In("a", 3, 1, "eu", "y"), In("a", 4, 2, "eu", "x"),
+            In("c", 5, 3, "", "x"));
         Assert.Equal(
             [
                 ("no region, model x", 3m, 3m, "c"), ("region eu, model x", 2m, 2m, "a"), ("region eu, model y", 1m, 1m, "a"),
@@ -64,7 +65,8 @@ public sealed class RatingEdgeTests
             Matrix = [new PriceCell(Of("us"), new Price.Package(2, 10)), new PriceCell(Of("eu"), new Price.PerUnit(3))],
         };
         var lines = Rate(price,
-            In("b", 1, 1, "eu", "x"), In("a", 2, 1, "eu", "x"), In("b", 3, 2, "us", "x"), In("a", 4, 1, "us", "x"), In("a", 5, 7, "ap", "x"));
+            In("b", 1, 1, "eu", "x"), In("a", 2, 1, "eu", "x"), In("b", 3, 2, "us", "x"), In("a", 4, 1, "us", "x"),
+            In("a", 5, 7, "ap", "x"));
         Assert.Equal(
             [("region us", null, 20m), ("region eu", "a", 3m), ("region eu", "b", 3m), ("other", "a", 7m)],
             lines.Select(l => (l.Label!, l.Operation, l.PreciseAmount)));
@@ -276,10 +278,12 @@ public sealed class RatingEdgeTests
         Assert.Equal("0 %", Tax.None.ToString());
     }
 
-    private static List<RatedLine> Rate(Price price, params Usage[] usage) => Rate(new PriceComponent("calls", "calls", null, price), usage);
+    private static List<RatedLine> Rate(Price price, params Usage[] usage) =>
+        Rate(new PriceComponent("calls", "calls", null, price), usage);
 
     private static List<RatedLine> Rate(PriceComponent price, params Usage[] usage) =>
-        [.. PeriodRating.Rate([new UsedStretch(new PlanVersion("p", 1, Currency.Usd, [price]), Proration.Whole, usage)]).Select(l => l.Rated)];
+        [.. PeriodRating.Rate([new UsedStretch(new PlanVersion("p", 1, Currency.Usd, [price]), Proration.Whole, usage)])
+            .Select(l => l.Rated)];
 
     private static Usage Used(string operation, long at, decimal quantity) => new("calls", operation, quantity) { At = at };
 
