@@ -73,9 +73,14 @@ internal static class SubscriptionsApi
                 ? Answers.Conflict(taken.Code, taken.Detail, taken.Field)
                 : Answers.Invalid(started.Problems);
         var row = started.Value;
-        await publishing.Feed.AnnounceAsync(new Change.OfCustomer((int)row.CustomerKey));
-        await OneWrite.AfterwardsAsync(
-            ("billing", row.Id), () => billing.BillAsync(row.Id, Micros.Now(publishing.Clock)));
+        var change = new Change.OfCustomer((int)row.CustomerKey);
+        await publishing.Feed.AnnounceAsync(change);
+        await OneWrite.AfterwardsAsync(("billing", row.Id), async () =>
+        {
+            await billing.BillAsync(row.Id, Micros.Now(publishing.Clock));
+            // again: a fee in advance may have taken credit that the gate would let calls have
+            await publishing.Feed.AnnounceAsync(change);
+        });
         return Answers.Created($"/v1/subscriptions/{row.Id}", (await views.FindAsync(row.Id))!);
     }
 

@@ -89,6 +89,29 @@ public sealed class PrepaidGateTests
         Assert.Equal((200, 402), (await StatusAsync(server, key), await StatusAsync(server, key)));
     }
 
+    [Fact]
+    public async Task The_fee_with_which_a_subscription_begins_is_off_the_credit_at_the_gate_before_its_first_call()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(s_dimes, upstream);
+        var key = await server.SubscribeAsync("fred", null);
+        await GrantAsync(server, "5.20");
+        await server.PostAsync("/v1/plans", new
+        {
+            name = "fee",
+            operations = new[] { "*" },
+            prices = new
+            {
+                fee = new { model = "flat", amount = "5", every = "month", @in = "advance" },
+                calls = new { model = "per_unit", meter = "calls", unit_amount = "0.10" },
+            },
+        });
+        await server.PostAsync("/v1/subscriptions", new { customer = "fred", plan = "fee", anchor = "anniversary" });
+        Assert.Equal(("0.2", "0", "0.2"), await BalanceAsync(server));
+        Assert.Equal((200, 200, 402),
+            (await StatusAsync(server, key), await StatusAsync(server, key), await StatusAsync(server, key)));
+    }
+
     private static Task<JsonElement> GrantAsync(TestServer server, string amount, object? more = null)
     {
         var body = JsonSerializer.SerializeToNode(more ?? new { })!.AsObject();
