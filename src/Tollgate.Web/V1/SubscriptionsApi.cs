@@ -95,7 +95,7 @@ internal static class SubscriptionsApi
         if (timezone is not null && BillingCalendar.FindZone(timezone) is null)
             fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
         var interval = IntervalField.Read(fields);
-        var (anniversary, anchor) = ReadAnchor(fields, timezone ?? "UTC");
+        var (anniversary, anchor) = ReadAnchor(fields, timezone ?? zone ?? "UTC");
         var proration = fields.Text("proration");
         if (proration is not (null or "day" or "second"))
             fields.Add("bad_value", "must be day or second", "proration");

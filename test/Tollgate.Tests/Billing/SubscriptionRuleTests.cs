@@ -42,6 +42,21 @@ public sealed class SubscriptionRuleTests
     }
 
     [Theory]
+    // the day of the instant is one later in Tokyo, and one earlier in Honolulu
+    [InlineData("Asia/Tokyo", null, "2026-01-16")]
+    [InlineData("Pacific/Honolulu", null, "2026-01-15")]
+    [InlineData("Pacific/Honolulu", "Asia/Tokyo", "2026-01-16")]
+    public async Task An_anchor_given_as_an_instant_is_the_day_that_it_falls_on_where_the_subscription_is_billed(
+        string customers, string? own, string anchor)
+    {
+        await using var server = await StartAsync();
+        await server.PostAsync("/v1/customers", new { name = "far", timezone = customers });
+        var started = await server.PostAsync(
+            "/v1/subscriptions", new { customer = "far", plan = "g", timezone = own, anchor = "2026-01-15T20:00:00Z" });
+        Assert.Equal(anchor, started.GetProperty("anchor").GetString());
+    }
+
+    [Theory]
     // Berlin's clocks go forward on 29 March, so this day has 23 hours
     [InlineData("Europe/Berlin", "2026-03-28T11:00:00Z", 1, "2026-03-29T10:00:00Z")]
     [InlineData("Europe/Berlin", "2026-10-24T10:00:00Z", 14, "2026-11-07T11:00:00Z")]
