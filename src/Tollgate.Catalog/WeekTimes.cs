@@ -21,19 +21,15 @@ public sealed class WeekTimes : IEquatable<WeekTimes>
 
     /// <summary>Reads spans as <c>mon-fri 08:00-18:00</c>, <c>sat,sun 00:00-24:00</c> or <c>22:00-06:00</c> (every day,
     /// past midnight into the next).</summary>
-    /// <returns>Null, with what is wrong with which of them.</returns>
-    public static WeekTimes? Parse(IReadOnlyList<string> spans, out (int At, string Wrong) fault)
+    /// <returns>Null, with what is wrong with each of them.</returns>
+    public static WeekTimes? Parse(IReadOnlyList<string> spans, out IReadOnlyList<(int At, string Wrong)> faults)
     {
-        fault = default;
         var quarters = new bool[OfWeek];
+        var wrong = new List<(int, string)>();
         for (var i = 0; i < spans.Count; i++)
-            if (Add(quarters, spans[i]) is { } wrong)
-            {
-                fault = (i, wrong);
-                return null;
-            }
-
-        return new WeekTimes(quarters);
+            if (Add(quarters, spans[i]) is { } fault) wrong.Add((i, fault));
+        faults = wrong;
+        return wrong.Count == 0 ? new WeekTimes(quarters) : null;
     }
 
     public bool Holds(long at, DateTimeZone zone)

@@ -10,7 +10,11 @@ public readonly record struct Paging(long After, int Limit)
     /// <summary>Rows to read: the one beyond the page tells that there is a next.</summary>
     public int Rows => Limit + 1;
 
-    public static IResult? TryRead(HttpRequest request, out Paging paging)
+    public static IResult? TryRead(HttpRequest request, out Paging paging) =>
+        Read(request, out paging) is { Count: > 0 } problems ? Answers.Invalid(problems) : null;
+
+    /// <summary>The same, for whoever knows of more that may be wrong.</summary>
+    public static List<Catalog.Problem> Read(HttpRequest request, out Paging paging)
     {
         paging = new Paging(0, 100);
         var problems = new List<Catalog.Problem>();
@@ -21,8 +25,7 @@ public readonly record struct Paging(long After, int Limit)
         long after = 0;
         if (request.Query["cursor"].ToString() is { Length: > 0 } c && (!long.TryParse(c, out after) || after < 0))
             problems.Add(new("bad_value", "must be a next_cursor of this list", "cursor"));
-        if (problems.Count > 0) return Answers.Invalid(problems);
-        paging = new Paging(after, limit);
-        return null;
+        if (problems.Count == 0) paging = new Paging(after, limit);
+        return problems;
     }
 }

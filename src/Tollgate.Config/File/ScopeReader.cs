@@ -113,10 +113,9 @@ internal sealed class ScopeReader(Findings findings)
             return null;
         }
 
-        var times = WeekTimes.Parse(spans, out var fault);
-        if (times is null)
-            findings.Add(Code.BadValue, items[fault.At], $"{Quote.Of(spans[fault.At])} is no time of the week, as '{example}': " +
-                $"{fault.Wrong}.");
+        var times = WeekTimes.Parse(spans, out var faults);
+        foreach (var (at, wrong) in faults)
+            findings.Add(Code.BadValue, items[at], $"{Quote.Of(spans[at])} is no time of the week, as '{example}': {wrong}.");
         return times;
     }
 

@@ -30,27 +30,30 @@ internal sealed class TierReader(Findings findings)
         var right = true;
         for (var i = 0; i < items.Count; i++)
         {
-            if (ReadTier(items[i], flatOnly, out var bound) is not { } tier)
+            var tier = ReadTier(items[i], flatOnly, out var bound);
+            // where a tier ends is looked at even if what it costs is wrong
+            if (bound is var (at, upTo))
             {
-                right = false;
-                continue;
+                right &= IsInPlace(upTo, at, lower, i == items.Count - 1, items[i]);
+                lower = Math.Max(lower, upTo ?? lower);
             }
 
-            right &= IsInPlace(tier.UpTo, bound, lower, i == items.Count - 1, items[i]);
-            lower = Math.Max(lower, tier.UpTo ?? lower);
-            tiers.Add(tier);
+            if (tier is null) right = false;
+            else tiers.Add(tier);
         }
 
         return right ? tiers : null;
     }
 
-    private Tier? ReadTier(Node node, bool flatOnly, out Node? bound)
+    /// <param name="bound">Where its end stands, and what it is; null when that cannot be read.</param>
+    private Tier? ReadTier(Node node, bool flatOnly, out (Node? At, decimal? UpTo)? bound)
     {
         bound = null;
         if (MapReader.Open(node, findings, Example) is not { } fields) return null;
-        bound = fields.Take("up_to");
-        var isOpen = bound is null or ScalarNode { Kind: ScalarKind.Null };
-        var upTo = isOpen ? null : findings.Quantity(bound, "1000");
+        var end = fields.Take("up_to");
+        var isOpen = end is null or ScalarNode { Kind: ScalarKind.Null };
+        var upTo = isOpen ? null : findings.Quantity(end, "1000");
+        if (isOpen || upTo is not null) bound = (end, upTo);
         var unitNode = flatOnly ? null : fields.Take("unit_amount");
         var unit = findings.Amount(unitNode, "0.01");
         var flatNode = fields.Take("flat_amount");

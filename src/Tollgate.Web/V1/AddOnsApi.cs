@@ -44,14 +44,18 @@ internal static class AddOnsApi
     };
 }
 
+/// <summary>An add-on that a request names.</summary>
+/// <param name="At">Where it stands there, as <c>add_ons[0].add_on</c>.</param>
+internal sealed record NamedAddOn(AddOnRow AddOn, int Quantity, string At);
+
 /// <summary>The field <c>add_ons</c>: <c>[{"add_on": name or id, "quantity": 1}]</c>.</summary>
 internal static class AddOnsField
 {
     private const int Max = 50;
 
-    public static async Task<IReadOnlyList<(AddOnRow AddOn, int Quantity)>> ReadAsync(DbConnection db, Fields fields)
+    public static async Task<IReadOnlyList<NamedAddOn>> ReadAsync(DbConnection db, Fields fields)
     {
-        var read = new List<(AddOnRow, int)>();
+        var read = new List<NamedAddOn>();
         if (fields.Raw("add_ons") is not { } raw) return read;
         if (raw.ValueKind != JsonValueKind.Array || raw.GetArrayLength() > Max)
         {
@@ -65,56 +69,55 @@ internal static class AddOnsField
             if (name is null) continue;
             if (await AddOnStore.FindAsync(db, name) is not { } found)
                 fields.Add("unknown_add_on", "There is no add-on of this name or id.", at + ".add_on");
-            else if (read.Any(r => r.Item1.Key == found.Key))
+            else if (read.Exists(r => r.AddOn.Key == found.Key))
                 fields.Add("duplicate_name", "stands there twice: give it a quantity", at + ".add_on");
             else
-                read.Add((found, quantity));
+                read.Add(new NamedAddOn(found, quantity, at + ".add_on"));
         }
 
         return read;
     }
 
-    public static IReadOnlyList<AddOnTerms> Terms(IReadOnlyList<(AddOnRow AddOn, int Quantity)> addOns) =>
+    public static IReadOnlyList<AddOnTerms> Terms(IReadOnlyList<NamedAddOn> addOns) =>
         [.. addOns.Select(a => new AddOnTerms(a.AddOn.Id, a.Quantity))];
 
-    /// <summary>A problem when one of them is not in the customer's currency.</summary>
-    public static Problem? InCurrency(IReadOnlyList<(AddOnRow AddOn, int Quantity)> addOns, string currency) =>
-        addOns.Select(a => a.AddOn).FirstOrDefault(a => a.Currency != currency) is { } other
-            ? new Problem("currency_differs", $"The add-on '{other.Name}' is in {other.Currency}, the customer pays in " +
-                $"{currency}.", "add_ons")
-            : null;
+    /// <summary>A problem for each of them that is not in the customer's currency.</summary>
+    public static IEnumerable<Problem> InCurrency(IReadOnlyList<NamedAddOn> addOns, string currency) =>
+        addOns.Where(a => a.AddOn.Currency != currency).Select(a => new Problem("currency_differs",
+            $"The add-on '{a.AddOn.Name}' is in {a.AddOn.Currency}, the customer pays in {currency}.", a.At));
 
+    /// <summary>Null for a name that does not stand there; a fault of the quantity does not keep one of the name from being
+    /// found.</summary>
     private static (string? Name, int Quantity) Item(Fields fields, JsonElement item, string at)
     {
-        string? name = null;
-        var quantity = 1;
         if (item.ValueKind != JsonValueKind.Object)
         {
             fields.Add("wrong_type", "must be an object with add_on and quantity", at);
             return (null, 1);
         }
 
+        string? name = null;
+        var (quantity, isNamed) = (1, false);
         foreach (var property in item.EnumerateObject())
             switch (property.Name)
             {
-                case "add_on" when property.Value.ValueKind == JsonValueKind.String:
-                    name = property.Value.GetString();
+                case "add_on":
+                    isNamed = true;
+                    if (property.Value.ValueKind == JsonValueKind.String) name = property.Value.GetString();
+                    else fields.Add("wrong_type", "must be a text", at + ".add_on");
                     break;
                 case "quantity" when property.Value.ValueKind == JsonValueKind.Number
                     && property.Value.TryGetInt32(out quantity) && quantity is >= 1 and <= 1_000_000:
                     break;
-                case "add_on":
-                    fields.Add("wrong_type", "must be a text", at + ".add_on");
-                    return (null, 1);
                 case "quantity":
                     fields.Add("bad_value", "must be a whole number from 1 to 1000000", at + ".quantity");
-                    return (null, 1);
+                    break;
                 default:
                     fields.Add("unknown_field", "is not a field here; known are add_on, quantity", $"{at}.{property.Name}");
                     break;
             }
 
-        if (name is null) fields.Add("missing_field", "is required", at + ".add_on");
+        if (!isNamed) fields.Add("missing_field", "is required", at + ".add_on");
         return (name, quantity);
     }
 }

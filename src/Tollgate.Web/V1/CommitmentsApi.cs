@@ -14,17 +14,16 @@ internal static class CommitmentsApi
         routes.MapGet("/v1/commitments", async (
             HttpRequest request, CommitmentStore commitments, SubscriptionStore subscriptions) =>
         {
-            if (Paging.TryRead(request, out var paging) is { } faults) return faults;
+            var wrong = Paging.Read(request, out var paging);
             long? key = null;
             if (request.Query["subscription"].ToString() is { Length: > 0 } id)
             {
-                if (await subscriptions.FindAsync(id) is not { } found)
-                    return Answers.Invalid(
-                        new Problem("unknown_subscription", $"There is no subscription '{id}'.", "subscription"));
-                key = found.Key;
+                key = (await subscriptions.FindAsync(id))?.Key;
+                if (key is null)
+                    wrong.Add(new Problem("unknown_subscription", $"There is no subscription '{id}'.", "subscription"));
             }
 
-            return Answers.Page(
+            return wrong.Count > 0 ? Answers.Invalid(wrong) : Answers.Page(
                 await commitments.ListAsync(key, paging.After, paging.Rows), paging.Limit, View, c => c.Key);
         });
         routes.MapOne<CommitmentStore, CommitmentRow>(

@@ -84,7 +84,7 @@ internal static class CreditsApi
     /// it up whatever they run on.</summary>
     private static async Task<IReadOnlyList<Problem>> FirstBalanceFaultsAsync(DbConnection db, long customerKey, long now) =>
         await CreditAtGate.IsKeptAsync(db, customerKey) || (await CustomerTerms.OfAsync(db, customerKey)).AllowsOverage
-            ? [] : await MigrationChecks.BalanceFaultsAsync(db, customerKey, now);
+            ? [] : [.. (await MigrationChecks.BalanceFaultsAsync(db, customerKey, now)).Select(p => p with { Field = "kind" })];
 
     /// <summary><c>units</c> and <c>meter</c>, which stand together.</summary>
     private static (Meter Meter, decimal Units)? Units(Fields fields, PlanPublishing publishing)

@@ -70,11 +70,13 @@ internal static class InvoicesApi
     private static async Task<IResult> ListAsync(
         HttpRequest request, InvoiceStore invoices, BillingRun billing, CustomerStore customers, TimeProvider clock)
     {
-        if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-        var (customer, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-        if (unknown is not null) return unknown;
+        var (paging, customer, wrong) = await MoneyFields.PageAsync(request, customers);
         var now = Micros.Now(clock);
         var status = request.Query["status"].ToString();
+        if (status.Length > 0 && status is not (InvoiceDocument.Gathering or InvoiceDocument.Draft) && !s_stored.Contains(status))
+            wrong.Add(new Problem("bad_value", $"must be one of {InvoiceDocument.Gathering}, {InvoiceDocument.Draft}, " +
+                string.Join(", ", s_stored), "status"));
+        if (wrong.Count > 0) return Answers.Invalid(wrong);
         if (status is InvoiceDocument.Gathering or InvoiceDocument.Draft)
         {
             var open = await billing.OpenAsync(
@@ -84,9 +86,6 @@ internal static class InvoicesApi
                 : Answers.Ok(new { data, next_cursor = next, problems = open.Problems.Select(p => new { p.Code, p.Detail }) });
         }
 
-        if (status.Length > 0 && !s_stored.Contains(status))
-            return Answers.Invalid(new Problem("bad_value",
-                $"must be one of {InvoiceDocument.Gathering}, {InvoiceDocument.Draft}, {string.Join(", ", s_stored)}", "status"));
         var rows = await invoices.ListAsync(customer, paging.After, paging.Rows, status.Length == 0 ? null : (status, now));
         return Answers.Page(rows, paging.Limit, r => View(r, now), r => r.Key);
     }

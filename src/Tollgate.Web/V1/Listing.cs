@@ -25,9 +25,9 @@ internal static class Listing
         Func<TRow, object> view, Func<TRow, long> key) where TStore : notnull =>
         routes.MapGet(path, async (HttpRequest request, TStore store, CustomerStore customers) =>
         {
-            if (Paging.TryRead(request, out var page) is { } faults) return faults;
-            var (customer, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-            return unknown ?? Answers.Page(await list(store, customer, page), page.Limit, view, key);
+            var (page, customer, wrong) = await MoneyFields.PageAsync(request, customers);
+            return wrong.Count > 0 ? Answers.Invalid(wrong)
+                : Answers.Page(await list(store, customer, page), page.Limit, view, key);
         });
 
     /// <param name="routes">Of the scope that may read.</param>

@@ -79,12 +79,15 @@ internal static class MoneyFields
         return Currency.Usd;
     }
 
-    /// <summary><c>?customer=</c> of a list.</summary>
-    public static async Task<(long? Key, IResult? Faults)> OfCustomerAsync(HttpRequest request, CustomerStore customers)
+    /// <summary>Page and <c>?customer=</c> of a list, and all that is wrong with them.</summary>
+    public static async Task<(Paging Page, long? Customer, List<Problem> Wrong)> PageAsync(
+        HttpRequest request, CustomerStore customers)
     {
-        if (request.Query["customer"].ToString() is not { Length: > 0 } name) return (null, null);
-        return await customers.FindAsync(name) is { } found ? (found.Key, null)
-            : (null, Answers.Invalid(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer")));
+        var wrong = Paging.Read(request, out var page);
+        if (request.Query["customer"].ToString() is not { Length: > 0 } name) return (page, null, wrong);
+        var found = await customers.FindAsync(name);
+        if (found is null) wrong.Add(new Problem("unknown_customer", $"There is no customer '{name}'.", "customer"));
+        return (page, found?.Key, wrong);
     }
 
     /// <summary>Names of prices; null for all.</summary>

@@ -161,4 +161,10 @@ internal sealed record Asked(
 
 /// <summary>What publishing prices takes beside the store.</summary>
 public sealed record PlanPublishing(
-    Publisher Publisher, ChangeFeed Feed, SubscriptionStore Subscriptions, SystemCurrency Currency, TimeProvider Clock);
+    Publisher Publisher, ChangeFeed Feed, SubscriptionStore Subscriptions, SystemCurrency Currency, TimeProvider Clock)
+{
+    /// <summary>Whether a plan has prices in a currency: said here too, so that it stands in one answer with the other faults.
+    /// </summary>
+    public static async Task<IReadOnlyList<Problem>> OfferFaultsAsync(Database database, string planId, string currency) =>
+        (await database.ReadAsync(db => SubscriptionStore.OfferAsync(db, planId, currency))).Problems;
+}

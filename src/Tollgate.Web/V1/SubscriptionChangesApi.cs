@@ -40,11 +40,14 @@ internal static class SubscriptionChangesApi
         var preview = fields.Flag("preview") ?? false;
         if (!hasAddOns && !((string[])["plan", "quantity", "interval"]).Any(fields.Has))
             fields.Add("missing_field", "is required, or quantity, add_ons or interval", "plan");
-        if (wanted.Plan is { } plan && answers.Publishing.Publisher.Current.FindPlan(plan) is null)
-            fields.Add("unknown_plan", $"There is no plan '{plan}'.", "plan");
-        if (addOns.Count > 0 && await answers.CurrencyAsync(id) is { } currency
-            && AddOnsField.InCurrency(addOns, currency) is { } differs)
-            fields.AddAll([differs]);
+        var found = answers.Publishing.Publisher.Current.FindPlan(wanted.Plan ?? "");
+        if (wanted.Plan is { } plan && found is null) fields.Add("unknown_plan", $"There is no plan '{plan}'.", "plan");
+        if ((addOns.Count > 0 || found is not null) && await answers.CurrencyAsync(id) is { } currency)
+        {
+            fields.AddAll(AddOnsField.InCurrency(addOns, currency));
+            if (found is not null) fields.AddAll(await PlanPublishing.OfferFaultsAsync(database, found.Id, currency));
+        }
+
         return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.ChangeAsync(
             id, hasAddOns ? wanted with { AddOns = AddOnsField.Terms(addOns) } : wanted, preview));
     }
@@ -56,6 +59,7 @@ internal static class SubscriptionChangesApi
         var at = fields.Instant("at");
         var when = When(fields);
         if (at is not null && when is not null) fields.Add("bad_value", "stands beside at: give one of them", "when");
+        if (at < answers.Now) fields.Add("bad_value", "must not lie in the past", "at");
         var preview = fields.Flag("preview") ?? false;
         return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.CancelAsync(
             id, when ?? ChangeWhen.Now, at, preview));
@@ -66,6 +70,7 @@ internal static class SubscriptionChangesApi
     {
         var fields = await Fields.ReadAsync(request);
         var resumeAt = fields.Instant("resume_at");
+        if (resumeAt <= answers.Now) fields.Add("bad_value", "must be after now", "resume_at");
         var preview = fields.Flag("preview") ?? false;
         return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.PauseAsync(id, resumeAt, preview));
     }
@@ -110,6 +115,9 @@ public sealed record SubscriptionChangeAnswers(
     private static readonly HashSet<string> s_conflicts =
         ["already_ended", "already_subscribed", "not_running", "paused", "not_paused", "in_trial", "not_ended",
             "nothing_changes", "ends_before"];
+
+    /// <summary>Microseconds.</summary>
+    public long Now => Micros.Now(Publishing.Clock);
 
     public async Task<IResult> OfAsync(string id, bool preview, Result<ChangeOutcome> outcome)
     {

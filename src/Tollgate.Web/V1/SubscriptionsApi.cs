@@ -29,9 +29,8 @@ internal static class SubscriptionsApi
     private static async Task<IResult> ListAsync(
         HttpRequest request, SubscriptionStore subscriptions, CustomerStore customers, SubscriptionViews views)
     {
-        if (Paging.TryRead(request, out var paging) is { } faults) return faults;
-        var (customer, unknown) = await MoneyFields.OfCustomerAsync(request, customers);
-        if (unknown is not null) return unknown;
+        var (paging, customer, wrong) = await MoneyFields.PageAsync(request, customers);
+        if (wrong.Count > 0) return Answers.Invalid(wrong);
         var rows = await subscriptions.ListAsync(paging.After, paging.Rows, customer);
         var shown = await views.OfAsync(rows);
         return Answers.Page(rows, paging.Limit, s => shown[s.Key], s => s.Key);
@@ -56,11 +55,16 @@ internal static class SubscriptionsApi
         fields.Close("overrides", inner);
         CheckStart(fields, wanted.StartAt, publishing.Clock);
         var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
+        if (payer is not null)
+        {
+            fields.AddAll(AddOnsField.InCurrency(addOns, payer.Currency));
+            if (found is not null) fields.AddAll(await PlanPublishing.OfferFaultsAsync(database, found.Id, payer.Currency));
+        }
+
         if (fields.Faults() is { } faults) return faults;
         var started = await database.WriteAsync<Result<SubscriptionRow>>(async db =>
             await CustomerStore.FindAsync(db, payer!.Id) is not { } customer
                 ? new Problem("unknown_customer", $"There is no customer '{payer.Id}'.", "customer")
-                : AddOnsField.InCurrency(addOns, customer.Currency) is { } differs ? differs
                 : await subscriptions.StartAsync(db, wanted with
                 {
                     Customer = customer,

@@ -102,6 +102,13 @@ public sealed class SplitPriceTests
     public void What_is_no_time_of_the_week_is_refused(string span) => Assert.Null(WeekTimes.Parse([span], out _));
 
     [Fact]
+    public void Each_span_that_is_no_time_of_the_week_is_named()
+    {
+        Assert.Null(WeekTimes.Parse(["mun 08:00-18:00", "sat 08:00-18:00", "sun 10:07-11:00"], out var faults));
+        Assert.Equal([(0, true), (2, true)], faults.Select(f => (f.At, f.Wrong.Length > 0)));
+    }
+
+    [Fact]
     public void Single_events_are_held_between_their_bounds_after_their_fixed_part()
     {
         const string price = """

@@ -46,6 +46,10 @@ public sealed class MoneyFaultTests
         PUT /v1/customers/no/terms {} 404
         GET /v1/credits?customer=no - 400 customer
         GET /v1/payments?limit=0&cursor=x - 400 limit cursor
+        GET /v1/payments?limit=0&customer=no - 400 limit customer
+        GET /v1/invoices?status=sent&customer=no&limit=0 - 400 limit customer status
+        GET /v1/subscriptions?cursor=x&customer=no - 400 cursor customer
+        GET /v1/commitments?limit=x&subscription=no - 400 limit subscription
         GET /v1/invoices/none - 404
         POST /v1/invoices/none/void {} 404
         POST /v1/invoices/none/finalize {} 404
@@ -62,6 +66,17 @@ public sealed class MoneyFaultTests
         POST /v1/subscriptions/none/reactivate {} 404
         """;
 
+    // of a customer who pays in dollars; a plan and add-ons in euros
+    private const string OfSubscriptions = """
+        POST NEW {"customer":"ann","plan":"euro","end_at":PAST,"add_ons":[EUR]} 400 end_at add_ons[0].add_on plan
+        POST NEW {"customer":"ann","plan":"no","add_ons":[EUR,{"add_on":"no","quantity":0}]} 400 plan QUANTITY ADDON add_ons[0].add_on
+        POST NEW {"customer":"no","plan":"no","add_ons":[{"add_on":1},{}]} 400 customer plan add_ons[0].add_on add_ons[1].add_on
+        POST /v1/subscriptions/SUB/change {"plan":"euro","quantity":0,"add_ons":[EUR]} 400 quantity add_ons[0].add_on plan
+        POST /v1/subscriptions/SUB/cancel {"at":PAST,"preview":1} 400 at preview
+        POST /v1/subscriptions/SUB/pause {"resume_at":PAST,"preview":1} 400 resume_at preview
+        POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"0.001"} 400 amount kind
+        """;
+
     private const string Thirds = """{"model":"per_unit","meter":"calls","unit_amount":1,"convert":{"divide_by":3}}""";
 
     [Fact]
@@ -71,6 +86,36 @@ public sealed class MoneyFaultTests
         await server.PostAsync("/v1/customers", new { name = "ann" });
         await server.PostAsync("/v1/customers", new { name = "jpy", currency = "JPY" });
         var table = Table.Replace("THIRDS", Thirds, StringComparison.Ordinal);
+        await CheckAsync(server, table);
+        foreach (var list in (string[])["credits", "coupons", "add_ons", "commitments", "payments", "credit_notes", "invoices"])
+            Assert.Equal(0, (await server.GetAsync("/v1/" + list)).GetProperty("data").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task A_start_and_a_change_name_what_is_in_another_currency_or_in_the_past_beside_every_other_fault()
+    {
+        await using var server = await TestServer.StartAsync();
+        await server.PostAsync("/v1/customers", new { name = "ann" });
+        var volume = new { model = "volume", meter = "calls", tiers = new object[] { new { unit_amount = "1" } } };
+        var fee = new { model = "flat", amount = "9", every = "month", @in = "advance" };
+        await server.PostAsync("/v1/plans", new { name = "usd", operations = Array.Empty<string>(), prices = new { volume } });
+        await server.PostAsync("/v1/plans",
+            new { name = "euro", operations = Array.Empty<string>(), currency = "EUR", prices = new { fee } });
+        await server.PostAsync("/v1/add_ons", new { name = "eur", currency = "EUR", prices = new { fee } });
+        var started = await server.PostAsync("/v1/subscriptions", new { customer = "ann", plan = "usd" });
+        var id = started.GetProperty("id").GetString()!;
+        var before = (await server.GetAsync("/v1/subscriptions")).GetRawText();
+        await CheckAsync(server, OfSubscriptions.Replace("SUB", id, StringComparison.Ordinal)
+            .Replace("NEW", "/v1/subscriptions", StringComparison.Ordinal)
+            .Replace("PAST", "\"2020-01-01T00:00:00Z\"", StringComparison.Ordinal)
+            .Replace("EUR", """{"add_on":"eur"}""", StringComparison.Ordinal)
+            .Replace("QUANTITY", "add_ons[1].quantity", StringComparison.Ordinal)
+            .Replace("ADDON", "add_ons[1].add_on", StringComparison.Ordinal));
+        Assert.Equal(before, (await server.GetAsync("/v1/subscriptions")).GetRawText());
+    }
+
+    private static async Task CheckAsync(TestServer server, string table)
+    {
         foreach (var line in table.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             var parts = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -86,8 +131,5 @@ public sealed class MoneyFaultTests
             if (parts[3] == "400")
                 Assert.Equal($"{parts[1]}: {string.Join(' ', parts[4..])}", $"{parts[1]}: {string.Join(' ', fields)}");
         }
-
-        foreach (var list in (string[])["credits", "coupons", "add_ons", "commitments", "payments", "credit_notes", "invoices"])
-            Assert.Equal(0, (await server.GetAsync("/v1/" + list)).GetProperty("data").GetArrayLength());
     }
 }

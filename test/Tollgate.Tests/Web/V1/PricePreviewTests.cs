@@ -83,8 +83,10 @@ public sealed class PricePreviewTests(PricePreviewTests.Server server) : IClassF
             new[]
             {
                 "currency unknown_currency", "price.maximum bad_value", "price.tires unknown_field",
-                "price.tiers[1].unit_amount too_many_digits", "price.tiers[2].unit_amount bad_value",
-                "price.tiers[3] tier_without_amount", "price.tiers[4].unit_amount bad_value",
+                "price.tiers[1].unit_amount too_many_digits", "price.tiers[1].up_to tier_out_of_order",
+                "price.tiers[2].unit_amount bad_value", "price.tiers[2] tier_gap",
+                "price.tiers[3] tier_without_amount", "price.tiers[3].up_to tier_overlap",
+                "price.tiers[4].unit_amount bad_value", "price.tiers[4].up_to last_tier_closed",
                 "price.tiers[4].from unknown_field", "quantity bad_value", "already_billed bad_value",
                 "colour unknown_field",
             },
