@@ -74,6 +74,10 @@ public sealed record Entry
     public static Entry OfWriteOff(string id, Money amount) =>
         new(id, new Posting(Account.BadDebt, amount), new Posting(Account.Customer, -amount));
 
+    /// <summary>Of what was written off, what was paid after all.</summary>
+    public static Entry OfRecovery(string id, Money amount) =>
+        new(id, new Posting(Account.Customer, amount), new Posting(Account.BadDebt, -amount));
+
     /// <summary>All of it taken back.</summary>
     public static Entry Reversed(string id, IEnumerable<Posting> postings) =>
         new(id, [.. postings.Select(p => p with { Amount = -p.Amount })]);

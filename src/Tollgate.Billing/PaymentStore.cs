@@ -49,8 +49,26 @@ public sealed class PaymentStore(Database database, TimeProvider clock)
                 now,
             });
         await Ledger.PostAsync(db, row.CustomerKey, Entry.OfPayment(row.Id, payment.Amount), row.Id, now);
+        if (row.InvoiceKey is { } key) await RecoverAsync(db, row, key, now);
         await Settling.SettleAsync(db, row.CustomerKey, row.Currency, now, row.InvoiceKey);
         return row;
+    }
+
+    /// <summary>Money for an invoice that was written off: as much of the loss is taken back, and the invoice is paid when all
+    /// of it is.</summary>
+    private static async Task RecoverAsync(DbConnection db, PaymentRow payment, long invoiceKey, long now)
+    {
+        var lost = await db.QueryFirstOrDefaultAsync<(string? Id, long Left)>(
+            "select id, amount_due - settled from invoices where key = @invoiceKey and status = 'uncollectible'", new { invoiceKey });
+        var part = Math.Min(lost.Left, payment.Amount);
+        if (lost.Id is null || part == 0) return;
+        await Ledger.PostAsync(db, payment.CustomerKey, Entry.OfRecovery(lost.Id, new Money(part, Currency.Of(payment.Currency))),
+            $"{lost.Id} recovered by {payment.Id}", now);
+        await db.ExecuteAsync(
+            "update invoices set settled = settled + @part, " +
+            "closed_at = case when settled + @part = amount_due then @now else closed_at end, " +
+            "status = case when settled + @part = amount_due then 'paid' else status end where key = @invoiceKey",
+            new { part, now, invoiceKey });
     }
 }
 

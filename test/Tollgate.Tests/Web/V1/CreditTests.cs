@@ -226,6 +226,45 @@ public sealed class CreditTests
         Assert.Equal(1, await server.PassAsync("/quotes", key, 1));
     }
 
+    [Fact]
+    public async Task What_is_paid_of_an_invoice_that_was_written_off_pays_that_invoice_and_no_later_one()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(Quotes, upstream);
+        var key = await server.SubscribeAsync("ann", "payg");
+        Assert.Equal(3, await server.PassAsync("/quotes", key, 3));
+        await server.AdvanceAsync("P1M");
+        var lost = Text((await server.GetAsync("/v1/invoices")).GetProperty("data")[0], "number");
+        var due = decimal.Parse(Text(await server.GetAsync($"/v1/invoices/{lost}"), "amount_due")!);
+        await server.PostAsync($"/v1/invoices/{lost}/uncollectible", new { });
+        Assert.Equal(due, await BadDebtAsync());
+        await server.PassAsync("/quotes", key, 1);
+        await server.AdvanceAsync("P1M");
+        var next = Text((await server.GetAsync("/v1/invoices")).GetProperty("data")[1], "number");
+
+        await server.PostAsync("/v1/payments", new { invoice = lost, amount = "0.01" });
+        Assert.Equal("uncollectible 0.01", await StandingAsync(lost));
+        Assert.Equal(due - 0.01m, await BadDebtAsync());
+        // what is more than was lost is the customer's
+        await server.PostAsync("/v1/payments", new { invoice = lost, amount = $"{due}" });
+        Assert.Equal($"paid {due}", await StandingAsync(lost));
+        Assert.Equal(0, await BadDebtAsync());
+        Assert.EndsWith(" 0.01", await StandingAsync(next));
+        // and taken back it is their credit, as a payment of any invoice
+        await server.PostAsync($"/v1/invoices/{lost}/void", new { });
+        Assert.StartsWith("paid ", await StandingAsync(next));
+        Assert.Equal(0, await BadDebtAsync());
+
+        async Task<string> StandingAsync(string? number)
+        {
+            var invoice = await server.GetAsync($"/v1/invoices/{number}");
+            return $"{Text(invoice, "status")} {Text(invoice, "amount_paid")}";
+        }
+
+        async Task<decimal> BadDebtAsync() => (await server.GetAsync("/v1/customers/ann/accounts")).GetProperty("data")
+            .EnumerateArray().Where(a => Text(a, "account") == "bad_debt").Sum(a => decimal.Parse(Text(a, "balance")!));
+    }
+
     private static Task<JsonElement> GrantAsync(TestServer server, string amount) =>
         server.PostAsync("/v1/credits", new { customer = "ann", kind = "prepaid", amount });
 
