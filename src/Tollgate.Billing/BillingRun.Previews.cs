@@ -8,18 +8,18 @@ namespace Tollgate.Billing;
 public sealed partial class BillingRun
 {
     /// <summary>
-    /// The invoices of a customer whose period starts in the time given, as JSON: those issued as they are stored,
-    /// and drafts of the others, the running period included: its fees as they fall due at its end, its usage so far.
+    /// The invoices of a customer whose period starts in the time given: those issued as they are stored, with what has
+    /// become of them, and drafts of the others, the running period included: its fees as they fall due at its end, its usage so far.
     /// </summary>
-    public async Task<Result<IReadOnlyList<string>>> PreviewAsync(CustomerRow customer, Period period, long now)
+    public async Task<Result<IReadOnlyList<ShownInvoice>>> PreviewAsync(CustomerRow customer, Period period, long now)
     {
         await _catchUp();
-        return await _database.ReadAsync<Result<IReadOnlyList<string>>>(async shared =>
+        return await _database.ReadAsync<Result<IReadOnlyList<ShownInvoice>>>(async shared =>
         {
             await using var db = new RepeatingConnection(shared);
             var (from, to) = (Micros.Of(period.Start), Micros.Of(period.End));
             var found = (await InvoiceStore.OfPeriodAsync(db, customer.Key, from, to))
-                .Select(i => (i.BillAt, i.SubscriptionKey, i.Document)).ToList();
+                .Select(i => (i.BillAt, i.SubscriptionKey, Invoice: new ShownInvoice(i.Document, i))).ToList();
             var until = Math.Min(to - 1, now);
             foreach (var billed in await InvoiceStore.OfCustomerAsync(db, customer.Key))
             {
@@ -29,15 +29,15 @@ public sealed partial class BillingRun
                 foreach (var bill in bills)
                 {
                     var draft = await _reader.DraftAsync(db, terms, bill, now);
-                    if (!draft.Ok) return Result<IReadOnlyList<string>>.Refused(draft.Problems);
+                    if (!draft.Ok) return Result<IReadOnlyList<ShownInvoice>>.Refused(draft.Problems);
                     // nothing will come of an opening without fees, nor of a period that ended without any lines
                     if (draft.Value.Draft.Lines.Count == 0 && (bill.Settles is null || bill.DueAt(_window) <= now))
                         continue;
-                    found.Add((bill.BillAt, billed.Subscription.Key, draft.Value.Document.ToJson()));
+                    found.Add((bill.BillAt, billed.Subscription.Key, new ShownInvoice(draft.Value.Document.ToJson(), null)));
                 }
             }
 
-            return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Document).ToArray();
+            return found.OrderBy(f => f.BillAt).ThenBy(f => f.SubscriptionKey).Select(f => f.Invoice).ToArray();
         });
     }
 

@@ -266,11 +266,12 @@ public static class DecimalText
         text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
 
     /// <summary>"1,234 calls", "1 call".</summary>
-    public static string Counted(decimal quantity, string meter)
-    {
-        var grouped = quantity.ToString("#,##0.############################", CultureInfo.InvariantCulture);
-        return $"{grouped} {(quantity == 1 && meter == UsageStore.Calls ? "call" : meter)}";
-    }
+    public static string Counted(decimal quantity, string meter) =>
+        $"{Grouped(quantity)} {(quantity == 1 && meter == UsageStore.Calls ? "call" : meter)}";
+
+    /// <summary>"1,234.5".</summary>
+    public static string Grouped(decimal number) =>
+        number.ToString("#,##0.############################", CultureInfo.InvariantCulture);
 }
 
 [JsonSerializable(typeof(InvoiceDocument))]

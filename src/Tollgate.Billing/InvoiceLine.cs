@@ -72,12 +72,21 @@ public sealed record InvoiceLine
 
     public required string Quantity { get; init; }
 
+    /// <summary>Of the quantity, converted if the price converts, what costs nothing as the plan includes it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? IncludedUnits { get; init; }
+
     /// <summary>Of the quantity, what credit in units paid.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? CreditedUnits { get; init; }
 
-    /// <summary>None when the parts of the line have several.</summary>
+    /// <summary>For each unit that is neither included nor paid with credit; none when that does not say it all, and there are
+    /// <see cref="Parts"/>.</summary>
     public required string? UnitAmount { get; init; }
+
+    /// <summary>How the amount comes about where there are tiers, packages, shares or converted units.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<InvoiceLinePart>? Parts { get; init; }
 
     /// <summary>Before rounding.</summary>
     public required string PreciseAmount { get; init; }
@@ -118,6 +127,7 @@ public sealed record InvoiceLine
     public static InvoiceLine Of(DraftLine line, DateTimeZone zone, bool bySecond, SummedLine summed)
     {
         var rated = line.Rated;
+        var parts = InvoiceLinePart.Of(rated);
         return new InvoiceLine
         {
             Description = Describe(line, zone, bySecond),
@@ -130,8 +140,10 @@ public sealed record InvoiceLine
             Endpoint = rated.Endpoint,
             Label = rated.Label,
             Quantity = DecimalText.Of(rated.Quantity),
+            IncludedUnits = rated.Included == 0 ? null : DecimalText.Of(rated.Included),
             CreditedUnits = rated.Credited == 0 ? null : DecimalText.Of(rated.Credited),
-            UnitAmount = rated.UnitAmount is { } unit ? DecimalText.Of(unit) : null,
+            UnitAmount = rated.UnitAmount is { } unit && parts is null ? DecimalText.Of(unit) : null,
+            Parts = parts,
             PreciseAmount = DecimalText.Of(rated.PreciseAmount),
             Amount = line.Amount.ToString(),
             Discount = summed.Off.MinorUnits == 0 ? null : summed.Off.ToString(),
@@ -171,6 +183,26 @@ public sealed record InvoiceLine
         var part = rated.Factor.IsWhole ? ""
             : $", {rated.Factor.Days} of {rated.Factor.OfDays} {(bySecond ? "seconds" : "days")}";
         return rated.PriceName + count + advance + part;
+    }
+}
+
+/// <summary>A part of a line, as a tier of it: what a customer can check by hand. Only the line is rounded.</summary>
+/// <param name="Description">As <c>20 calls above 100 up to 200</c>.</param>
+/// <param name="UnitAmount">None where the part is an amount of its own.</param>
+public sealed record InvoiceLinePart(
+    string Description, string Quantity,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? UnitAmount, string PreciseAmount)
+{
+    /// <summary>Null where quantity and unit amount of the line say it all.</summary>
+    public static IReadOnlyList<InvoiceLinePart>? Of(RatedLine line)
+    {
+        if (line.Parts.Count == 0) return null;
+        if (line.Parts is [{ Kind: PartKind.Units or PartKind.TierUnits } all] && all.PreciseAmount == line.PreciseAmount
+            && all.Quantity == line.Quantity - line.Included - line.Credited) return null;
+        return [.. line.Parts.Select(p => new InvoiceLinePart(p.Describe(line.Meter ?? ""), DecimalText.Of(p.Quantity),
+            p.Kind is PartKind.Units or PartKind.TierUnits or PartKind.Packages or PartKind.Events
+                ? DecimalText.Of(p.UnitAmount) : null,
+            DecimalText.Of(p.PreciseAmount)))];
     }
 }
 

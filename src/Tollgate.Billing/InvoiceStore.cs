@@ -22,7 +22,37 @@ public sealed record InvoiceRow(
         Overdue = "overdue";
 
     public string StatusAt(long now) => Status == Issued && DueAt <= now ? Overdue : Status;
+
+    /// <summary>What has become of it by an instant.</summary>
+    public InvoiceStanding StandingAt(long now)
+    {
+        var currency = Catalog.Currency.Of(Currency);
+        return new InvoiceStanding(StatusAt(now), DueAt, ClosedAt, new Money(Settled, currency),
+            new Money(Status == Void ? 0 : AmountDue - Settled, currency));
+    }
 }
+
+/// <summary>What has become of an issued invoice.</summary>
+/// <param name="Status">As <see cref="InvoiceRow.StatusAt"/> says it.</param>
+/// <param name="DueAt">Microseconds.</param>
+/// <param name="ClosedAt">When it was paid, voided or written off; null while it is open.</param>
+/// <param name="Settled">Paid, or credited.</param>
+/// <param name="Left">Not settled of what was due.</param>
+public sealed record InvoiceStanding(string Status, long DueAt, long? ClosedAt, Money Settled, Money Left)
+{
+    /// <summary>"issued at …, due at …", "paid at …, issued at …".</summary>
+    public string ToString(string issuedAt) => Status switch
+    {
+        InvoiceRow.Issued => $"issued at {issuedAt}, due at {Micros.ToText(DueAt)}",
+        InvoiceRow.Overdue => $"overdue since {Micros.ToText(DueAt)}, issued at {issuedAt}",
+        _ => $"{Status}{(ClosedAt is { } at ? $" since {Micros.ToText(at)}" : "")}, issued at {issuedAt}",
+    };
+}
+
+/// <summary>An invoice of a time: as it was issued, or as it would be.</summary>
+/// <param name="Document">As JSON.</param>
+/// <param name="Issued">None for a draft.</param>
+public sealed record ShownInvoice(string Document, InvoiceRow? Issued);
 
 /// <summary>A subscription, and up to when it has been billed.</summary>
 public sealed record BilledSubscription(SubscriptionRow Subscription, BilledSoFar Sofar);

@@ -13,11 +13,16 @@ public static class InvoiceText
     private const int Width = 80, AmountWidth = 14;
 
     /// <summary>Lines end in a line feed. Longer names wrap before they push an amount out of its column.</summary>
-    public static string Render(InvoiceDocument invoice)
+    /// <param name="invoice">What was issued, or would be.</param>
+    /// <param name="standing">What has become of it since; null for as the document says.</param>
+    public static string Render(InvoiceDocument invoice, InvoiceStanding? standing = null)
     {
         var text = new StringBuilder();
         var zone = BillingCalendar.FindZone(invoice.Timezone) ?? DateTimeZone.Utc;
-        Header(text, invoice, zone);
+        Header(text, invoice, (zone, standing));
+        // where several prices ask for one endpoint, which of them it is
+        var shared = invoice.Lines.Where(l => l.Endpoint is not null).GroupBy(l => l.Endpoint)
+            .Where(g => g.Select(l => l.Price).Distinct().Skip(1).Any()).Select(g => g.Key).ToHashSet();
         // the header says it for lines of the whole period; those of another time, or of several versions, say it again
         var headings = invoice.Lines.Select(l => l.PlanVersion).Distinct().Count() > 1
             || invoice.Lines.Any(l => (l.PeriodStart, l.PeriodEnd) != (invoice.PeriodStart, invoice.PeriodEnd));
@@ -32,7 +37,11 @@ public static class InvoiceText
             }
 
             last = part;
-            Row(text, Shown(line.Endpoint ?? line.Price), Arithmetic(line, invoice.Currency), Grouped(line.Amount));
+            var name = line.Endpoint is null ? line.Price
+                : shared.Contains(line.Endpoint) ? $"{line.Endpoint} ({line.Price})" : line.Endpoint;
+            Row(text, Shown(line.Label is null ? name : $"{name}, {line.Label}"), Arithmetic(line, invoice.Currency),
+                Grouped(line.Amount));
+            foreach (var piece in line.Parts ?? []) Line(text, "  " + Part(piece, invoice.Currency));
         }
 
         if (invoice.Lines.Count == 0) Line(text, "Nothing is charged.");
@@ -49,6 +58,11 @@ public static class InvoiceText
             Row(text, "Due", "", $"{invoice.Currency} {Grouped(invoice.AmountDue)}");
         }
 
+        if (standing is { Settled.MinorUnits: > 0 })
+        {
+            Row(text, "Paid or credited", "", Grouped("-" + standing.Settled));
+            Row(text, "Left to pay", "", $"{invoice.Currency} {Grouped(standing.Left.ToString())}");
+        }
 
         if (invoice.UnpricedUsage.Count == 0) return text.ToString();
         Line(text, "\nUsage without a price");
@@ -64,8 +78,9 @@ public static class InvoiceText
         _ => $"Tax {tax.Percent} %{(tax.Inclusive ? ", included" : "")}",
     };
 
-    private static void Header(StringBuilder text, InvoiceDocument invoice, DateTimeZone zone)
+    private static void Header(StringBuilder text, InvoiceDocument invoice, (DateTimeZone Zone, InvoiceStanding? Now) at)
     {
+        var (zone, standing) = at;
         Line(text, invoice.IsIssued ? $"INVOICE {invoice.Number}" : $"DRAFT INVOICE, as of {invoice.AsOf}");
         Field(text, "Customer", $"{invoice.Customer.Name} ({invoice.Customer.Id})");
         Field(text, "Subscription", invoice.Subscription);
@@ -77,6 +92,7 @@ public static class InvoiceText
         {
             InvoiceDocument.Gathering => $"gathering: closes at {invoice.BillAt}",
             InvoiceDocument.Draft => $"draft: closed at {invoice.BillAt}, not issued yet",
+            _ when standing is not null => standing.ToString(invoice.IssuedAt!),
             _ => $"{invoice.Status} at {invoice.IssuedAt}",
         });
         text.Append('\n');
@@ -88,19 +104,37 @@ public static class InvoiceText
         // what keeps a price between its bounds counts nothing
         if (line is { Meter: not null, Kind: InvoiceLine.Maximum }) return "down to the maximum";
         if (line is { Meter: not null, Kind: InvoiceLine.Minimum }) return "up to the minimum";
-        var digits = Currency.Find(currency)?.MinorUnitDigits ?? 0;
-        if (line.UnitAmount is null) return Counted(line.Quantity, line.Meter ?? "");
-        var unit = Number(line.UnitAmount);
-        var rate = unit.ToString("#,##0." + new string('0', digits) + new string('#', 28 - digits),
-            CultureInfo.InvariantCulture);
-        if (line.Meter is { } meter) return $"{Counted(line.Quantity, meter)} × {rate}";
+        var rate = line.UnitAmount is null ? null : Rate(line.UnitAmount, currency);
+        if (line.Meter is not null || rate is null) return Used(line, line.Meter ?? "") + (rate is null ? "" : $" × {rate}");
         var each = line.Quantity == "1" ? rate : $"{line.Quantity} × {rate}";
-        return line.Proration switch
+        return (line.Kind == InvoiceLine.Credit ? "not used: " : "") + line.Proration switch
         {
             { Days: { } days } part => $"{days} of {part.OfDays} days × {each}",
             { Seconds: { } seconds } part => $"{seconds} of {part.OfSeconds} seconds × {each}",
-            _ => line.Quantity == "1" ? "" : each,
+            _ => line is { Quantity: "1", Kind: not InvoiceLine.Credit } ? "" : each,
         };
+    }
+
+    /// <summary>"5 calls, 3 included,"; of an adjustment what was told, and what there is.</summary>
+    private static string Used(InvoiceLine line, string meter)
+    {
+        if (line is { OldQuantity: { } old, NewQuantity: { } now })
+            return $"adjusted: {DecimalText.Grouped(Number(old))} → {Counted(now, meter)}";
+        var free = (line.IncludedUnits is { } included ? $", {DecimalText.Grouped(Number(included))} included" : "")
+            + (line.CreditedUnits is { } credited ? $", {DecimalText.Grouped(Number(credited))} paid with credit" : "");
+        return Counted(line.Quantity, meter) + free + (free.Length > 0 && line.UnitAmount is not null ? "," : "");
+    }
+
+    /// <summary>"20 calls above 100 up to 200 × 0.80 = 16".</summary>
+    private static string Part(InvoiceLinePart part, string currency) => part.Description
+        + (part.UnitAmount is null ? "" : $" × {Rate(part.UnitAmount, currency)}")
+        + $" = {DecimalText.Grouped(Number(part.PreciseAmount))}";
+
+    private static string Rate(string amount, string currency)
+    {
+        var digits = Currency.Find(currency)?.MinorUnitDigits ?? 0;
+        return Number(amount).ToString("#,##0." + new string('0', digits) + new string('#', 28 - digits),
+            CultureInfo.InvariantCulture);
     }
 
     /// <summary>Left, middle and amount in columns; a name too long for its column takes lines of its own.</summary>

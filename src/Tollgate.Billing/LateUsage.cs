@@ -59,6 +59,8 @@ internal static class LateUsage
                 Rated = line.Rated with
                 {
                     Quantity = newQuantity - oldQuantity,
+                    // of tiers and packages the difference has no unit amount
+                    UnitAmount = (now ?? old)!.Rated is { Parts.Count: 0, UnitAmount: var unit } ? unit : null,
                     PreciseAmount = (now?.Rated.PreciseAmount ?? 0) - (old?.Rated.PreciseAmount ?? 0),
                     Included = 0,
                     Burns = [],

@@ -52,7 +52,7 @@ internal static class InvoicesApi
     {
         var now = Micros.Now(clock);
         if (await invoices.FindAsync(invoice) is { } found)
-            return WantsText(request) ? Results.Text(InvoiceText.Render(InvoiceDocument.Read(found.Document)))
+            return WantsText(request) ? Results.Text(InvoiceText.Render(InvoiceDocument.Read(found.Document), found.StandingAt(now)))
                 : Answers.Ok(View(found, now));
         var open = await billing.FindOpenAsync(invoice, now);
         if (!open.Ok) return Answers.Refused(StatusCodes.Status422UnprocessableEntity, open.Problems);
@@ -105,10 +105,11 @@ internal static class InvoicesApi
         var found = await billing.PreviewAsync(customer, period.Value, now);
         if (!found.Ok) return Answers.Refused(StatusCodes.Status422UnprocessableEntity, found.Problems);
         if (!WantsText(request))
-            return Answers.Ok(new { data = found.Value.Select(d => JsonDocument.Parse(d).RootElement) });
+            return Answers.Ok(new { data = found.Value.Select(i => i.Issued is { } row ? View(row, now) : JsonNode.Parse(i.Document)) });
         return Results.Text(found.Value.Count == 0
             ? $"No invoices of {customer.Name} for {asked}.\n"
-            : string.Join("\n", found.Value.Select(d => InvoiceText.Render(InvoiceDocument.Read(d)))));
+            : string.Join("\n", found.Value.Select(
+                i => InvoiceText.Render(InvoiceDocument.Read(i.Document), i.Issued?.StandingAt(now)))));
     }
 
     private static string MonthOf(long now, DateTimeZone zone)

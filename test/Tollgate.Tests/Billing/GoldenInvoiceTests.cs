@@ -45,7 +45,7 @@ public sealed partial class GoldenInvoiceTests
             "a-report-whose-name-is-so-long-that-it-does-not-fit-beside-its-amount", 1, Books.At("2026-01-11"));
         var period = InvoicePeriod.Read("2026-01", BillingCalendar.FindZone("Asia/Tokyo")!).Value;
         var shown = await books.Run().PreviewAsync(customer, period, Books.At("2026-01-15T12:00", "Asia/Tokyo"));
-        await CheckAsync("draft-yen", shown.Value.Single());
+        await CheckAsync("draft-yen", shown.Value.Single().Document);
     }
 
     private static async Task CheckAsync(string name, string document, [CallerFilePath] string here = "")

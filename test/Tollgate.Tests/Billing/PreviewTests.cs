@@ -116,5 +116,6 @@ public sealed class PreviewTests
 
     private static async Task<IReadOnlyList<string>> PreviewAsync(
         Books books, CustomerRow customer, string period, long now) => (await books.Run().PreviewAsync(
-            customer, InvoicePeriod.Read(period, BillingCalendar.FindZone(customer.Timezone)!).Value, now)).Value;
+            customer, InvoicePeriod.Read(period, BillingCalendar.FindZone(customer.Timezone)!).Value, now)).Value
+        .Select(i => i.Document).ToArray();
 }
