@@ -72,6 +72,9 @@ public sealed record InvoiceDraft(
     public required IReadOnlyList<(UnitBurn Burn, long SettlesAt)> UnitBurns { get; init; }
 
     public required CustomerTerms Terms { get; init; }
+
+    /// <summary>Where its days are counted; IANA id.</summary>
+    public required string Timezone { get; init; }
 }
 
 /// <summary>
@@ -121,6 +124,7 @@ public static class Drafting
                 Coupons = [.. ofLines, .. coupons],
                 UnitBurns = [.. BurntBy(settled, bill), .. inputs.Late.SelectMany(l => LateUsage.Burns(terms, l))],
                 Terms = inputs.Agreed.Customer,
+                Timezone = inForce.LastOrDefault()?.Terms.Timezone ?? subscription.Timezone,
             };
         }
         catch (OverflowException)

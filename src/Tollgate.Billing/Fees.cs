@@ -90,7 +90,9 @@ internal static class Fees
             paid.Remove(cover);
         }
 
-        var counting = era?.Calendar ?? terms.Subscription.Calendar;
+        // behind an end days are counted as before it
+        var counting = (era ?? Era.Of(terms).LastOrDefault(e => !e.Whole.IsEmpty && e.Whole.Start < at))?.Calendar
+            ?? terms.Subscription.Calendar;
         foreach (var cover in paid)
             if (Credit(terms, counting, cover, at) is { } credit) yield return credit;
         foreach (var (fee, full, part) in wanted)

@@ -149,14 +149,14 @@ public sealed record InvoiceDocument
         Plan = plan,
         PlanVersions = draft.PlanVersions,
         Currency = draft.Total.Currency.Code,
-        Timezone = draft.Subscription.Timezone,
+        Timezone = draft.Timezone,
         PeriodStart = Micros.ToText(Micros.Of(draft.Bill.Period.Start)),
         PeriodEnd = Micros.ToText(Micros.Of(draft.Bill.Period.End)),
         BillAt = Micros.ToText(draft.Bill.BillAt),
         AsOf = Micros.ToText(asOf),
         IssuedAt = null,
         Lines = draft.Lines.Select((line, at) => InvoiceLine.Of(
-            line, draft.Subscription.Calendar.Zone, draft.Subscription.ProratesBySecond, draft.Sum.Lines[at])).ToArray(),
+            line, DateTimeZoneProviders.Tzdb[draft.Timezone], draft.Subscription.ProratesBySecond, draft.Sum.Lines[at])).ToArray(),
         Subtotal = draft.Lines.Aggregate(Money.Zero(draft.Total.Currency), (sum, l) => sum + l.Amount).ToString(),
         Discounts =
         [

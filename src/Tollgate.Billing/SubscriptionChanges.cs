@@ -1,7 +1,9 @@
 using System.Data.Common;
 using Dapper;
+using NodaTime;
 using Tollgate.Catalog;
 using Tollgate.Storage;
+using Interval = Tollgate.Catalog.Interval;
 
 namespace Tollgate.Billing;
 
@@ -21,6 +23,16 @@ public sealed record WantedChange
     public IReadOnlyList<AddOnTerms>? AddOns { get; init; }
 
     public Interval? Interval { get; init; }
+
+    /// <summary>IANA id; begins with the next period.</summary>
+    public string? Timezone { get; init; }
+
+    /// <summary>The local date from which periods are counted, of a subscription that is not billed with the calendar; begins
+    /// with the next period.</summary>
+    public LocalDate? Anchor { get; init; }
+
+    /// <summary>Whether periods are counted otherwise, which only begins with the next one (money.md 8).</summary>
+    public bool MovesPeriods => Timezone is not null || Anchor is not null;
 
     /// <summary>Null: what costs as much or more now, what costs less at the end of the period that is paid.</summary>
     public ChangeWhen? When { get; init; }
@@ -48,17 +60,20 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
                 return new Problem("paused", "The subscription is paused: resume it first.");
             var to = await WantedAsync(db, life, from, wanted);
             if (!to.Ok) return Result<long>.Refused(to.Problems);
+            if (wanted.Anchor is not null && life.Row.IsAligned)
+                return new Problem("bad_value", "is of a subscription that is not billed with the calendar", "anchor");
             if (await SubscriptionStore.RefusePeriodAsync(db, to.Value.Terms.PlanId, to.Value.Terms.PlanVersion,
                 wanted.Interval ?? to.Value.Terms.Interval) is { } differs) return differs;
             var paid = await billing.PaidPeriodEndAsync(db, life.Row, life.Now);
             var cheaper = await billing.YearlyAsync(db, life.Row, to.Value.Terms, to.Value.Own)
                 < await billing.YearlyAsync(db, life.Row, from.Terms, from.Own);
-            var at = (wanted.When ?? (cheaper ? ChangeWhen.PeriodEnd : ChangeWhen.Now)) == ChangeWhen.Now
-                ? Math.Max(life.Now, life.Row.StartAt)
-                : paid;
+            var at = wanted.MovesPeriods ? BeginOf(to.Value.Terms, wanted, paid)
+                : (wanted.When ?? (cheaper ? ChangeWhen.PeriodEnd : ChangeWhen.Now)) == ChangeWhen.Now
+                    ? Math.Max(life.Now, life.Row.StartAt)
+                    : paid;
             if (life.Row.EndAt <= at)
                 return new Problem("ends_before", "The subscription ends before that: reactivate it first.", "when");
-            await RestateAsync(db, life, at, to.Value, wanted.Interval);
+            await RestateAsync(db, life, at, to.Value with { Terms = Counted(to.Value.Terms, life.Row, wanted, at) });
             return at;
         });
 
@@ -150,21 +165,39 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
         await SubscriptionStore.TouchAsync(db, life.Row.Key, life.Now);
     }
 
+    /// <summary>The terms with the calendar in which periods are counted from an instant on.</summary>
+    private static Entitlement Counted(Entitlement terms, SubscriptionRow row, WantedChange wanted, long at)
+    {
+        var every = wanted.Interval ?? terms.Interval;
+        if (every == terms.Interval && (wanted.Timezone ?? terms.Timezone) == terms.Timezone
+            && (wanted.Anchor ?? terms.Anchor) == terms.Anchor) return terms;
+        var (zone, start) = (DateTimeZoneProviders.Tzdb[wanted.Timezone ?? terms.Timezone], Micros.ToInstant(at));
+        return terms with
+        {
+            Interval = every,
+            Timezone = zone.Id,
+            Anchor = wanted.Anchor ?? (row.IsAligned ? BillingCalendar.Aligned(start, zone, every).Anchor
+                : every != terms.Interval ? BillingCalendar.Anniversary(start, zone, every).Anchor
+                : terms.Anchor),
+        };
+    }
+
+    /// <summary>When periods begin to be counted otherwise: with the next one, on the same date where the subscription moves to. A
+    /// day that begins there some hours later is not counted twice: by days, these hours are none.</summary>
+    private static long BeginOf(Entitlement terms, WantedChange wanted, long next)
+    {
+        var begins = Micros.ToInstant(next);
+        var day = begins.InZone(terms.Calendar.Zone).Date;
+        return Micros.Of(Instant.Max(
+            begins, DateTimeZoneProviders.Tzdb[wanted.Timezone ?? terms.Timezone].AtStartOfDay(day).ToInstant()));
+    }
+
     /// <summary>From an instant on the new terms hold; what was agreed for later is replaced, but for the end of a trial.
     /// </summary>
-    private static async Task RestateAsync(DbConnection db, Life life, long at, Agreed to, Interval? interval)
+    private static async Task RestateAsync(DbConnection db, Life life, long at, Agreed to)
     {
         var row = life.Row;
         var terms = to.Terms with { StartAt = at, EndAt = row.EndAt };
-        if (interval is { } every && every != terms.Interval)
-        {
-            var (zone, start) = (terms.Calendar.Zone, Micros.ToInstant(at));
-            var calendar = row.IsAligned
-                ? BillingCalendar.Aligned(start, zone, every)
-                : BillingCalendar.Anniversary(start, zone, every);
-            terms = terms with { Interval = every, Anchor = calendar.Anchor };
-        }
-
         var trial = life.Stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial);
         var trialEnd = trial?.Own.TrialEnd ?? trial?.Terms.EndAt;
         // the phases of another plan begin with it, or with the end of the trial
@@ -208,9 +241,11 @@ public sealed class SubscriptionChanges(Database database, TimeProvider clock, B
             (from.Terms.PlanId, from.Terms.PlanVersion, from.Own.Quantity)
             && own.AddOns.SequenceEqual(from.Own.AddOns)
             && (wanted.Interval is null || wanted.Interval == terms.Interval)
+            && (wanted.Timezone is null || wanted.Timezone == terms.Timezone)
+            && (wanted.Anchor is null || wanted.Anchor == terms.Anchor)
             // what was agreed for later is taken back by asking for what is
             && !life.Stretches.Any(s => s.Terms.StartAt > life.Now && s.Own.Phase == Phase.Active
-                && s.Terms.PlanId != terms.PlanId);
+                && (s.Terms.PlanId, s.Terms.Timezone, s.Terms.Anchor) != (terms.PlanId, terms.Timezone, terms.Anchor));
         return isSame
             ? new Problem("nothing_changes", "The subscription has these terms already.")
             : new Agreed(terms, own);

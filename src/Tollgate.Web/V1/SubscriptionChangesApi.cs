@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using NodaTime;
+using NodaTime.Text;
 using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Storage;
@@ -33,13 +35,17 @@ internal static class SubscriptionChangesApi
             Plan = fields.Text("plan"),
             Quantity = fields.Whole("quantity", 1, 1_000_000),
             Interval = IntervalField.Read(fields),
+            Timezone = Zone(fields),
+            Anchor = Anchor(fields),
             When = When(fields),
         };
+        if (wanted is { MovesPeriods: true, When: ChangeWhen.Now })
+            fields.Add("bad_value", "must be period_end: another zone or anchor begins with the next period", "when");
         var hasAddOns = fields.Has("add_ons");
         var addOns = await database.ReadAsync(db => AddOnsField.ReadAsync(db, fields));
         var preview = fields.Flag("preview") ?? false;
-        if (!hasAddOns && !((string[])["plan", "quantity", "interval"]).Any(fields.Has))
-            fields.Add("missing_field", "is required, or quantity, add_ons or interval", "plan");
+        if (!hasAddOns && !((string[])["plan", "quantity", "interval", "timezone", "anchor"]).Any(fields.Has))
+            fields.Add("missing_field", "is required, or quantity, add_ons, interval, timezone or anchor", "plan");
         var found = answers.Publishing.Publisher.Current.FindPlan(wanted.Plan ?? "");
         if (wanted.Plan is { } plan && found is null) fields.Add("unknown_plan", $"There is no plan '{plan}'.", "plan");
         if ((addOns.Count > 0 || found is not null) && await answers.CurrencyAsync(id) is { } currency)
@@ -89,6 +95,22 @@ internal static class SubscriptionChangesApi
         var fields = await Fields.ReadAsync(request);
         var preview = fields.Flag("preview") ?? false;
         return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.ReactivateAsync(id, preview));
+    }
+
+    private static string? Zone(Fields fields)
+    {
+        if (fields.Text("timezone") is not { } id) return null;
+        if (BillingCalendar.FindZone(id) is not null) return id;
+        fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
+        return null;
+    }
+
+    private static LocalDate? Anchor(Fields fields)
+    {
+        if (fields.Text("anchor") is not { } text) return null;
+        if (LocalDatePattern.Iso.Parse(text) is { Success: true, Value: { Year: >= 1970 and < 2200 } date }) return date;
+        fields.Add("bad_value", "must be a date such as 2026-01-31", "anchor");
+        return null;
     }
 
     private static ChangeWhen? When(Fields fields)

@@ -52,7 +52,7 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
             interval = calendar.Interval.ToText(),
             anchor = NodaTime.Text.LocalDatePattern.Iso.Format(calendar.Anchor),
             alignment = row.Alignment,
-            timezone = row.Timezone,
+            timezone = terms?.Timezone ?? row.Timezone,
             proration = row.Proration,
             start_at = Micros.ToText(row.StartAt),
             trial_end = stretches.LastOrDefault(s => s.Own.Phase == Phase.Trial) is { Terms.EndAt: { } trial }
@@ -69,6 +69,9 @@ public sealed class SubscriptionViews(Database database, CustomerStore customers
                 plan = NameOf(s.Terms.PlanId),
                 plan_phase = s.Terms.PlanPhase,
                 quantity = s.Own.Quantity,
+                interval = s.Terms.Interval.ToText(),
+                anchor = NodaTime.Text.LocalDatePattern.Iso.Format(s.Terms.Anchor),
+                timezone = s.Terms.Timezone,
             }).ToArray(),
             managed_by = row.ManagedBy,
             created_at = Micros.ToText(row.CreatedAt),

@@ -117,6 +117,7 @@ public sealed class BillingRunTests
         var late = await books.SubscribeAsync(await books.CustomerAsync("late"), plan, Books.At("2026-01-01"));
         await books.SubscribeAsync(await books.CustomerAsync("fine"), plan, Books.At("2026-01-01"));
         await books.SqlAsync($"update subscriptions set timezone = 'Atlantis/Poseidonis' where key = {late.Key}");
+        await books.SqlAsync($"update entitlements set timezone = 'Atlantis/Poseidonis' where subscription_id = '{late.Id}'");
         var report = await books.BillAsync(Books.At("2026-02-02"));
         Assert.Equal((1, 1), (report.Issued, report.ParkedCount));
         Assert.Equal("billing_failed", report.Parked.Single().Code);

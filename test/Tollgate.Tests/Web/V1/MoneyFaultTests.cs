@@ -72,6 +72,9 @@ public sealed class MoneyFaultTests
         POST NEW {"customer":"ann","plan":"no","add_ons":[EUR,{"add_on":"no","quantity":0}]} 400 plan QUANTITY ADDON add_ons[0].add_on
         POST NEW {"customer":"no","plan":"no","add_ons":[{"add_on":1},{}]} 400 customer plan add_ons[0].add_on add_ons[1].add_on
         POST /v1/subscriptions/SUB/change {"plan":"euro","quantity":0,"add_ons":[EUR]} 400 quantity add_ons[0].add_on plan
+        POST /v1/subscriptions/SUB/change {"timezone":"Mars","anchor":"calendar","preview":1} 400 timezone anchor preview
+        POST /v1/subscriptions/SUB/change {"timezone":"Asia/Tokyo","when":"now"} 400 when
+        POST /v1/subscriptions/SUB/change {"anchor":"2026-01-15"} 400 anchor
         POST /v1/subscriptions/SUB/cancel {"at":PAST,"preview":1} 400 at preview
         POST /v1/subscriptions/SUB/pause {"resume_at":PAST,"preview":1} 400 resume_at preview
         POST /v1/credits {"customer":"ann","kind":"prepaid","amount":"0.001"} 400 amount kind
