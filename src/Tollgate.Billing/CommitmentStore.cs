@@ -38,6 +38,12 @@ public sealed class CommitmentStore(Database database, TimeProvider clock)
             $"select {Columns} from commitments where subscription_key = @subscriptionKey order by key",
             new { subscriptionKey })).AsList();
 
+    /// <summary>Ends it at an instant, earlier or later than before; what is issued stays.</summary>
+    /// <returns>Null when there is none.</returns>
+    public static Task<CommitmentRow?> EndAsync(DbConnection db, string id, long endAt) =>
+        db.QueryFirstOrDefaultAsync<CommitmentRow?>(
+            $"update commitments set end_at = @endAt where id = @id returning {Columns}", new { id, endAt });
+
     public Task<CommitmentRow> AddAsync(
         long subscriptionKey, string kind, Money amount, (long Start, long? End) time) => database.WriteAsync(
         db => db.QuerySingleAsync<CommitmentRow>(

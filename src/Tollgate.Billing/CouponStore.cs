@@ -62,6 +62,12 @@ public sealed class CouponStore(Database database, TimeProvider clock)
             "(@Key, @customerKey, @subscriptionKey, 0, @now) on conflict (coupon_key, customer_key) do nothing",
             new { coupon.Key, customerKey, subscriptionKey, now = Micros.Now(clock) }) == 1);
 
+    /// <summary>Takes it away from a customer; what is issued stays.</summary>
+    /// <returns>Whether the customer had it.</returns>
+    public Task<bool> RemoveAsync(CouponRow coupon, long customerKey) => database.WriteAsync(async db => await db.ExecuteAsync(
+        "delete from applied_coupons where coupon_key = @Key and customer_key = @customerKey",
+        new { coupon.Key, customerKey }) == 1);
+
     /// <summary>Those that an invoice of a subscription may still use, in the order in which they were applied.</summary>
     public static async Task<IReadOnlyList<AppliedCoupon>> OfAsync(
         DbConnection db, long customerKey, long subscriptionKey) =>

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tollgate.Billing;
 using Tollgate.Catalog;
+using Tollgate.Storage;
 
 namespace Tollgate.Web.V1;
 
@@ -29,6 +30,7 @@ internal static class CommitmentsApi
         routes.MapOne<CommitmentStore, CommitmentRow>(
             "/v1/commitments/{id}", "commitment", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/commitments", CreateAsync);
+        routes.MapPost("/v1/commitments/{id}/end", EndAsync);
     }
 
     private static async Task<IResult> CreateAsync(
@@ -47,6 +49,20 @@ internal static class CommitmentsApi
         if (fields.Faults() is { } faults) return faults;
         var row = await commitments.AddAsync(subscription!.Key, kind!, amount!.Value, (start!.Value, end));
         return Answers.Created($"/v1/commitments/{row.Id}", View(row));
+    }
+
+    /// <summary>Ends it now, or at <c>end_at</c>; with that of its start it never counted.</summary>
+    private static async Task<IResult> EndAsync(
+        string id, HttpRequest request, Database database, CommitmentStore commitments, TimeProvider clock)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var end = fields.Instant("end_at");
+        var found = await commitments.FindAsync(id);
+        if (end < found?.StartAt) fields.Add("bad_value", "must not be before the start of the commitment", "end_at");
+        if (fields.Faults() is { } faults) return faults;
+        if (found is null) return Answers.NotFound("commitment", id);
+        var at = end ?? Math.Max(found.StartAt, Micros.Now(clock));
+        return Answers.Ok(View((await database.WriteAsync(db => CommitmentStore.EndAsync(db, id, at)))!));
     }
 
     private static object View(CommitmentRow c) => new

@@ -17,6 +17,7 @@ internal static class CouponsApi
         routes.MapOne<CouponStore, CouponRow>("/v1/coupons/{id}", "coupon", (store, id) => store.FindAsync(id), View);
         routes.MapPost("/v1/coupons", CreateAsync);
         routes.MapPost("/v1/coupons/{name}/apply", ApplyAsync);
+        routes.MapPost("/v1/coupons/{name}/remove", RemoveAsync);
     }
 
     private static async Task<IResult> CreateAsync(
@@ -56,6 +57,18 @@ internal static class CouponsApi
         return await coupons.ApplyAsync(coupon, customer!.Key, subscription?.Key)
             ? Answers.Ok(View(coupon))
             : Answers.Conflict("already_applied", "The customer has this coupon already.");
+    }
+
+    private static async Task<IResult> RemoveAsync(
+        string name, HttpRequest request, CouponStore coupons, CustomerStore customers)
+    {
+        var fields = await Fields.ReadAsync(request);
+        var customer = await MoneyFields.CustomerAsync(fields, customers);
+        if (fields.Faults() is { } faults) return faults;
+        if (await coupons.FindAsync(name) is not { } coupon) return Answers.NotFound("coupon", name);
+        return await coupons.RemoveAsync(coupon, customer!.Key)
+            ? Answers.Ok(View(coupon))
+            : Answers.Conflict("not_applied", "The customer does not have this coupon.");
     }
 
     private static object View(CouponRow c) => new
