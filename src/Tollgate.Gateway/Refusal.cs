@@ -118,6 +118,20 @@ internal static class Refusal
         decision.Bound!.AreOwn && decision.Violated < decision.Terms!.Limits.Length
             ? "What was set for this consumer admits" : $"The plan {decision.Plan!.Name} admits";
 
+    /// <summary>What keeps the subscriptions of the consumer from letting it in, the nearest to it first; null without any.</summary>
+    private static string? WhyNone(GateCall call)
+    {
+        var (now, credential) = (call.Now, call.Decision.Credential);
+        var all = (call.Decision.Consumer?.Entitlements ?? []).Where(e => credential?.IsFor(e.SubscriptionId) != false).ToArray();
+        if (Array.Find(all, e => e.RunsAt(now) && e.Source.Hold == Hold.Paused) is { Source: var paused })
+            return "The subscription is paused" + (Array.Exists(all, e => e.SubscriptionId == paused.SubscriptionId
+                && e.Source.StartAt == paused.EndAt && e.RunsAt(e.Source.StartAt)) ? $" until {Micros.ToText(paused.EndAt!.Value)}." : ".");
+        if (all.Where(e => e.Source.StartAt > now && e.RunsAt(e.Source.StartAt)).Min(e => (long?)e.Source.StartAt) is { } start)
+            return $"The subscription begins at {Micros.ToText(start)}.";
+        return all.Where(e => e.Source.EndAt > e.Source.StartAt).Max(e => e.Source.EndAt) is { } end && end <= now
+            ? $"The subscription ended at {Micros.ToText(end)}." : null;
+    }
+
     private static (string Message, string Detail) Words(GateCall call, VerdictForm form)
     {
         ref var decision = ref call.Decision;
@@ -126,6 +140,8 @@ internal static class Refusal
             case Verdict.OperationNotInPlan:
                 var tier = $"Access denied for this endpoint. Your tier ({decision.Plan!.Name}) does not permit access.";
                 return (tier, tier);
+            case Verdict.NoPlan when WhyNone(call) is { } why:
+                return (form.Message, why);
             case Verdict.RateExceeded:
             case Verdict.QuotaExhausted:
                 ref var state = ref decision.Limits[decision.Violated];

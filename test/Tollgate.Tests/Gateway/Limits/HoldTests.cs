@@ -68,6 +68,40 @@ public sealed class HoldTests
         Assert.Equal((HttpStatusCode.OK, "98"), (answer.StatusCode, answer.Headers.GetValues("X-RateLimit-Remaining-Day").Single()));
     }
 
+    [Fact]
+    public async Task A_refusal_without_a_running_subscription_says_whether_it_is_paused_is_over_or_is_still_to_begin()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(File, upstream);
+        var key = await server.SubscribeAsync("fred", null);
+        Assert.Equal("Consumer not assigned to any group.", await DetailAsync());
+        var (start_at, end_at) = ("2026-01-11T00:00:00Z", "2026-01-20T00:00:00Z");
+        var made = await server.PostAsync("/v1/subscriptions", new { customer = "fred", plan = "pro", start_at, end_at });
+        var id = made.GetProperty("id").GetString();
+        Assert.Equal("The subscription begins at 2026-01-11T00:00:00Z.", await DetailAsync());
+        await server.PostAsync("/v1/test_clock", new { now = "2026-01-11T00:00:00Z" });
+        await server.PostAsync($"/v1/subscriptions/{id}/pause", new { resume_at = "2026-01-13T00:00:00Z" });
+        Assert.Equal("The subscription is paused until 2026-01-13T00:00:00Z.", await DetailAsync());
+        await server.PostAsync("/v1/test_clock", new { now = "2026-01-13T00:00:00Z" });
+        Assert.Equal((200, "admit"), await CallAsync(server, key));
+        // without an end of its own it lasts
+        await server.PostAsync($"/v1/subscriptions/{id}/pause", new { });
+        Assert.Equal("The subscription is paused.", await DetailAsync());
+        await server.PostAsync("/v1/test_clock", new { now = "2026-01-20T00:00:00Z" });
+        Assert.Equal("The subscription ended at 2026-01-20T00:00:00Z.", await DetailAsync());
+        await server.PostAsync($"/v1/subscriptions/{id}/reactivate", new { });
+        Assert.Equal((200, "admit"), await CallAsync(server, key));
+
+        async Task<string?> DetailAsync()
+        {
+            using var answer = await server.CallAsync("/data", key);
+            var problem = await answer.Content.ReadFromJsonAsync<JsonElement>();
+            // the message stays what Kong says
+            Assert.Equal("Consumer not assigned to any group", problem.GetProperty("message").GetString());
+            return problem.GetProperty("detail").GetString();
+        }
+    }
+
     private static async Task<(int, string)> CallAsync(TestServer server, string key)
     {
         using var answer = await server.CallAsync("/data", key);
