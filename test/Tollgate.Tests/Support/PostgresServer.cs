@@ -137,7 +137,8 @@ internal sealed class PostgresServer : IDisposable
         var main = File.ReadAllLines(Path.Combine(Data, "postmaster.pid"))[0];
         string[] children = Output("ps", "-o", "pid=", "--ppid", main)
             .Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        Run("kill", ["-" + signal, main, .. children]);
+        // that of a connection may have ended meanwhile
+        Run("sh", "-c", $"kill -{signal} {main} && {{ kill -{signal} {string.Join(' ', children)}; true; }}");
     }
 
     private static void As(string program, params string[] arguments)
