@@ -14,7 +14,7 @@ internal sealed record ClusterResult(
 /// </summary>
 internal static class ClusterBench
 {
-    private const int Warmup = 30, Rounds = 3, Busy = 16;
+    private const int Warmup = 60, Rounds = 3, Busy = 16;
 
     private static string PlansFor(Uri upstream) => $$"""
         version: 1
