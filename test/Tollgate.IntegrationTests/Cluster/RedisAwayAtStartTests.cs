@@ -54,7 +54,8 @@ public sealed class RedisAwayAtStartTests
         cluster.Redis.Restart();
         await cluster.EverywhereAsync(async n => await n.MetricAsync("tollgate_redis_up") == 1);
         Assert.Equal("ready", await node.TextAsync("/readyz"));
-        Assert.Contains("answers: limits are shared", node.Output, StringComparison.Ordinal);
+        // the line of the log comes when it comes
+        await Until.SoAsync(() => Task.FromResult(node.Output.Contains("answers: limits are shared", StringComparison.Ordinal)));
         await Until.SoAsync(async () => await node.StatusAsync(keys["closed"]) == 200);
         // each tells the whole of what it spent when it asks
         foreach (var each in cluster.Nodes) await each.StatusAsync(keys["share"]);

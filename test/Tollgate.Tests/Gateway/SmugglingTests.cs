@@ -180,12 +180,15 @@ public sealed class SmugglingTests
         (string, string)[] good =
             [(":method", "POST"), (":scheme", "http"), (":path", "/v1/orders"), (":authority", "api.test"), ("apikey", key)];
         var failures = new List<string>();
+        var cases = 0;
         foreach (var (name, fields, body, passes) in Http2(good))
         {
             upstream.Seen.Clear();
             await using var http2 = await RawHttp2.ConnectAsync(front);
-            var (status, _) = await http2.CallAsync(fields, body);
-            var seen = upstream.Seen.ToArray();
+            var own = $"{++cases}";
+            var (status, _) = await http2.CallAsync([.. fields, ("x-case", own)], body);
+            // what was broken off may reach the upstream behind the next one: all counts but what says that it is of another case
+            var seen = upstream.Seen.Where(s => s.Headers.GetValueOrDefault("x-case", own) == own).ToArray();
             // what passes is one request, with nothing in it of what was hidden in the fields
             var right = passes
                 ? (status is 0 && seen.Length == 0)
