@@ -40,7 +40,7 @@ public sealed record InvoiceRow(
 /// <param name="Left">Not settled of what was due.</param>
 public sealed record InvoiceStanding(string Status, long DueAt, long? ClosedAt, Money Settled, Money Left)
 {
-    /// <summary>"issued at …, due at …", "paid at …, issued at …".</summary>
+    /// <summary>"issued at …, due at …", "paid since …, issued at …".</summary>
     public string ToString(string issuedAt) => Status switch
     {
         InvoiceRow.Issued => $"issued at {issuedAt}, due at {Micros.ToText(DueAt)}",

@@ -41,7 +41,7 @@ public sealed partial class GateTable(
             field = value;
             if (value is null) return;
             value.JoinAsync = RejoinAsync;
-            value.Leases.Resting = () => Pools;
+            value.Leases.Pools = () => Pools;
             value.Leases.FindIdle = tag => tag.StartsWith(SharedPurse.TagStart, StringComparison.Ordinal)
                 && int.TryParse(tag.AsSpan(SharedPurse.TagStart.Length), out var key) ? FindCustomer(key)?.Shared : null;
         }

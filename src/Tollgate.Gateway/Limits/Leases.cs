@@ -77,7 +77,7 @@ public sealed partial class Leases
     internal Func<string, Sharer?> FindIdle { get; set; } = _ => null;
 
     /// <summary>All pools there are, also those that are not watched since nobody calls. Set by the table.</summary>
-    internal Func<IEnumerable<Pool>> Resting { get; set; } = () => [];
+    internal Func<IEnumerable<Pool>> Pools { get; set; } = () => [];
 
     /// <summary>How many are looked after: who has called lately, or has something leased.</summary>
     internal int Watched => _watched.Count;
@@ -128,7 +128,7 @@ public sealed partial class Leases
             // it may have forgotten what it was told
             Interlocked.Increment(ref _times);
             foreach (var (_, sharer) in _watched) _ = AskAsync(sharer, soon: true);
-            foreach (var pool in Resting().Where(p => p.HasTold)) _ = AskAsync(pool, soon: true);
+            foreach (var pool in Pools().Where(p => p.HasTold)) _ = AskAsync(pool, soon: true);
         }
 
         _up.Set(_counters.IsAway ? 0 : 1);

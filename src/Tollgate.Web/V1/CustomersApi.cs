@@ -35,11 +35,9 @@ internal static class CustomersApi
         var fields = await Fields.ReadAsync(request);
         var name = fields.Text("name", required: true);
         var code = fields.Text("currency") ?? system.Currency.Code;
-        var zone = fields.Text("timezone") ?? "UTC";
         if (Currency.Find(code) is null)
             fields.Add("bad_value", "must be an ISO 4217 code such as USD, in capital letters", "currency");
-        if (BillingCalendar.FindZone(zone) is null)
-            fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
+        var zone = MoneyFields.Timezone(fields) ?? "UTC";
         if (fields.Faults() is { } faults) return faults;
         var added = await database.WriteAsync(db => customers.AddAsync(
             db, name!, Currency.Of(code), zone, ManagedBy.Api));

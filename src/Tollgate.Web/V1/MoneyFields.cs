@@ -70,6 +70,15 @@ internal static class MoneyFields
         return subscription;
     }
 
+    /// <summary>The IANA id of a time zone; null without one, and with a fault.</summary>
+    public static string? Timezone(Fields fields)
+    {
+        if (fields.Text("timezone") is not { } id) return null;
+        if (BillingCalendar.FindZone(id) is not null) return id;
+        fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
+        return null;
+    }
+
     /// <summary>The currency that a request names, else the one of the file.</summary>
     public static Currency CurrencyOr(Fields fields, SystemCurrency system)
     {

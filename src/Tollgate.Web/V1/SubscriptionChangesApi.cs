@@ -35,7 +35,7 @@ internal static class SubscriptionChangesApi
             Plan = fields.Text("plan"),
             Quantity = fields.Whole("quantity", 1, 1_000_000),
             Interval = IntervalField.Read(fields),
-            Timezone = Zone(fields),
+            Timezone = MoneyFields.Timezone(fields),
             Anchor = Anchor(fields),
             When = When(fields),
         };
@@ -95,14 +95,6 @@ internal static class SubscriptionChangesApi
         var fields = await Fields.ReadAsync(request);
         var preview = fields.Flag("preview") ?? false;
         return fields.Faults() ?? await answers.OfAsync(id, preview, await changes.ReactivateAsync(id, preview));
-    }
-
-    private static string? Zone(Fields fields)
-    {
-        if (fields.Text("timezone") is not { } id) return null;
-        if (BillingCalendar.FindZone(id) is not null) return id;
-        fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
-        return null;
     }
 
     private static LocalDate? Anchor(Fields fields)

@@ -95,9 +95,7 @@ internal static class SubscriptionsApi
         var start = startAt ?? now;
         var endAt = fields.Instant("end_at");
         if (endAt <= start) fields.Add("bad_value", "must be after the start", "end_at");
-        var timezone = fields.Text("timezone");
-        if (timezone is not null && BillingCalendar.FindZone(timezone) is null)
-            fields.Add("bad_value", "must be an IANA time zone such as Europe/Berlin", "timezone");
+        var timezone = MoneyFields.Timezone(fields);
         var interval = IntervalField.Read(fields);
         var (anniversary, anchor) = ReadAnchor(fields, timezone ?? zone ?? "UTC");
         var proration = fields.Text("proration");

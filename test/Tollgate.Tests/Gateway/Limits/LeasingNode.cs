@@ -24,7 +24,7 @@ internal sealed class LeasingNode : IAsyncDisposable
         (_counters, _business) = (counters, business);
         Leases = new Leases(counters, Machine, Metrics.NewCustomRegistry());
         Pools = [.. Enumerable.Range(1, subscriptions).Select(n => new Pool(new AddressBudget(3), $"sub_{n}", Leases))];
-        Leases.Resting = () => Pools;
+        Leases.Pools = () => Pools;
         Leases.FindIdle = tag => Array.Find(Pools, p => p.Tag == tag);
         var terms = new Terms(
             limits.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(l => Limit.TryParse(l)!),
