@@ -22,14 +22,27 @@ internal static partial class DecisionBench
         {
             if (result.GetValueOrDefault<int>() is < 3 or > 40) result.AddError("--batches must be from 3 to 40");
         });
-        var command = new Command("decision", "CPU time and bytes of a decision with its records in the journal") { operations, batches };
-        command.SetAction((parsed, _) => RunAsync(parsed.GetValue(operations), parsed.GetValue(batches)));
+        var keys = new Option<int>("--keys")
+        {
+            Description = "Keys, each of a customer of its own: above 1 every one calls for the first time, then for the second",
+            DefaultValueFactory = _ => 1,
+        };
+        keys.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is not 1 and (< Batch or > 1_000_000))
+                result.AddError($"--keys must be 1, or from {Batch:N0} to 1,000,000");
+        });
+        var command = new Command("decision", "CPU time and bytes of a decision with its records in the journal")
+        {
+            operations, batches, keys,
+        };
+        command.SetAction((parsed, _) => RunAsync(parsed.GetValue(operations), parsed.GetValue(batches), parsed.GetValue(keys)));
         return command;
     }
 
-    private static async Task<int> RunAsync(int operations, int batches)
+    private static async Task<int> RunAsync(int operations, int batches, int keys)
     {
-        await using var rig = await DecisionRig.OpenAsync(operations);
+        await using var rig = await DecisionRig.OpenAsync(operations, keys);
         // short ones, with time between them in which the last tier is compiled, until nothing is
         var (quiet, compiled) = (0, JitInfo.GetCompiledMethodCount());
         for (var n = 0; n < MostWarmUps && quiet < 10; n++)
@@ -41,20 +54,43 @@ internal static partial class DecisionBench
             compiled = now;
         }
 
-        var measured = new List<(double Nanoseconds, long Bytes)>();
-        for (var n = 0; n < batches; n++) measured.Add(Measure(rig, Batch));
-        var times = measured.Select(m => m.Nanoseconds).Order().ToArray();
-        Console.WriteLine($"{operations} operations: {times[times.Length / 2]:F0} ns of CPU a decision with its two records (median of " +
-            $"{batches} batches of {Batch:N0}; quarters {times[times.Length / 4]:F0} and {times[times.Length * 3 / 4]:F0}, least " +
-            $"{times[0]:F0}), {measured.Select(m => m.Bytes).Order().ElementAt(batches / 2) / (double)Batch:F2} bytes");
+        var what = $"{operations} operations";
+        if (keys == 1)
+        {
+            Say(what, [.. Enumerable.Range(0, batches).Select(_ => Measure(rig, Batch))]);
+            return 0;
+        }
+
+        // in an order that no cache can guess; the first one has called already
+        int[] order = [.. Enumerable.Range(1, keys - 1)];
+        Random.Shared.Shuffle(order);
+        var parts = order.Chunk(Batch).Where(c => c.Length == Batch).Take(batches).ToArray();
+        var few = order[..10];
+        Say($"{what}, 10 keys", [.. parts.Select(_ => Measure(rig, Batch, few))]);
+        foreach (var turn in new[] { "first", "second", "third" })
+            Say($"{what}, {keys:N0} keys, the {turn} call of each", [.. parts.Select(p => Measure(rig, Batch, p))]);
         return 0;
     }
 
-    private static (double Nanoseconds, long Bytes) Measure(DecisionRig rig, int decisions)
+    private static void Say(string what, IReadOnlyCollection<(double Nanoseconds, long Bytes)> measured)
     {
+        var times = measured.Select(m => m.Nanoseconds).Order().ToArray();
+        Console.WriteLine($"{what}: {times[times.Length / 2]:F0} ns of CPU a decision with its two records (median of " +
+            $"{times.Length} batches of {Batch:N0}; quarters {times[times.Length / 4]:F0} and {times[times.Length * 3 / 4]:F0}, least " +
+            $"{times[0]:F0}), {measured.Select(m => m.Bytes).Order().ElementAt(times.Length / 2) / (double)Batch:F2} bytes");
+    }
+
+    private static (double Nanoseconds, long Bytes) Measure(DecisionRig rig, int decisions, int[]? keys = null)
+    {
+        keys ??= [0];
         var bytes = GC.GetAllocatedBytesForCurrentThread();
         var began = CpuNanoseconds();
-        for (var i = 0; i < decisions; i++) rig.DecideAndRecord();
+        for (int i = 0, at = 0; i < decisions; i++)
+        {
+            rig.DecideAndRecord(keys[at]);
+            if (++at == keys.Length) at = 0;
+        }
+
         var nanoseconds = (CpuNanoseconds() - began) / (double)decisions;
         return (nanoseconds, GC.GetAllocatedBytesForCurrentThread() - bytes);
     }

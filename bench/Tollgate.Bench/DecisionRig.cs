@@ -15,22 +15,24 @@ internal sealed class DecisionRig : IAsyncDisposable
     private const string Key = "key_2";
     private const string Target = "/v1/premium/analytics";
 
-    private readonly byte[] _hash = new byte[ApiKeys.HashLength];
+    private readonly byte[][] _hashes;
     private readonly string _target = Target;
     private readonly string _folder;
     private readonly TollgateNode _node;
     private readonly Gate _gate;
     private readonly CompiledOperation _operation;
 
-    private DecisionRig(string folder, TollgateNode node)
+    private DecisionRig(string folder, TollgateNode node, int keys)
     {
         (_folder, _node) = (folder, node);
-        _node.Keys.TryHash(Key, _hash);
+        _hashes = [.. Enumerable.Range(1, keys).Select(i => node.Keys.Hash(ManyKeys.NameOf(i))!)];
         _gate = new Gate(_node.Table, _node.Journal);
         _operation = _node.Table.Snapshot.Match("GET", Target)!;
     }
 
-    public static async Task<DecisionRig> OpenAsync(int operations)
+    /// <param name="operations">Of the API.</param>
+    /// <param name="keys">Each of a customer of its own.</param>
+    public static async Task<DecisionRig> OpenAsync(int operations, int keys = 1)
     {
         var folder = Directory.CreateTempSubdirectory("tollgate-bench-").FullName;
         var file = Path.Combine(folder, "tollgate.yaml");
@@ -52,29 +54,25 @@ internal sealed class DecisionRig : IAsyncDisposable
             """);
         var node = await TollgateNode.OpenAsync(
             new TollgateOptions { Data = Path.Combine(folder, "data"), ConfigFile = file }, NullLogger.Instance);
-        await node.Database.WriteAsync(async db =>
-        {
-            var customer = await node.Customers.AddAsync(db, "bench", Currency.Usd, "UTC", ManagedBy.Api);
-            var consumer = await node.Consumers.AddAsync(db, "bench", null, customer!.Key, ManagedBy.Api);
-            await node.Consumers.AddCredentialAsync(db, consumer!.Key, node.Keys.Hash(Key)!, "…", ManagedBy.Api);
-            _ = (await node.Subscriptions.StartAsync(db, new NewSubscription(customer, "pro", ManagedBy.Api))).Value;
-        });
+        var plan = await new ConfigStore(node.Database, TimeProvider.System).FindAsync(ConfigKind.Plan, "pro");
+        await ManyKeys.WriteAsync(node.Database, node.Keys, keys, 1, Publication.PlanIdOf(plan!), TimeProvider.System);
         await node.Table.LoadAsync();
-        return new DecisionRig(folder, node);
+        return new DecisionRig(folder, node, keys);
     }
 
     public bool ReadPath() => CanonicalPath.TryRead(_target, "localhost", out _);
 
     public CompiledOperation? Match() => _node.Table.Snapshot.Match("GET", Target);
 
-    public bool Hash() => _node.Keys.TryHash(Key, _hash);
+    public bool Hash() => _node.Keys.TryHash(Key, _hashes[0]);
 
     /// <summary>Decides, and writes both records.</summary>
-    public ulong DecideAndRecord()
+    /// <param name="key">Which of them calls, from 0.</param>
+    public ulong DecideAndRecord(int key = 0)
     {
         var now = Micros.Now(_node.Clocks.Business);
         var decision = default(Decision);
-        _gate.Decide(_node.Table.Snapshot, _operation, _hash, now, 0, ref decision);
+        _gate.Decide(_node.Table.Snapshot, _operation, _hashes[key], now, 0, ref decision);
         if (decision.Verdict != Verdict.Admit) throw new InvalidOperationException($"{decision.Verdict}");
         var admission = new Admission
         {

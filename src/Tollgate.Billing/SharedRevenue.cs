@@ -103,7 +103,7 @@ internal static class SharedRevenue
     private static long MonthOf(long now)
     {
         var calendar = BillingCalendar.Aligned(Micros.ToInstant(now), DateTimeZone.Utc, Catalog.Interval.Month);
-        return Micros.Of(calendar.PeriodOf(calendar.IndexAt(Micros.ToInstant(now))).Start);
+        return calendar.At(now).Start;
     }
 
     private static Task AddAsync(DbConnection db, Earned earned, long now) => db.ExecuteAsync(

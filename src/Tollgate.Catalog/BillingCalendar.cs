@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using NodaTime;
 
 namespace Tollgate.Catalog;
@@ -15,6 +16,12 @@ public readonly record struct Period(Instant Start, Instant End)
     }
 
     public bool IsEmpty => Start >= End;
+}
+
+/// <summary>A billing period by its index, as the journal and the store keep instants: microseconds UTC, half-open.</summary>
+public sealed record PeriodStamp(int Index, long Start, long End)
+{
+    public bool Holds(long at) => Start <= at && at < End;
 }
 
 /// <summary>How long a billing period is: local days, weeks, months, quarters or years.</summary>
@@ -56,6 +63,13 @@ public static class Intervals
 /// </summary>
 public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone, Interval interval = Interval.Month)
 {
+    /// <summary>Different calendars that are kept: there are as many as days on which subscriptions began.</summary>
+    private const int MostShared = 4_096;
+
+    private static readonly ConcurrentDictionary<(LocalDate, string, Interval), BillingCalendar> s_shared = new();
+
+    private volatile PeriodStamp? _last;
+
     public LocalDate Anchor { get; } = anchor;
 
     public DateTimeZone Zone { get; } = zone;
@@ -86,8 +100,29 @@ public sealed class BillingCalendar(LocalDate anchor, DateTimeZone zone, Interva
     public static BillingCalendar Anniversary(Instant start, DateTimeZone zone, Interval interval) =>
         new(start.InZone(zone).Date, zone, interval);
 
+    /// <summary>The one that all subscriptions with the same periods share, so that these are computed once and not a million
+    /// times.</summary>
+    public static BillingCalendar Of(LocalDate anchor, string timezone, Interval interval)
+    {
+        if (s_shared.TryGetValue((anchor, timezone, interval), out var shared)) return shared;
+        // who has one keeps it
+        if (s_shared.Count >= MostShared) s_shared.Clear();
+        return s_shared.GetOrAdd((anchor, timezone, interval), static of =>
+            new BillingCalendar(of.Item1, DateTimeZoneProviders.Tzdb[of.Item2], of.Item3));
+    }
+
     /// <summary>The zone with this IANA id, or null.</summary>
     public static DateTimeZone? FindZone(string id) => DateTimeZoneProviders.Tzdb.GetZoneOrNull(id);
+
+    /// <summary>The period that holds an instant. The last one is remembered: nearly all that is asked about is now.</summary>
+    /// <param name="at">Microseconds UTC.</param>
+    public PeriodStamp At(long at)
+    {
+        if (_last is { } last && last.Holds(at)) return last;
+        var index = IndexAt(Micros.ToInstant(at));
+        var period = PeriodOf(index);
+        return _last = new PeriodStamp(index, Micros.Of(period.Start), Micros.Of(period.End));
+    }
 
     /// <summary>Period <paramref name="index"/>; 0 begins at the anchor, those before it are negative.</summary>
     public Period PeriodOf(int index) => new(Boundary(index), Boundary(index + 1));

@@ -45,7 +45,7 @@ public sealed record Entitlement
     /// <summary>Why nobody may call by these terms at the moment, although they run.</summary>
     public Hold Hold { get; init; }
 
-    public BillingCalendar Calendar => new(Anchor, DateTimeZoneProviders.Tzdb[Timezone], Interval);
+    public BillingCalendar Calendar => BillingCalendar.Of(Anchor, Timezone, Interval);
 }
 
 /// <summary>What stops calls on a subscription that runs. Written by Billing, read by the gate on the next call.</summary>

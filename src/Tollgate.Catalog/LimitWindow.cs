@@ -12,6 +12,7 @@ public enum WindowUnit : byte { Second, Minute, Hour, Day, Month, Year }
 public static class LimitWindow
 {
     private const long Second = 1_000_000;
+    private static Window? s_month, s_year;
     private static readonly string[] s_names = ["second", "minute", "hour", "day", "month", "year"];
 
     public static int UnitCount => s_names.Length;
@@ -54,12 +55,24 @@ public static class LimitWindow
         return (start, start + length);
     }
 
+    // every subject of limits asks for the same ones
     private static (long Start, long End) Calendar(WindowUnit unit, long micros)
+    {
+        ref var last = ref unit == WindowUnit.Month ? ref s_month : ref s_year;
+        if (Volatile.Read(ref last) is { } window && window.Start <= micros && micros < window.End) return (window.Start, window.End);
+        window = Compute(unit, micros);
+        Volatile.Write(ref last, window);
+        return (window.Start, window.End);
+    }
+
+    private static Window Compute(WindowUnit unit, long micros)
     {
         var date = Micros.ToInstant(micros).InUtc().Date;
         var first = unit == WindowUnit.Month ? new LocalDate(date.Year, date.Month, 1) : new LocalDate(date.Year, 1, 1);
         var next = unit == WindowUnit.Month ? first.PlusMonths(1) : first.PlusYears(1);
-        return (Micros.Of(first.AtStartOfDayInZone(DateTimeZone.Utc).ToInstant()),
+        return new Window(Micros.Of(first.AtStartOfDayInZone(DateTimeZone.Utc).ToInstant()),
             Micros.Of(next.AtStartOfDayInZone(DateTimeZone.Utc).ToInstant()));
     }
+
+    private sealed record Window(long Start, long End);
 }

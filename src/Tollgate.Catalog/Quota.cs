@@ -67,9 +67,8 @@ public readonly record struct QuotaPeriod(Interval? Unit, bool Calendar)
     {
         var own = terms.Calendar;
         if (Unit is not { } unit) return own;
-        return Calendar
-            ? BillingCalendar.Aligned(Micros.ToInstant(terms.StartAt), own.Zone, unit)
-            : new BillingCalendar(own.Anchor, own.Zone, unit);
+        var anchor = Calendar ? BillingCalendar.Aligned(Micros.ToInstant(terms.StartAt), own.Zone, unit).Anchor : own.Anchor;
+        return BillingCalendar.Of(anchor, terms.Timezone, unit);
     }
 
     /// <summary>Reads <c>month</c>, <c>calendar month</c> or <c>period</c>; null when it is none of them.</summary>

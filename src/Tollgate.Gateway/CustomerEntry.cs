@@ -101,16 +101,12 @@ public sealed class EntitlementEntry
 
     public bool RunsAt(long now) => Source.StartAt <= now && now < (Source.EndAt ?? long.MaxValue);
 
-    /// <summary>The index of the billing period that holds this instant. Computed once for each period.</summary>
+    /// <summary>The index of the billing period that holds this instant.</summary>
     public int PeriodAt(long now)
     {
         var stamp = _period;
-        if (stamp is not null && stamp.Start <= now && now < stamp.End) return stamp.Index;
-        var calendar = Source.Calendar;
-        var index = calendar.IndexAt(Micros.ToInstant(now));
-        var period = calendar.PeriodOf(index);
-        _period = new PeriodStamp(index, Micros.Of(period.Start), Micros.Of(period.End));
-        return index;
+        if (stamp is null || !stamp.Holds(now)) _period = stamp = Source.Calendar.At(now);
+        return stamp.Index;
     }
 
     /// <summary>Whether the usage of a period is on an invoice: its end is, or that of these terms.</summary>
@@ -137,11 +133,13 @@ public sealed class EntitlementEntry
     {
         if (snapshot.FindPlan(PlanId) is not { } plan) return null;
         var pool = Holder.Pool;
-        return _resolved = new Resolved(snapshot.Version, plan, pool, pool.Bind(snapshot.TermsOf(plan, Source), Source, now));
+        var terms = snapshot.TermsOf(plan, Source);
+        return _resolved = new Resolved(snapshot.Version, plan, pool, terms, pool.SlotsOf(terms, Source, now));
     }
 
     /// <param name="Version">Of the snapshot; the snapshot itself would be kept alive by whoever does not call.</param>
-    internal sealed record Resolved(long Version, CompiledPlan Plan, Pool Pool, BoundTerms Bound)
+    internal sealed record Resolved(long Version, CompiledPlan Plan, Pool Pool, Terms Terms, QuotaSlot[] Slots)
+        : BoundTerms(Terms, Slots)
     {
         private ConcurrentDictionary<int, BoundTerms>? _own;
 
@@ -149,6 +147,4 @@ public sealed class EntitlementEntry
         public ConcurrentDictionary<int, BoundTerms> Own =>
             Volatile.Read(ref _own) ?? Interlocked.CompareExchange(ref _own, new(), null) ?? _own!;
     }
-
-    private sealed record PeriodStamp(int Index, long Start, long End);
 }

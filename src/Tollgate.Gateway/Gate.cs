@@ -261,7 +261,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
             decision.Plan = resolved.Plan;
             decision.Pool = resolved.Pool;
             decision.Bound = snapshot.OwnOf(decision.Consumer.Key) is { } own
-                ? entitlement.BoundOf(resolved, snapshot, own, decision.Consumer.Key, now) : resolved.Bound;
+                ? entitlement.BoundOf(resolved, snapshot, own, decision.Consumer.Key, now) : resolved;
             decision.Entitlement = entitlement;
             decision.Period = entitlement.PeriodAt(at);
             return Verdict.Admit;

@@ -97,7 +97,6 @@ internal sealed class EventAttribution(ReadTerms terms)
     private sealed class Stretch(Entitlement terms)
     {
         private readonly BillingCalendar _calendar = terms.Calendar;
-        private (int Index, long Start, long End) _period = (0, 0, 0);
 
         public int Key => terms.Key;
 
@@ -106,14 +105,7 @@ internal sealed class EventAttribution(ReadTerms terms)
         public bool Holds(long at) => terms.StartAt <= at && at < (terms.EndAt ?? long.MaxValue);
 
         /// <summary>Most events of a batch lie in one period.</summary>
-        public int PeriodAt(long at)
-        {
-            if (_period.Start <= at && at < _period.End) return _period.Index;
-            var index = _calendar.IndexAt(Micros.ToInstant(at));
-            var period = _calendar.PeriodOf(index);
-            _period = (index, Micros.Of(period.Start), Micros.Of(period.End));
-            return index;
-        }
+        public int PeriodAt(long at) => _calendar.At(at).Index;
     }
 
     private sealed record SubjectRow

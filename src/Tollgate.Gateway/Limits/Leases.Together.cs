@@ -12,7 +12,7 @@ public sealed partial class Leases
     /// <summary>Counters in one step of Redis: it holds all others up for so long.</summary>
     private const int MostTogether = 128;
 
-    private static readonly TimeSpan s_gather = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_gather = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _gathering = new();
     private Gathered? _gathered;

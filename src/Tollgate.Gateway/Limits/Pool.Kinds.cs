@@ -28,7 +28,10 @@ internal sealed partial class Pool
     /// <param name="of">Whose periods are meant.</param>
     /// <param name="now">Microseconds UTC.</param>
     /// <param name="areOwn">Limits among them are those of one consumer.</param>
-    internal BoundTerms Bind(Terms terms, Entitlement of, long now, bool areOwn = false)
+    internal BoundTerms Bind(Terms terms, Entitlement of, long now, bool areOwn = false) => new(terms, SlotsOf(terms, of, now), areOwn);
+
+    /// <inheritdoc cref="Bind"/>
+    internal QuotaSlot[] SlotsOf(Terms terms, Entitlement of, long now)
     {
         lock (this)
         {
@@ -40,13 +43,27 @@ internal sealed partial class Pool
             {
                 var quota = terms.Quotas[q];
                 var calendar = quota.Quota.Per.CalendarFor(of);
-                if (Array.Find(_slots, s => s.CountsLike(quota)) is { } slot) slot.GoOn(quota, calendar, now);
-                else _slots = [.. _slots, slot = new QuotaSlot(quota, calendar, now, _slotsMade++)];
-                slots[q] = slot;
+                if (Find(quota) is { } known)
+                {
+                    known.GoOn(quota, calendar, now);
+                    slots[q] = known;
+                    continue;
+                }
+
+                slots[q] = new QuotaSlot(quota, calendar, now, _slotsMade++);
+                // nobody writes into either
+                _slots = slots.Length == 1 && _slots.Length == 0 ? slots : [.. _slots, slots[q]];
             }
 
-            return new BoundTerms(terms, slots, areOwn);
+            return slots;
         }
+    }
+
+    private QuotaSlot? Find(CompiledQuota quota)
+    {
+        foreach (var slot in _slots)
+            if (slot.CountsLike(quota)) return slot;
+        return null;
     }
 
     /// <summary>Forgets the oldest kinds beyond <see cref="MostSlots"/> that no terms in force have. Not those with calls

@@ -23,8 +23,7 @@ internal sealed partial class Pool : Sharer
         BoundTerms bound, in Caller caller, string operation, long now, bool take, ref int violated, ref Decision decision)
     {
         if (decision.Sharing is Sharing.None or Sharing.Open) return;
-        var limits = bound.Terms.Limits;
-        var asks = 0u;
+        var (limits, machine, asks) = (bound.Terms.Limits, leases!.Now, 0u);
         for (var i = 0; i < limits.Length; i++)
         {
             var tally = decision.Tallies[(int)limits[i].By]!;
@@ -33,11 +32,11 @@ internal sealed partial class Pool : Sharer
                 case WindowKind.Fixed:
                     ref var share = ref tally.Share(limits[i].Unit);
                     share ??= new SharedCount(NameOf(tally, limits[i], caller), tally, limits[i].Unit);
-                    Hold(share, limits[i].Count, 1, i, take, ref violated, ref decision);
+                    Hold(share, limits[i].Count, 1, i, machine, take, ref violated, ref decision);
                     break;
                 case WindowKind.Concurrent:
                     tally.ConcurrentShare ??= new SharedCount(NameOf(tally, limits[i], caller), tally);
-                    Hold(tally.ConcurrentShare, limits[i].Count, 1, i, take, ref violated, ref decision);
+                    Hold(tally.ConcurrentShare, limits[i].Count, 1, i, machine, take, ref violated, ref decision);
                     break;
                 default:
                     if (!HoldToWindow(tally, limits[i], i, caller, now, take, ref violated, ref decision)) asks |= 1u << i;
@@ -54,7 +53,7 @@ internal sealed partial class Pool : Sharer
             slot.Share ??= new SharedCount($"tollgate:{{{subscription}}}:quota:{NameOf(slot.Shape.Quota)}", slot);
             var count = quotas[q].Count;
             if (slot.Used + slot.Share.Others + need > count) count += LiftOf(quotas[q], operation, ref decision);
-            Hold(slot.Share, count, need, i, take, ref violated, ref decision);
+            Hold(slot.Share, count, need, i, machine, take, ref violated, ref decision);
         }
 
         if (violated >= 0) decision.NeedsLease = false;
@@ -119,9 +118,8 @@ internal sealed partial class Pool : Sharer
     }
 
     private void Hold(
-        SharedCount share, long count, long units, int index, bool take, ref int violated, ref Decision decision)
+        SharedCount share, long count, long units, int index, long now, bool take, ref int violated, ref Decision decision)
     {
-        var now = leases!.Now;
         share.MoveOn(now);
         share.Limit = count;
         if (units > share.Step) share.Step = units;
@@ -131,7 +129,7 @@ internal sealed partial class Pool : Sharer
         {
             case Sharing.Share:
                 // of what nobody had leased, one part for each node
-                var part = share.Granted + (Math.Max(0, count - share.Others - share.Granted) / leases.Nodes);
+                var part = share.Granted + (Math.Max(0, count - share.Others - share.Granted) / leases!.Nodes);
                 state.Remaining = Math.Max(0, part - share.Spent);
                 break;
             case Sharing.Closed:

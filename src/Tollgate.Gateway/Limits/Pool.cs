@@ -366,4 +366,4 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
 
 /// <summary>Terms, and for each of their quotas where the pool of the subscription counts it.</summary>
 /// <param name="AreOwn">Limits among them are those of one consumer.</param>
-internal sealed record BoundTerms(Terms Terms, QuotaSlot[] Slots, bool AreOwn = false);
+internal record BoundTerms(Terms Terms, QuotaSlot[] Slots, bool AreOwn = false);

@@ -48,8 +48,8 @@ internal sealed class QuotaSlot
     public void MoveTo(long now)
     {
         if (now < End) return;
-        var period = _calendar.PeriodOf(_calendar.IndexAt(Micros.ToInstant(now)));
-        (Start, End) = (Micros.Of(period.Start), Micros.Of(period.End));
+        var period = _calendar.At(now);
+        (Start, End) = (period.Start, period.End);
         (Settled, Reserved, Past) = (0, 0, 0);
     }
 
@@ -62,6 +62,6 @@ internal sealed class QuotaSlot
             && _calendar.Zone.Id == calendar.Zone.Id) return;
         MoveTo(now);
         _calendar = calendar;
-        End = Micros.Of(calendar.PeriodOf(calendar.IndexAt(Micros.ToInstant(Math.Max(now, Start)))).End);
+        End = calendar.At(Math.Max(now, Start)).End;
     }
 }

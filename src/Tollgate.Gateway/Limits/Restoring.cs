@@ -38,7 +38,7 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
         IReadOnlyList<CustomerEntry> customers)
     {
         var seen = new HashSet<Terms>(ReferenceEqualityComparer.Instance);
-        var calendars = new HashSet<(NodaTime.LocalDate, string, Interval)>();
+        var calendars = new HashSet<BillingCalendar>(ReferenceEqualityComparer.Instance);
         var windows = new HashSet<(long, long)>();
         foreach (var entry in customers.SelectMany(c => c.Entitlements))
         {
@@ -50,18 +50,14 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
             {
                 _meters.Add(quota.MeterKey);
                 var calendar = quota.Quota.Per.CalendarFor(entry.Source);
-                if (calendars.Add((calendar.Anchor, calendar.Zone.Id, calendar.Interval))) windows.Add(WindowAt(calendar));
+                if (!calendars.Add(calendar)) continue;
+                var window = calendar.At(now);
+                windows.Add((window.Start, window.End));
             }
         }
 
         var own = snapshot.WithOwnLimits.SelectMany(c => snapshot.AloneOf(c)!.Terms.Limits);
         return ([.. seen.SelectMany(t => t.Limits).Concat(own)], windows);
-    }
-
-    private (long Start, long End) WindowAt(BillingCalendar calendar)
-    {
-        var period = calendar.PeriodOf(calendar.IndexAt(Micros.ToInstant(now)));
-        return (Micros.Of(period.Start), Micros.Of(period.End));
     }
 
     private Terms? TermsOf(EntitlementEntry entry) =>
@@ -140,7 +136,7 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
         foreach (var units in past)
         {
             if (RunningOf(units.Entitlement) is not { } entry || entry.In(snapshot, now) is not { } resolved) continue;
-            foreach (var quota in resolved.Bound.Terms.Quotas)
+            foreach (var quota in resolved.Terms.Quotas)
                 if (quota.Covers(units.Meter, units.Operation) && resolved.Pool.WindowOf(quota) == (start, end))
                     resolved.Pool.RestoreUnits(quota, start, units.Units);
         }

@@ -177,8 +177,10 @@ internal sealed partial class SharedCount
 
     private string KeyOf(long end) => $"{_prefix}:{end / Micros.PerSecond}";
 
-    /// <summary>Whether more was used since it was asked about than what was waited for then.</summary>
-    private bool IsInUse(long now) => Demand > 0 || (_underWay ? !IsAtRest(now) : Spent - _spentThen > _demandThen);
+    /// <summary>Whether more was used since it was asked about than what was waited for then. While the limit is far, a call now
+    /// and then is enough: that a call waits costs more than to ask for many together.</summary>
+    private bool IsInUse(long now) => Demand > 0
+        || (_underWay ? !IsAtRest(now) : Spent - _spentThen > _demandThen || (_lease == Far && Spent > 0 && now - UsedAt <= Far));
 
     private long Want(long spent, long now)
     {

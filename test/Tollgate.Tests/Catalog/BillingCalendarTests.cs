@@ -71,6 +71,36 @@ public sealed class BillingCalendarTests
         });
 
     [Fact]
+    public void What_a_calendar_remembers_is_the_period_of_the_instant_in_whatever_order_it_is_asked() => Gen.Select(
+        s_any, Gen.Long[946_684_800_000_000, 2_200_000_000_000_000].Array[1, 40]).Sample((any, instants) =>
+        {
+            // the one that all with the same periods share
+            var calendar = BillingCalendar.Of(any.Anchor, any.Zone.Id, any.Interval);
+            Assert.Same(calendar, BillingCalendar.Of(any.Anchor, any.Zone.Id, any.Interval));
+            foreach (var at in instants.SelectMany(i => new[] { i, i + 1, i - Micros.PerDay, i }))
+            {
+                var index = any.IndexAt(Micros.ToInstant(at));
+                var period = any.PeriodOf(index);
+                Assert.Equal(new PeriodStamp(index, Micros.Of(period.Start), Micros.Of(period.End)), calendar.At(at));
+            }
+        });
+
+    [Fact]
+    public void A_window_of_a_month_or_a_year_is_that_of_the_instant_in_whatever_order_it_is_asked() => Gen.Select(
+        Gen.Long[0, 4_000_000_000_000_000].Array[1, 40], Gen.OneOf(WindowUnit.Month, WindowUnit.Year)).Sample((instants, unit) =>
+        {
+            foreach (var at in instants.SelectMany(i => new[] { i, i + 1, i - Micros.PerDay, i }))
+            {
+                var date = Micros.ToDateTimeOffset(at);
+                var start = new DateTimeOffset(date.Year, unit == WindowUnit.Month ? date.Month : 1, 1, 0, 0, 0, TimeSpan.Zero);
+                var end = unit == WindowUnit.Month ? start.AddMonths(1) : start.AddYears(1);
+                Assert.Equal((Micros.Of(start), Micros.Of(end)), LimitWindow.At(unit, at));
+                Assert.Equal(LimitWindow.At(unit, at), LimitWindow.At(unit, Micros.Of(start)));
+                Assert.NotEqual(LimitWindow.At(unit, at), LimitWindow.At(unit, Micros.Of(end)));
+            }
+        });
+
+    [Fact]
     public void Periods_touch_and_their_first_instant_is_theirs() => Gen.Select(s_any, Gen.Int[-60, 240]).Sample(
         (calendar, index) =>
         {
