@@ -62,12 +62,14 @@ internal sealed class MeteredBody : Stream
         }
 
         if (!_begun) Begin();
+        if (Cuts is not null) _cost.Mark();
         See(buffer.Span);
         _cost.ResponseBytes += buffer.Length;
         if (Room is not null && (Cuts is not null || _left == buffer.Length)) await Room();
         if (Cuts?.Invoke() == true)
         {
             _cost.ResponseBytes -= buffer.Length;
+            _cost.Unsay();
             IsCut = true;
             throw new IOException("What the answer costs from here on has no room in a quota or a balance.");
         }
