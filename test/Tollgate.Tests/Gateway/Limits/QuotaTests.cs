@@ -273,7 +273,8 @@ public sealed class QuotaTests
             Assert.Equal(i == 0, passes.Headers.RetryAfter is null);
         }
 
-        var read = Tollgate.Config.File.ConfigFileReader.Read(file.Replace("UPSTREAM", "http://127.0.0.1:1", StringComparison.Ordinal), "f");
+        var read = Tollgate.Config.File.ConfigFileReader.Read(
+            file.Replace("UPSTREAM", "http://127.0.0.1:1", StringComparison.Ordinal), "f");
         var warning = Assert.Single(read.Value.Warnings);
         Assert.Equal(("weight_above_allowance", "plans.free.quotas"), (warning.Code, warning.Field));
     }
