@@ -27,6 +27,11 @@ public sealed class QuotaTests
           soft:
             operations: ["*"]
             quotas: [{ meter: calls, allowance: 2, per: month, overage: bill }]
+          twice:
+            operations: ["*"]
+            quotas:
+              - { name: included, meter: calls, allowance: 2, per: month, overage: bill }
+              - { name: most, meter: calls, allowance: 5, per: month }
           agreed:
             operations: ["*"]
             limits: []
@@ -160,6 +165,23 @@ public sealed class QuotaTests
         await PutAsync(again, path, new { });
         using var plan = await again.CallAsync("/data", key);
         Assert.Equal("3", Header(plan, "X-RateLimit-Limit-Month"));
+    }
+
+    [Fact]
+    public async Task Quotas_that_count_alike_know_after_a_restart_what_was_used_once()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        using var folder = new TempFolder();
+        string key;
+        await using (var server = await TestServer.StartAsync(File, upstream, folder))
+        {
+            key = await server.SubscribeAsync("fred", "twice");
+            for (var i = 0; i < 3; i++) (await server.CallAsync("/data", key)).Dispose();
+        }
+
+        await using var again = await TestServer.StartAsync(File, upstream, folder, TestServer.Start.AddMinutes(1));
+        using var next = await again.CallAsync("/data", key);
+        Assert.Equal((HttpStatusCode.OK, "1"), (next.StatusCode, Header(next, "X-RateLimit-Remaining-Month")));
     }
 
     [Fact]
