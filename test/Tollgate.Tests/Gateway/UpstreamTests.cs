@@ -167,6 +167,31 @@ public sealed class UpstreamTests
     }
 
     [Fact]
+    public async Task Who_asks_for_a_web_socket_where_there_is_none_puts_no_server_out()
+    {
+        await using var first = await TestUpstream.StartAsync();
+        await using var second = await TestUpstream.StartAsync();
+        await using var server = await StartAsync(
+            $"[{{ url: {first.Address}, weight: 100 }}, {{ url: {second.Address} }}]", more: [new Uri("h2c://127.0.0.1:0")]);
+        var key = await server.SubscribeAsync("paul", "pro");
+        using var http = new HttpClient();
+        for (var i = 0; i < 6; i++)
+        {
+            using var client = new ClientWebSocket();
+            client.Options.SetRequestHeader("apikey", key);
+            (client.Options.HttpVersion, client.Options.HttpVersionPolicy) = (HttpVersion.Version20, HttpVersionPolicy.RequestVersionExact);
+            client.Options.CollectHttpResponseDetails = true;
+            var front = new UriBuilder(server.Proxies[1]) { Scheme = "ws", Path = "/v1/public/data" }.Uri;
+            await Assert.ThrowsAsync<WebSocketException>(() => client.ConnectAsync(front, http, TestContext.Current.CancellationToken));
+            Assert.Equal(HttpStatusCode.BadGateway, client.HttpStatusCode);
+        }
+
+        for (var i = 0; i < 3; i++) Assert.Equal(200, await StatusAsync(server, key));
+        Assert.Equal((9, 0), (first.Seen.Count, second.Seen.Count));
+        Assert.Equal(3, await server.UsageAsync());
+    }
+
+    [Fact]
     public async Task A_CONNECT_is_no_call_of_an_operation_of_any_method()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -191,8 +216,9 @@ public sealed class UpstreamTests
         Assert.Contains("a WebSocket is a GET", told.GetRawText(), StringComparison.Ordinal);
     }
 
-    private static Task<TestServer> StartAsync(string servers, int retries = 0) => TestServer.StartAsync(
-        Yaml.Tiers.Replace("upstream: UPSTREAM", $"upstream: {servers}\n    retries: {retries}", StringComparison.Ordinal));
+    private static Task<TestServer> StartAsync(string servers, int retries = 0, Uri[]? more = null) => TestServer.StartAsync(
+        Yaml.Tiers.Replace("upstream: UPSTREAM", $"upstream: {servers}\n    retries: {retries}", StringComparison.Ordinal),
+        change: o => o with { MoreProxies = more ?? [] });
 
     private static async Task<int> StatusAsync(TestServer server, string key)
     {
