@@ -26,7 +26,7 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
     public IReadOnlyList<File.FileSource> Sources { get; init; } = [];
 
     /// <summary>What is allowed, and may not be meant; each names its field.</summary>
-    public IEnumerable<Problem> Warnings => OfPrices.Concat(TooMuchReserved);
+    public IEnumerable<Problem> Warnings => OfPrices.Concat(TooMuchReserved).Concat(TooHeavy);
 
     private IEnumerable<Problem> OfPrices =>
         from plan in Plans
@@ -45,6 +45,18 @@ public sealed record ConfigFile(Currency Currency, IReadOnlyList<FileApi> Apis, 
         where reserve > quota.Allowance
         select new Problem("reserve_above_allowance", $"A call of '{of.Key}' sets {reserve:0.#########} {quota.Meter} aside and the " +
             $"quota '{quota.Name}' allows {quota.Allowance:0.#########}, so none passes.", $"plans.{plan.Name}.quotas");
+
+    /// <summary>Operations whose one call counts for more than a plan allows.</summary>
+    private IEnumerable<Problem> TooHeavy =>
+        from plan in Plans
+        from quota in plan.Quotas
+        where quota.Overage == Overage.Block && quota.Meter == Meter.CallsName
+        from api in Apis
+        from of in api.Units
+        where quota.Covers(of.Key) && (plan.Operations.Contains("*") || plan.Operations.Contains(of.Key))
+        where of.Value.Weight > quota.Allowance
+        select new Problem("weight_above_allowance", $"A call of '{of.Key}' counts for {of.Value.Weight} and the quota " +
+            $"'{quota.Name}' allows {quota.Allowance:0.#########}, so none passes.", $"plans.{plan.Name}.quotas");
 }
 
 /// <summary>An API of the file.</summary>

@@ -77,6 +77,8 @@ public sealed class CompiledApi(
     /// <summary>Where its upstream tells units of meters; none of these reaches a caller.</summary>
     public string[] UnitsHeaders { get; } = [.. api.UnitsHeaders];
 
+    public bool TellsUnitsIn(string header) => UnitsHeaders.AsSpan().Contains(header, StringComparer.OrdinalIgnoreCase);
+
     public CompiledTarget[] Targets { get; } = whole is not null ? whole.Targets : api.Targets.Count > 0
         ? [.. api.Targets.Select(t => new CompiledTarget(t))] : [new CompiledTarget(new UpstreamTarget(api.Upstream))];
 

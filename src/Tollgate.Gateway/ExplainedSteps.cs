@@ -56,6 +56,7 @@ internal static class ExplainedSteps
         if (call.Operation is not { } operation)
             return new("operation", false, GateHandler.IsMethod(question.Method)
                 ? "no operation of any API has this method and path; slashes at the end and letter case count"
+                : question.Method == "CONNECT" ? "CONNECT asks for a tunnel and never for an operation; a WebSocket is a GET"
                 : "methods are case-sensitive, and this one has small letters: it is none");
         return new("operation", true, $"is {operation.Name} of the API {operation.Api.Name}" + (operation.Api.Asks(question.Method)
             ? operation.Api.Gated ? "" : ", which lets every caller with a key through"

@@ -36,6 +36,9 @@ public struct Decision
     /// <summary>Which of the limits and quotas refused, the one that lasts longest; −1 for none.</summary>
     public int Violated;
 
+    /// <summary>The quota that is violated has never room for such a call: it takes more than the whole allowance.</summary>
+    public bool NeverFits;
+
     /// <summary>Units of <c>calls</c> that the call may cost.</summary>
     public long Units;
 
@@ -281,7 +284,7 @@ public sealed class Gate(GateTable table, UsageJournal journal)
         decision.Tallies = default;
         decision.IsStale = table.IsStale;
         (decision.NeedsLease, decision.RenewsLease, decision.NeedsCredit, decision.RenewsCredit) = (false, false, false, false);
-        (decision.OfBalances, decision.IsLate) = (Sharing.None, false);
+        (decision.OfBalances, decision.IsLate, decision.NeverFits) = (Sharing.None, false, false);
         decision.LimitsClosed = decision.IsStale && decision.Plan is { ClosedWhenStale: true };
         decision.Sharing = table.Leases is not { } leases || decision.Pool is null ? Sharing.None
             : leases.IsAway ? decision.Plan?.Unavailable ?? Sharing.Share : Sharing.Leased;

@@ -16,6 +16,8 @@ internal static class RateHeaders
     private static readonly string[] s_small = Enumerable.Range(0, 4_096)
         .Select(n => n.ToString(CultureInfo.InvariantCulture)).ToArray();
 
+    private const string RequestId = "X-Request-Id";
+
     private static readonly string[] s_prefixes =
     [
         "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
@@ -40,9 +42,12 @@ internal static class RateHeaders
         return name.Equals("RateLimit", StringComparison.OrdinalIgnoreCase);
     }
 
+    /// <summary>Whether it is the header by which the gate names a call.</summary>
+    public static bool IsRequestId(string name) => name.Equals(RequestId, StringComparison.OrdinalIgnoreCase);
+
     public static void Write(IHeaderDictionary headers, GateCall call)
     {
-        headers["X-Request-Id"] = call.RequestId;
+        headers[RequestId] = call.RequestId;
         ref var decision = ref call.Decision;
         if (decision.IsStale) headers["Tollgate-Stale"] = decision.Plan is { ClosedWhenStale: true } ? "closed" : "open";
         if (decision.Alone > Sharing.Leased) headers["Tollgate-Limits"] = Leases.NameOf(decision.Alone);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -45,9 +46,11 @@ internal static class Refusal
             ? form with { Status = answer.Status, Message = answer.Message } : form;
     }
 
-    /// <summary>Nobody knows when a call under way will end, or when somebody pays: then nothing is promised.</summary>
+    /// <summary>Nobody knows when a call under way will end, or when somebody pays: then nothing is promised. Nor where a
+    /// call takes more than a quota ever has.</summary>
     public static long? RetryAfter(GateCall call) => call.Decision.Verdict switch
     {
+        _ when call.Decision.NeverFits => null,
         Verdict.RateExceeded or Verdict.QuotaExhausted =>
             RateHeaders.SecondsUntil(call.Decision.Limits[call.Decision.Violated].ResetAt, call.Now),
         Verdict.MeteringUnavailable or Verdict.LimitsUnavailable => 1,
@@ -100,7 +103,7 @@ internal static class Refusal
         var policy = terms.PolicyAt(decision.Violated);
         json.WriteString("limit", policy.Text);
         json.WriteNumber("used", (decimal)decision.UsedOf(decision.Violated) / policy.One);
-        if (state.ResetAt > 0) json.WriteString("reset_at", Micros.ToText(state.ResetAt));
+        if (state.ResetAt > 0 && !decision.NeverFits) json.WriteString("reset_at", Micros.ToText(state.ResetAt));
         json.WriteStartArray("violated-policies");
         for (var i = 0; i < terms.Count; i++)
         {
@@ -112,6 +115,14 @@ internal static class Refusal
         }
 
         json.WriteEndArray();
+    }
+
+    /// <summary>What the violated quota would have to have left, in whole units of its meter and their parts.</summary>
+    private static string Need(GateCall call)
+    {
+        ref var decision = ref call.Decision;
+        var quota = decision.Terms!.Quotas[decision.Violated - decision.Terms.Limits.Length];
+        return ((decimal)quota.NeedOf(call.Operation!.Key, ref decision) / quota.One).ToString("0.#########", CultureInfo.InvariantCulture);
     }
 
     private static string WhoAdmits(ref Decision decision) =>
@@ -142,6 +153,9 @@ internal static class Refusal
                 return (tier, tier);
             case Verdict.NoPlan when WhyNone(call) is { } why:
                 return (form.Message, why);
+            case Verdict.QuotaExhausted when decision.NeverFits:
+                return (form.Message, $"{WhoAdmits(ref decision)} {decision.Terms!.PolicyAt(decision.Violated)}, and this call " +
+                    $"takes {Need(call)}: it is not let in however long you wait.");
             case Verdict.RateExceeded:
             case Verdict.QuotaExhausted:
                 ref var state = ref decision.Limits[decision.Violated];

@@ -39,6 +39,7 @@ internal sealed partial record OperationPattern(string? Method, string Template)
     /// </summary>
     private static string? WrongWithMethod(string method)
     {
+        if (method == "CONNECT") return "CONNECT asks for a tunnel and never for an operation: a WebSocket is a GET, as 'GET /live'.";
         const string signs = "!#$%&'*+-.^_`|~";
         if (method.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || signs.Contains(c))) return null;
         return method.All(c => char.IsAsciiLetterOrDigit(c) || signs.Contains(c))

@@ -6,6 +6,8 @@ namespace Tollgate.Gateway.Cost;
 /// there is none it is not billed.</content>
 internal sealed partial class CallCost
 {
+    private (bool Known, long Units)[]? _delivered;
+
     /// <summary>Finds room for all that was used so far.</summary>
     /// <param name="call">Whose cost this is.</param>
     /// <param name="toTheEnd">The call is over: what has no room is written off.</param>
@@ -42,6 +44,21 @@ internal sealed partial class CallCost
         }
 
         return false;
+    }
+
+    /// <summary>What the body has told up to here goes on to the caller.</summary>
+    public void Mark()
+    {
+        _delivered ??= new (bool, long)[_used.Length];
+        for (var i = 0; i < _used.Length; i++) _delivered[i] = (_used[i].Known, _used[i].Units);
+    }
+
+    /// <summary>What it has told since does not go on, and costs nothing. A value that was told for the first time stands: what it
+    /// is of went on before it.</summary>
+    public void Unsay()
+    {
+        for (var i = 0; i < _used.Length; i++)
+            if (_delivered![i].Known) _used[i].Units = _delivered[i].Units;
     }
 
     /// <summary>The call is over and costs nothing: all that is set aside for it is freed.</summary>

@@ -25,6 +25,9 @@ public enum UnitFault : byte
 
     /// <summary>The body is broken JSON, or ended before its value came.</summary>
     Missing,
+
+    /// <summary>A trailer told them of a call that had been settled when its answer began.</summary>
+    Late,
 }
 
 /// <summary>What one call used so far. Written by whoever carries the answer, one at a time.</summary>

@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Tollgate.Catalog;
@@ -88,6 +89,24 @@ internal sealed class CostSettling(
 
         if (call.Repeatable is { } repeatable && Bills(call, call.UpstreamStatus)) Retries.TryClaim(repeatable);
         return !call.Operation.Cost.NeedsEnd || !HasBody(context);
+    }
+
+    /// <summary>Units that the upstream tells behind its answer: they count where that is not settled before, of gRPC and of what is
+    /// read to its end.</summary>
+    public void Trailers(GateCall call, HttpHeadersNonValidated trailers)
+    {
+        foreach (var name in call.Operation!.Api.UnitsHeaders)
+        {
+            if (!trailers.TryGetValues(name, out var values)) continue;
+            if (call.IsSettled)
+            {
+                _fault(UnitFault.Late);
+                continue;
+            }
+
+            call.Cost ??= new CallCost(call.Operation.Cost, _fault);
+            foreach (var line in values) call.Cost.ReadHeader(line);
+        }
     }
 
     /// <summary>A call that found no room, though it may be the repetition of a broken one: then it needs none. Its body

@@ -17,6 +17,9 @@ internal sealed class MeteredBody : Stream
     private EventLines? _events;
     private UnitFault? _unreadable;
     private bool _begun;
+
+    // so much of a byte order mark was read, which is no part of a text
+    private int _mark;
     private long _left;
 
     /// <param name="response">Whose headers are set when the first byte is written.</param>
@@ -43,6 +46,8 @@ internal sealed class MeteredBody : Stream
 
     private enum Kind { Json, Events, Other }
 
+    private static ReadOnlySpan<byte> Mark => [0xEF, 0xBB, 0xBF];
+
     /// <summary>The body has ended, or will not go on.</summary>
     public void End()
     {
@@ -62,12 +67,14 @@ internal sealed class MeteredBody : Stream
         }
 
         if (!_begun) Begin();
+        if (Cuts is not null) _cost.Mark();
         See(buffer.Span);
         _cost.ResponseBytes += buffer.Length;
         if (Room is not null && (Cuts is not null || _left == buffer.Length)) await Room();
         if (Cuts?.Invoke() == true)
         {
             _cost.ResponseBytes -= buffer.Length;
+            _cost.Unsay();
             IsCut = true;
             throw new IOException("What the answer costs from here on has no room in a quota or a balance.");
         }
@@ -132,8 +139,29 @@ internal sealed class MeteredBody : Stream
 
     private void See(ReadOnlySpan<byte> piece)
     {
+        if (_json is null) return;
+        while (_mark < Mark.Length && !piece.IsEmpty)
+        {
+            if (piece[0] != Mark[_mark])
+            {
+                // what began like one is text
+                var begun = Mark[.._mark];
+                _mark = Mark.Length;
+                Scan(begun);
+                break;
+            }
+
+            _mark++;
+            piece = piece[1..];
+        }
+
+        Scan(piece);
+    }
+
+    private void Scan(ReadOnlySpan<byte> piece)
+    {
         if (_events is not null) _events.Scan(piece);
-        else _json?.Scan(piece);
+        else _json!.Scan(piece);
     }
 
     private static bool IsEncoded(HttpResponse response)

@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Tollgate.Gateway.Cost;
@@ -77,20 +78,31 @@ internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTr
         return true;
     }
 
-    /// <summary>How a gRPC call ended is told last, and settled before the caller hears of it.</summary>
+    /// <summary>How a gRPC call ended is told last, and settled before the caller hears of it. So are units that the upstream
+    /// tells behind its answer.</summary>
     public override ValueTask TransformResponseTrailersAsync(
         HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken)
     {
+        var trailers = HasTrailers(proxyResponse) ? proxyResponse.TrailingHeaders.NonValidated : default;
+        if (trailers.Count > 0) settling.Costs.Trailers(call, trailers);
         if (call.IsOpen)
         {
-            var told = proxyResponse.TrailingHeaders.NonValidated.TryGetValues("grpc-status", out var code);
+            var told = trailers.TryGetValues("grpc-status", out var code);
             call.UpstreamStatus = told ? GrpcStatus.ToHttp(code.ToString()) : GrpcStatus.Missing;
             call.IsOpen = false;
+            if (call.Cost is { Operation.IsHeld: true }) return SettleWithRoomAsync(httpContext, trailers, told);
             settling.Settle(call, call.UpstreamStatus, answered: told);
         }
 
-        return HasTrailers(proxyResponse)
-            ? base.TransformResponseTrailersAsync(httpContext, proxyResponse, cancellationToken) : ValueTask.CompletedTask;
+        if (trailers.Count > 0) FromUpstream.WriteTrailers(httpContext, trailers, call);
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask SettleWithRoomAsync(HttpContext context, HttpHeadersNonValidated trailers, bool told)
+    {
+        await settling.Costs.MakeRoomAsync(call);
+        settling.Settle(call, call.UpstreamStatus, answered: told);
+        FromUpstream.WriteTrailers(context, trailers, call);
     }
 
     /// <summary>In HTTP/1.1 only an answer in chunks can have trailers (RFC 9112 7.1.2); asking for them makes a collection.
@@ -102,5 +114,6 @@ internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTr
     /// upstream's.</summary>
     private static bool IsAnswer(HttpContext context, int status) => status == StatusCodes.Status101SwitchingProtocols
         ? context.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true
+            || context.Features.Get<IHttpExtendedConnectFeature>()?.IsExtendedConnect == true
         : status is >= 200 and <= 599;
 }

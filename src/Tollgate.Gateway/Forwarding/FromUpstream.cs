@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
@@ -35,9 +36,23 @@ internal static class FromUpstream
         }
     }
 
+    /// <summary>What stands behind an answer, where the caller can be told; without what belongs to the connection, what the
+    /// gate alone says, and what the upstream told the gate.</summary>
+    public static void WriteTrailers(HttpContext context, HttpHeadersNonValidated trailers, GateCall call)
+    {
+        if (context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is not { IsReadOnly: false } outgoing) return;
+        var saysLimits = RateHeaders.Says(call);
+        foreach (var (name, value) in trailers)
+        {
+            if (Connection.Owns(name) || Connection.IsLength(name) || RateHeaders.IsRequestId(name)
+                || (saysLimits && RateHeaders.Owns(name)) || call.Operation!.Api.TellsUnitsIn(name)) continue;
+            outgoing[name] = Values(value);
+        }
+    }
+
     private static StringValues Named(HttpResponseMessage answer) =>
         answer.Headers.NonValidated.TryGetValues("Connection", out var values) ? Values(values) : default;
 
-    private static StringValues Values(System.Net.Http.Headers.HeaderStringValues values) =>
+    private static StringValues Values(HeaderStringValues values) =>
         values.Count == 1 ? values.ToString() : values.ToArray();
 }

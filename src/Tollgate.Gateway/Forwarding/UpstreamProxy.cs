@@ -79,7 +79,9 @@ internal sealed class UpstreamProxy : IDisposable
                 return null;
             }
 
-            if (verdict is Verdict.UpstreamUnreachable or Verdict.UpstreamTimeout) balance.Report(target, answered: false);
+            // who asks for a WebSocket over HTTP/2 where there is none gets no answer, and the server gave one
+            if (verdict is Verdict.UpstreamUnreachable or Verdict.UpstreamTimeout
+                && !(call.UpstreamStatus != 0 && HttpMethods.IsConnect(context.Request.Method))) balance.Report(target, answered: false);
             if (error is ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestCanceled
                 && verdict is not null && sent <= api.Retries && MayRepeat(context) && !IsOver(api, call))
             {

@@ -209,7 +209,8 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
     }
 
     private static int Later(int violated, int candidate, ref Decision decision) =>
-        violated < 0 || decision.Limits[candidate].ResetAt > decision.Limits[violated].ResetAt ? candidate : violated;
+        violated < 0 || (!decision.NeverFits && decision.Limits[candidate].ResetAt > decision.Limits[violated].ResetAt)
+            ? candidate : violated;
 
     private void LookAtQuotas(
         BoundTerms bound, int operation, string name, long now, ref int violated, ref Decision decision)
@@ -226,9 +227,11 @@ internal sealed partial class Pool(AddressBudget addresses, string subscription 
             state.ResetAt = slot.End;
             if (!quotas[q].Blocks || state.Remaining < 0 || state.Remaining >= need) continue;
             // beyond the allowance calls pass as far as credit in units pays for them
-            state.Remaining = Math.Max(0, quotas[q].Count + LiftOf(quotas[q], name, ref decision) - slot.Used);
-            if (state.Remaining < need)
-                violated = Later(violated, i, ref decision);
+            var most = quotas[q].Count + LiftOf(quotas[q], name, ref decision);
+            state.Remaining = Math.Max(0, most - slot.Used);
+            if (state.Remaining >= need) continue;
+            violated = need > most && !decision.NeverFits ? i : Later(violated, i, ref decision);
+            decision.NeverFits |= need > most;
         }
     }
 

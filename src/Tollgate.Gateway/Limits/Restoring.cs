@@ -136,9 +136,14 @@ internal sealed class Restoring(Database database, UsageJournal journal, GateSna
         foreach (var units in past)
         {
             if (RunningOf(units.Entitlement) is not { } entry || entry.In(snapshot, now) is not { } resolved) continue;
-            foreach (var quota in resolved.Terms.Quotas)
-                if (quota.Covers(units.Meter, units.Operation) && resolved.Pool.WindowOf(quota) == (start, end))
-                    resolved.Pool.RestoreUnits(quota, start, units.Units);
+            var (terms, slots) = (resolved.Terms, resolved.Slots);
+            for (var q = 0; q < slots.Length; q++)
+            {
+                // quotas that count alike, as an allowance and a hard stop beyond it, are counted in one place
+                if (Array.IndexOf(slots, slots[q]) == q && terms.Quotas[q].Covers(units.Meter, units.Operation)
+                    && resolved.Pool.WindowOf(terms.Quotas[q]) == (start, end))
+                    resolved.Pool.RestoreUnits(terms.Quotas[q], start, units.Units);
+            }
         }
     }
 

@@ -126,7 +126,14 @@ public sealed class CompiledQuota : Policy
         Quota = quota;
         _meter = meter?.Meter.Key ?? Meter.CallsKey;
         _fromEvents = meter is { Source: UnitSource.Event };
-        IetfPolicy = $"\"{Text}\";q={CountText}";
+        // the draft's unit is requests where none is said
+        var counted = meter?.Source switch
+        {
+            null or UnitSource.Call => "",
+            UnitSource.ResponseBytes or UnitSource.RequestBytes => ";qu=\"content-bytes\"",
+            _ => $";qu=\"{meter.Meter.Name}\"",
+        };
+        IetfPolicy = $"\"{Text}\";q={CountText}{counted}";
         if (quota.Operations is not { } names) return;
         int[] keys = [.. names.SelectMany(keysOf)];
         _operations = new BitArray(keys.Length == 0 ? 0 : keys.Max() + 1);

@@ -222,14 +222,14 @@ internal sealed class Bucket(CompiledLimit limit) : WindowCounter(WindowKind.Buc
     private Int128 _debt;
     private long _at;
     private long _rate = limit.Count;
+    private Int128 _capacity = CapacityOf(limit);
 
     public override bool Fits(CompiledLimit limit) => true;
 
     public override LimitState Look(CompiledLimit limit, long now)
     {
         Drain(limit, now);
-        var capacity = (Int128)limit.Burst * _length;
-        var room = capacity - _debt;
+        var room = _capacity - _debt;
         var remaining = room < _length ? 0 : (long)(room / _length);
         // until there is room for one more than now
         var wait = _debt == 0 ? 0 : ((Int128)(remaining + 1) * _length - room + limit.Count - 1) / limit.Count;
@@ -239,15 +239,16 @@ internal sealed class Bucket(CompiledLimit limit) : WindowCounter(WindowKind.Buc
     public override void Add(CompiledLimit limit, long at, long count)
     {
         Drain(limit, at);
-        _debt += (Int128)count * _length;
+        // what other windows let in, or is told again after a restart, cannot make it fuller than full
+        _debt = Int128.Min(_capacity, _debt + ((Int128)count * _length));
     }
 
-    /// <summary>Full, as long ago as it takes to drain twice: what is then added makes it fuller than it can have been.
+    /// <summary>Full, as long ago as it takes to drain twice: what is then added makes it as full as it can have been.
     /// </summary>
     public void Begin(CompiledLimit limit, long now)
     {
         if (_at > 0) return;
-        _debt = (Int128)limit.Burst * _length;
+        _debt = _capacity = CapacityOf(limit);
         _at = now - limit.Reach;
     }
 
@@ -272,5 +273,11 @@ internal sealed class Bucket(CompiledLimit limit) : WindowCounter(WindowKind.Buc
         }
 
         _rate = limit.Count;
+        var capacity = CapacityOf(limit);
+        if (capacity == _capacity) return;
+        // a smaller one is full at most
+        (_capacity, _debt) = (capacity, Int128.Min(capacity, _debt));
     }
+
+    private static Int128 CapacityOf(CompiledLimit limit) => (Int128)limit.Burst * limit.Length;
 }

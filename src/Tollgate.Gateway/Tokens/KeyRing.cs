@@ -82,8 +82,8 @@ internal sealed class KeyRing
         try
         {
             if (rules.Jwks is { } text) ring._current = KeySet.OfJson(text);
-            else if (SecretOf(rules.SecretEnv!) is { } secret) ring._current = KeySet.OfSecret(secret);
-            else ring.Fault = $"The environment variable {rules.SecretEnv} holds no secret of at least 32 bytes.";
+            else if (SecretOf(rules) is { } secret) ring._current = KeySet.OfSecret(secret);
+            else ring.Fault = $"The environment variable {rules.SecretEnv} holds no secret of at least {BytesOf(rules)} bytes.";
         }
         catch (InvalidDataException e)
         {
@@ -93,9 +93,14 @@ internal sealed class KeyRing
         return ring;
     }
 
-    /// <summary>A secret of the environment that is long enough for HMAC-SHA-256 (RFC 7518 3.2); else null.</summary>
-    public static string? SecretOf(string variable) =>
-        Environment.GetEnvironmentVariable(variable) is { } text && Encoding.UTF8.GetByteCount(text) >= 32 ? text : null;
+    /// <summary>The secret of the environment, where it is long enough for every algorithm of the rules; else null.</summary>
+    public static string? SecretOf(JwtRules rules) =>
+        Environment.GetEnvironmentVariable(rules.SecretEnv!) is { } text && Encoding.UTF8.GetByteCount(text) >= BytesOf(rules)
+            ? text : null;
+
+    /// <summary>As many as the longest hash has (RFC 7518 3.2): with fewer, no token of that algorithm would be taken.</summary>
+    public static int BytesOf(JwtRules rules) =>
+        rules.AllowedAlgorithms.Max(a => a switch { "HS384" => 48, "HS512" => 64, _ => 32 });
 
     /// <summary>A token names a key that is not here: the issuer may have a new one.</summary>
     public void Want() => _wanted = true;

@@ -91,8 +91,8 @@ internal sealed class TokenVerifier(JwtRules rules, KeyRing keys)
                 ValidIssuer = rules.Issuer,
                 ValidAudiences = rules.Audiences,
                 ValidAlgorithms = rules.AllowedAlgorithms,
-                IssuerSigningKey = signing,
-                TryAllIssuerSigningKeys = false,
+                // it is chosen already: the library would find none for a token that names no key
+                IssuerSigningKeyResolver = (_, _, _, _) => [signing],
                 RequireSignedTokens = true,
                 RequireExpirationTime = true,
                 // by business time, and again at each call

@@ -47,8 +47,9 @@ public sealed class TokenVerifiers : IDisposable
     /// </summary>
     public static string? FaultOf(JwtRules rules)
     {
-        if (rules.SecretEnv is { } variable && KeyRing.SecretOf(variable) is null)
-            return $"The environment variable {variable} must hold a secret of at least 32 bytes where the server is started.";
+        if (rules.SecretEnv is { } variable && KeyRing.SecretOf(rules) is null)
+            return $"The environment variable {variable} must hold a secret of at least {KeyRing.BytesOf(rules)} bytes where the " +
+                "server is started.";
         if (rules.JwksFile is not { } file) return null;
         try
         {

@@ -114,8 +114,10 @@ public sealed class UpstreamTests
         Assert.Equal(1, await server.UsageAsync());
     }
 
-    [Fact]
-    public async Task A_web_socket_is_one_call()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_web_socket_is_one_call(int version)
     {
         await using var upstream = await TestUpstream.StartAsync();
         upstream.Answer = async context =>
@@ -133,22 +135,90 @@ public sealed class UpstreamTests
             await socket.ReceiveAsync(buffer, CancellationToken.None);
             await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
         };
-        await using var server = await TestServer.StartAsync(Yaml.Tiers, upstream);
+        await using var server = await TestServer.StartAsync(Yaml.Tiers, upstream,
+            change: o => o with { MoreProxies = [new Uri("h2c://127.0.0.1:0")] });
         var key = await server.SubscribeAsync("paul", "pro");
         using var client = new ClientWebSocket();
+        using var http = new HttpClient();
         client.Options.SetRequestHeader("apikey", key);
+        client.Options.HttpVersion = new Version(version, version == 1 ? 1 : 0);
+        client.Options.HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact;
         var token = TestContext.Current.CancellationToken;
-        await client.ConnectAsync(new UriBuilder(server.Proxy) { Scheme = "ws", Path = "/v1/public/data" }.Uri, token);
+        var front = new UriBuilder(server.Proxies[version - 1]) { Scheme = "ws", Path = "/v1/public/data" }.Uri;
+        await client.ConnectAsync(front, http, token);
         await client.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, token);
         var answer = new byte[64];
         Assert.Equal(5, (await client.ReceiveAsync(answer, token)).Count);
         await client.CloseAsync(WebSocketCloseStatus.NormalClosure, null, token);
         Assert.Equal(1, await server.UsageAsync());
-        Assert.DoesNotContain("apikey", Assert.Single(upstream.Seen).Headers.Keys);
+        var seen = Assert.Single(upstream.Seen);
+        Assert.Equal("GET", seen.Method);
+        Assert.DoesNotContain("apikey", seen.Headers.Keys);
+
+        // it is held to the plan as the GET that it is
+        using var other = new ClientWebSocket();
+        other.Options.SetRequestHeader("apikey", key);
+        (other.Options.HttpVersion, other.Options.HttpVersionPolicy) = (client.Options.HttpVersion, client.Options.HttpVersionPolicy);
+        other.Options.CollectHttpResponseDetails = true;
+        var forbidden = new UriBuilder(front) { Path = "/v1/enterprise/advanced" }.Uri;
+        await Assert.ThrowsAsync<WebSocketException>(() => other.ConnectAsync(forbidden, http, token));
+        Assert.Equal(HttpStatusCode.Forbidden, other.HttpStatusCode);
+        Assert.Single(upstream.Seen);
     }
 
-    private static Task<TestServer> StartAsync(string servers, int retries = 0) => TestServer.StartAsync(
-        Yaml.Tiers.Replace("upstream: UPSTREAM", $"upstream: {servers}\n    retries: {retries}", StringComparison.Ordinal));
+    [Fact]
+    public async Task Who_asks_for_a_web_socket_where_there_is_none_puts_no_server_out()
+    {
+        await using var first = await TestUpstream.StartAsync();
+        await using var second = await TestUpstream.StartAsync();
+        await using var server = await StartAsync(
+            $"[{{ url: {first.Address}, weight: 100 }}, {{ url: {second.Address} }}]", more: [new Uri("h2c://127.0.0.1:0")]);
+        var key = await server.SubscribeAsync("paul", "pro");
+        using var http = new HttpClient();
+        for (var i = 0; i < 6; i++)
+        {
+            using var client = new ClientWebSocket();
+            client.Options.SetRequestHeader("apikey", key);
+            (client.Options.HttpVersion, client.Options.HttpVersionPolicy) = (HttpVersion.Version20, HttpVersionPolicy.RequestVersionExact);
+            client.Options.CollectHttpResponseDetails = true;
+            var front = new UriBuilder(server.Proxies[1]) { Scheme = "ws", Path = "/v1/public/data" }.Uri;
+            await Assert.ThrowsAsync<WebSocketException>(() => client.ConnectAsync(front, http, TestContext.Current.CancellationToken));
+            Assert.Equal(HttpStatusCode.BadGateway, client.HttpStatusCode);
+        }
+
+        for (var i = 0; i < 3; i++) Assert.Equal(200, await StatusAsync(server, key));
+        Assert.Equal((9, 0), (first.Seen.Count, second.Seen.Count));
+        Assert.Equal(3, await server.UsageAsync());
+    }
+
+    [Fact]
+    public async Task A_CONNECT_is_no_call_of_an_operation_of_any_method()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync("""
+            version: 1
+            currency: USD
+            apis: { m: { upstream: UPSTREAM, operations: { any: /any } } }
+            plans: { free: { operations: ["*"], limits: [5/minute] } }
+            """, upstream);
+        var key = await server.SubscribeAsync("paul", "free");
+        using var client = new System.Net.Sockets.TcpClient();
+        await client.ConnectAsync(server.Proxy.Host, server.Proxy.Port, TestContext.Current.CancellationToken);
+        await client.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(
+            $"CONNECT /any HTTP/1.1\r\nHost: x\r\napikey: {key}\r\nConnection: close\r\n\r\n"), TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(client.GetStream());
+        Assert.StartsWith("HTTP/1.1 404", await reader.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Empty(upstream.Seen);
+        using var first = await server.CallAsync("/any", key);
+        Assert.Equal("4", first.Headers.GetValues("X-RateLimit-Remaining-Minute").Single());
+        var told = await server.PostAsync("/v1/explain", new { key, method = "CONNECT", path = "/any" });
+        Assert.Equal("no_route", told.GetProperty("verdict").GetProperty("code").GetString());
+        Assert.Contains("a WebSocket is a GET", told.GetRawText(), StringComparison.Ordinal);
+    }
+
+    private static Task<TestServer> StartAsync(string servers, int retries = 0, Uri[]? more = null) => TestServer.StartAsync(
+        Yaml.Tiers.Replace("upstream: UPSTREAM", $"upstream: {servers}\n    retries: {retries}", StringComparison.Ordinal),
+        change: o => o with { MoreProxies = more ?? [] });
 
     private static async Task<int> StatusAsync(TestServer server, string key)
     {

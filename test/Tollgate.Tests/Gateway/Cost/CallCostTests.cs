@@ -53,6 +53,31 @@ public sealed class CallCostTests
     }
 
     [Theory]
+    [InlineData("application/json", 3, "{\"usage\":{\"total_tokens\":7}}", "7")]
+    [InlineData("text/event-stream", 3, "data: {\"usage\":{\"total_tokens\":7}}\n\n", "7")]
+    [InlineData("application/json", 2, "{\"usage\":{\"total_tokens\":7}}", "0")]
+    public async Task A_byte_order_mark_before_a_body_is_no_part_of_it(string type, int bytes, string body, string tokens)
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(File, upstream);
+        var key = await server.SubscribeAsync("fred", "pro");
+        upstream.Answer = async context =>
+        {
+            context.Response.ContentType = type;
+            foreach (var piece in Encoding.UTF8.Preamble[..bytes].ToArray())
+            {
+                await context.Response.Body.WriteAsync(new[] { piece });
+                await context.Response.Body.FlushAsync();
+            }
+
+            await context.Response.WriteAsync(body);
+        };
+        using var answer = await server.CallAsync("/chat", key, HttpMethod.Post);
+        Assert.Equal(bytes + body.Length, (await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length);
+        Assert.Equal((1, tokens), (await server.UsageAsync(), await ValueAsync(server, "tokens")));
+    }
+
+    [Theory]
     [InlineData("tokens=abc, calls=-4, =, nothing=1, credits=1.999")]
     [InlineData("\u00e4\u00f6\u00fc=1")]
     [InlineData("credits=99999999999999999999999999")]

@@ -23,15 +23,18 @@ public sealed class ReserveTests
               chat: { match: POST /chat, reserve: 400 }
               told: { match: GET /told, reserve: { calls: 5, credits: 1.5 } }
               flow: { match: GET /flow, reserve: 10, overrun: cut }
+              say: { match: GET /say, reserve: 10, overrun: cut }
         meters:
           tokens: { aggregation: sum, value: response.body $.tokens, where: { operation: chat } }
           credits: { aggregation: sum, value: response.header, scale: 2, where: { operation: told } }
           egress: { aggregation: sum, value: response.bytes, where: { operation: flow } }
+          words: { aggregation: sum, value: response.body $.words, where: { operation: say } }
           disk: { aggregation: sum, value: $.gb, event: disk.used }
         plans:
           quota: { operations: ["*"], quotas: [{ meter: tokens, allowance: 1_000, per: month }] }
           calls: { operations: ["*"], quotas: [{ meter: calls, allowance: 12, per: month }] }
           flows: { operations: ["*"], quotas: [{ meter: egress, allowance: 30, per: month }] }
+          words: { operations: ["*"], quotas: [{ meter: words, allowance: 30, per: month }] }
           paid:
             operations: ["*"]
             prices:
@@ -184,6 +187,31 @@ public sealed class ReserveTests
     }
 
     [Fact]
+    public async Task A_stream_that_tells_its_units_ends_where_they_have_no_room_and_what_was_delivered_is_billed()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(File, upstream);
+        var key = await server.SubscribeAsync("fred", "words");
+        upstream.Answer = async context =>
+        {
+            context.Response.ContentType = "text/event-stream";
+            for (var words = 8; words < 80 && !context.RequestAborted.IsCancellationRequested; words += 8)
+            {
+                await context.Response.WriteAsync($"data: {{\"words\":{words}}}\n\n");
+                await context.Response.Body.FlushAsync();
+                await Task.Delay(20);
+            }
+        };
+        var got = await UntilCutAsync(server, key, "/say");
+        await AllOverAsync(server);
+        Assert.Contains("24", got, StringComparison.Ordinal);
+        Assert.DoesNotContain("32", got, StringComparison.Ordinal);
+        Assert.Equal("24", await CallCostTests.ValueAsync(server, "words"));
+        using var refused = await server.CallAsync("/say", key);
+        Assert.Equal("6", refused.Headers.GetValues("X-RateLimit-Remaining-Month").Single());
+    }
+
+    [Fact]
     public async Task A_caller_who_goes_away_pays_from_credit_what_was_delivered_and_events_are_paid_from_it_too()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -265,9 +293,9 @@ public sealed class ReserveTests
         Assert.Equal("reserve_above_allowance", Assert.Single(read.Value.Warnings).Code);
     }
 
-    private static async Task<string> UntilCutAsync(TestServer server, string key)
+    private static async Task<string> UntilCutAsync(TestServer server, string key, string path = "/flow")
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, "/flow");
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Add("apikey", key);
         var got = new StringBuilder();
         try

@@ -45,6 +45,21 @@ public sealed class MeterQuotaTests
         """;
 
     [Theory]
+    [InlineData("tokens", "/chat", "\"1000 tokens/month\";q=1000;qu=\"tokens\"")]
+    [InlineData("egress", "/big", "\"30 egress/month\";q=30;qu=\"content-bytes\"")]
+    [InlineData("gets", "/other", "\"2 gets/month\";q=2")]
+    [InlineData("both", "/chat", "\"8 calls/month\";q=8, \"100 tokens/month\";q=100;qu=\"tokens\"")]
+    public async Task The_headers_of_the_draft_name_the_unit_of_a_quota(string plan, string path, string policy)
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(
+            File.Replace("currency: USD", "currency: USD\nheaders: [ietf]", StringComparison.Ordinal), upstream);
+        var key = await server.SubscribeAsync("fred", plan);
+        using var answer = await server.CallAsync(path, key, path == "/chat" ? HttpMethod.Post : HttpMethod.Get);
+        Assert.Equal(policy, answer.Headers.GetValues("RateLimit-Policy").Single());
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Tokens_of_an_answer_use_up_a_quota_of_all_consumers_and_the_usage_api_says_the_same(bool stream)

@@ -27,6 +27,11 @@ public sealed class QuotaTests
           soft:
             operations: ["*"]
             quotas: [{ meter: calls, allowance: 2, per: month, overage: bill }]
+          twice:
+            operations: ["*"]
+            quotas:
+              - { name: included, meter: calls, allowance: 2, per: month, overage: bill }
+              - { name: most, meter: calls, allowance: 5, per: month }
           agreed:
             operations: ["*"]
             limits: []
@@ -163,6 +168,23 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task Quotas_that_count_alike_know_after_a_restart_what_was_used_once()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        using var folder = new TempFolder();
+        string key;
+        await using (var server = await TestServer.StartAsync(File, upstream, folder))
+        {
+            key = await server.SubscribeAsync("fred", "twice");
+            for (var i = 0; i < 3; i++) (await server.CallAsync("/data", key)).Dispose();
+        }
+
+        await using var again = await TestServer.StartAsync(File, upstream, folder, TestServer.Start.AddMinutes(1));
+        using var next = await again.CallAsync("/data", key);
+        Assert.Equal((HttpStatusCode.OK, "1"), (next.StatusCode, Header(next, "X-RateLimit-Remaining-Month")));
+    }
+
+    [Fact]
     public async Task A_plan_without_limits_takes_those_of_the_subscription()
     {
         await using var upstream = await TestUpstream.StartAsync();
@@ -239,6 +261,44 @@ public sealed class QuotaTests
         var refused = counted.Call(now, units: 5);
         Assert.Equal((0, 2L), (refused.Violated, refused.Limits[0].Remaining));
         Assert.Equal(2, counted.Calls(5, now));
+    }
+
+    [Fact]
+    public async Task A_call_that_takes_more_than_the_whole_allowance_is_told_so_and_promised_nothing()
+    {
+        const string file = """
+            version: 1
+            currency: USD
+            apis: { m: { upstream: UPSTREAM, operations: { heavy: { match: GET /heavy, weight: 5 }, data: GET /data } } }
+            plans:
+              free:
+                operations: ["*"]
+                limits: [1/day]
+                quotas: [{ meter: calls, allowance: 3, per: month }, { name: y, meter: calls, allowance: 9, per: year }]
+            """;
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(file, upstream);
+        var key = await server.SubscribeAsync("fred", "free");
+        for (var i = 0; i < 2; i++)
+        {
+            using var refused = await server.CallAsync("/heavy", key);
+            Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+            Assert.Null(refused.Headers.RetryAfter);
+            var body = JsonDocument.Parse(await refused.Content.ReadAsStringAsync()).RootElement;
+            Assert.Equal("3 calls/month", body.GetProperty("limit").GetString());
+            Assert.False(body.TryGetProperty("reset_at", out _));
+            Assert.Equal("The plan free admits 3 calls/month, and this call takes 5: it is not let in however long you wait.",
+                body.GetProperty("detail").GetString());
+            // beside a limit that is used up it is still the one that lasts longest
+            using var passes = await server.CallAsync("/data", key);
+            Assert.Equal(i == 0 ? HttpStatusCode.OK : HttpStatusCode.TooManyRequests, passes.StatusCode);
+            Assert.Equal(i == 0, passes.Headers.RetryAfter is null);
+        }
+
+        var read = Tollgate.Config.File.ConfigFileReader.Read(
+            file.Replace("UPSTREAM", "http://127.0.0.1:1", StringComparison.Ordinal), "f");
+        var warning = Assert.Single(read.Value.Warnings);
+        Assert.Equal(("weight_above_allowance", "plans.free.quotas"), (warning.Code, warning.Field));
     }
 
     private static async Task PutAsync(TestServer server, string path, object body)

@@ -63,6 +63,19 @@ public sealed class WindowTests
         }
     }
 
+    [Theory]
+    [InlineData("100/minute")]
+    [InlineData("100/minute bucket")]
+    public void Whatever_was_used_before_it_a_bucket_is_full_at_most(string before)
+    {
+        var counted = new Counted(before);
+        Assert.Equal(90, counted.Calls(90, s_noon));
+        counted.Change(s_noon, "6/minute bucket burst 3");
+        var refused = counted.Call(s_noon);
+        Assert.Equal((0, s_noon + 10 * Micros.PerSecond), (refused.Violated, refused.Limits[0].ResetAt));
+        Assert.Equal(1, counted.Calls(2, s_noon + 10 * Micros.PerSecond));
+    }
+
     [Fact]
     public void A_sliding_limit_may_be_raised_and_lowered_across_a_thousand()
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -193,6 +194,47 @@ public sealed class TokenTests : IDisposable
         later.Advance(TimeSpan.FromHours(1));
         Assert.NotEmpty(await server.Node.Table.Tokens.RefreshAsync(later, CancellationToken.None));
         Assert.Equal(HttpStatusCode.OK, (await CallAsync(server, "/data", next.Rs256(Issuer.Claims()))).Status);
+    }
+
+    [Fact]
+    public async Task A_token_that_names_no_key_is_checked_by_the_only_one_of_its_kind()
+    {
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await StartAsync(upstream);
+        await server.SubscribeAsync("fred", "free");
+        using var stranger = new Issuer();
+        var unnamed = new { alg = "RS256" };
+        Assert.Equal(HttpStatusCode.OK, (await CallAsync(server, "/data", _issuer.Rs256(Issuer.Claims(), unnamed))).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await CallAsync(server, "/data", stranger.Rs256(Issuer.Claims(), unnamed))).Status);
+    }
+
+    [Fact]
+    public async Task A_token_under_the_shared_secret_of_the_environment_says_who_calls()
+    {
+        const string variable = "TOLLGATE_TEST_SHARED_SECRET";
+        var secret = new string('s', 64);
+        Environment.SetEnvironmentVariable(variable, secret);
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await TestServer.StartAsync(
+            Shop.Replace("KEYS", $"secret_env: {variable}, algorithms: [HS256, HS384, HS512]", StringComparison.Ordinal), upstream);
+        await server.SubscribeAsync("fred", "free");
+        (string Algorithm, Func<byte[], byte[], byte[]> Mac)[] all =
+            [("HS256", HMACSHA256.HashData), ("HS384", HMACSHA384.HashData), ("HS512", HMACSHA512.HashData)];
+        foreach (var (algorithm, mac) in all)
+        {
+            foreach (var header in (object[])[new { alg = algorithm }, new { alg = algorithm, kid = "any" }])
+            {
+                string By(string key) => Issuer.Signed(header, Issuer.Claims(), data => mac(Encoding.UTF8.GetBytes(key), data));
+                Assert.Equal(HttpStatusCode.OK, (await CallAsync(server, "/data", By(secret))).Status);
+                Assert.Equal(HttpStatusCode.Unauthorized, (await CallAsync(server, "/data", By(secret + "s"))).Status);
+            }
+        }
+
+        // a secret that is too short for an algorithm would let none of its tokens in
+        Environment.SetEnvironmentVariable(variable, secret[1..]);
+        var short_ = await Assert.ThrowsAnyAsync<Exception>(() => TestServer.StartAsync(
+            Shop.Replace("KEYS", $"secret_env: {variable}, algorithms: [HS256, HS512]", StringComparison.Ordinal), upstream));
+        Assert.Contains($"{variable} must hold a secret of at least 64 bytes", short_.Message, StringComparison.Ordinal);
     }
 
     private Task<TestServer> StartAsync(TestUpstream upstream) => TestServer.StartAsync(
