@@ -102,7 +102,7 @@ public sealed class GateHandler : IDisposable
             Settle(call, begun ? call.UpstreamStatus : StatusCodes.Status500InternalServerError, answered: begun);
             Gate.Release(ref call.Decision);
             _costs.End(context, call);
-            _metrics.Observe(call, context.Request.Method, _clocks.Machine.GetElapsedTime(call.StartedAt));
+            _metrics.Observe(call, MethodOf(context), _clocks.Machine.GetElapsedTime(call.StartedAt));
         }
     }
 
@@ -138,7 +138,8 @@ public sealed class GateHandler : IDisposable
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var readable = CanonicalPath.TryRead(raw, request.Host.Value, out var target);
         var snapshot = _table.Snapshot;
-        var operation = readable && IsMethod(request.Method) ? snapshot.Match(request.Method, target.Path, request.Host) : null;
+        var method = MethodOf(context);
+        var operation = readable && IsMethod(method) ? snapshot.Match(method, target.Path, request.Host) : null;
         var call = new GateCall
         {
             Target = target,
@@ -200,7 +201,7 @@ public sealed class GateHandler : IDisposable
         }
 
         if (!call.Target.Query.IsEmpty && call.KeyQueries.Length > 0) QueryKey.Strip(context.Request, call, call.KeyQueries);
-        Record(call, context.Request.Method);
+        Record(call, MethodOf(context));
     }
 
     /// <summary>What an API says of a call that nothing else refuses.</summary>
@@ -216,8 +217,13 @@ public sealed class GateHandler : IDisposable
     }
 
     /// <summary>Methods are case-sensitive (RFC 9110 9.1), and clients on the way to an upstream capitalise them all the
-    /// same: <c>get</c> would be gated as one method and served as another, so it is none.</summary>
-    internal static bool IsMethod(string method) => !method.AsSpan().ContainsAnyInRange('a', 'z');
+    /// same: <c>get</c> would be gated as one method and served as another, so it is none. Neither is CONNECT: it asks for a
+    /// tunnel, and a gate is none.</summary>
+    internal static bool IsMethod(string method) => !method.AsSpan().ContainsAnyInRange('a', 'z') && method is not "CONNECT";
+
+    /// <summary>A WebSocket is asked for by CONNECT over HTTP/2 (RFC 8441); it is the GET that it is over HTTP/1.1.</summary>
+    private static string MethodOf(HttpContext context) => context.Request.Method is not "CONNECT" and var method ? method
+        : Connection.OpensWebSocket(context) ? HttpMethods.Get : HttpMethods.Connect;
 
     private void DecideByKey(GateSnapshot snapshot, HttpRequest request, GateCall call)
     {
