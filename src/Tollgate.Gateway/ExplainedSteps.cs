@@ -7,13 +7,13 @@ namespace Tollgate.Gateway;
 internal static class ExplainedSteps
 {
     public static IEnumerable<ExplainedStep> Of(
-        Question question, GateCall call, IReadOnlyList<ConsideredSubscription> subscriptions,
+        GateSnapshot snapshot, Question question, GateCall call, IReadOnlyList<ConsideredSubscription> subscriptions,
         IReadOnlyList<PolicyStanding> policies, IReadOnlyList<(Balance Balance, decimal Used)> balances)
     {
         var verdict = call.Decision.Verdict;
         var steps = new List<ExplainedStep> { Path(question, call) };
         if (verdict == Verdict.PathAmbiguous) return steps;
-        steps.Add(Operation(question, call));
+        steps.Add(Operation(snapshot, question, call));
         if (call.Operation is null) return steps;
         if (call.Operation.Api.Asks(question.Method))
         {
@@ -51,13 +51,10 @@ internal static class ExplainedSteps
             ? "is canonical as it is" : $"is read as '{call.Target.Path}'");
     }
 
-    private static ExplainedStep Operation(Question question, GateCall call)
+    private static ExplainedStep Operation(GateSnapshot snapshot, Question question, GateCall call)
     {
         if (call.Operation is not { } operation)
-            return new("operation", false, GateHandler.IsMethod(question.Method)
-                ? "no operation of any API has this method and path; slashes at the end and letter case count"
-                : question.Method == "CONNECT" ? "CONNECT asks for a tunnel and never for an operation; a WebSocket is a GET"
-                : "methods are case-sensitive, and this one has small letters: it is none");
+            return new("operation", false, NearOperations.Of(snapshot, question, call.Target));
         return new("operation", true, $"is {operation.Name} of the API {operation.Api.Name}" + (operation.Api.Asks(question.Method)
             ? operation.Api.Gated ? "" : ", which lets every caller with a key through"
             : ", which asks for no key: everybody may call it, and calls count for the consumer anonymous"));

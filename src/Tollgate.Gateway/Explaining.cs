@@ -151,7 +151,7 @@ public sealed class Explaining(GateTable table, ApiKeys keys, UsageJournal journ
         return new Explanation
         {
             Verdict = decision.Verdict,
-            Steps = [.. ExplainedSteps.Of(question, call, subscriptions, policies, balances)],
+            Steps = [.. ExplainedSteps.Of(snapshot, question, call, subscriptions, policies, balances)],
             CanonicalTarget = decision.Verdict == Verdict.PathAmbiguous ? null : call.Target.Text,
             Operation = call.Operation,
             Credential = decision.Credential,

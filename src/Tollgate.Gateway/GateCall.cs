@@ -79,6 +79,9 @@ public sealed class GateCall
     /// <summary>Whether a sending of it took longer than it may.</summary>
     internal bool IsLate { get; set; }
 
+    /// <summary>Whether that was while its caller was still sending the body.</summary>
+    internal bool IsSlow { get; set; }
+
     public bool IsSettled => Volatile.Read(ref _settled) != 0;
 
     /// <summary>True for the one caller that may settle the call.</summary>

@@ -217,14 +217,13 @@ public sealed class GateHandler : IDisposable
     }
 
     /// <summary>Methods are case-sensitive (RFC 9110 9.1), and clients on the way to an upstream capitalise them all the
-    /// same: <c>get</c> would be gated as one method and served as another, so it is none. Nor is CONNECT, which asks for a
-    /// tunnel and for no operation.</summary>
-    internal static bool IsMethod(string method) => method is not "CONNECT" && !method.AsSpan().ContainsAnyInRange('a', 'z');
+    /// same: <c>get</c> would be gated as one method and served as another, so it is none. Neither is CONNECT: it asks for a
+    /// tunnel, and a gate is none.</summary>
+    internal static bool IsMethod(string method) => !method.AsSpan().ContainsAnyInRange('a', 'z') && method is not "CONNECT";
 
-    /// <summary>The method as operations name it: over HTTP/2 a WebSocket begins with a CONNECT of its own kind (RFC 8441), and is
-    /// the GET that it is over HTTP/1.1.</summary>
+    /// <summary>A WebSocket is asked for by CONNECT over HTTP/2 (RFC 8441); it is the GET that it is over HTTP/1.1.</summary>
     private static string MethodOf(HttpContext context) => context.Request.Method is not "CONNECT" and var method ? method
-        : context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: "websocket" } ? "GET" : "CONNECT";
+        : Connection.OpensWebSocket(context) ? HttpMethods.Get : HttpMethods.Connect;
 
     private void DecideByKey(GateSnapshot snapshot, HttpRequest request, GateCall call)
     {

@@ -90,6 +90,9 @@ public sealed class GateSnapshot
     public CompiledOperation? Match(string method, ReadOnlySpan<char> path, HostString host = default) =>
         _matcher.Match(method, path, host);
 
+    /// <summary>Those that operations are declared under, exact and <c>*.</c>.</summary>
+    internal IEnumerable<string> Hosts => _published.Apis.SelectMany(a => a.Operations).SelectMany(o => o.Hosts).Distinct();
+
     public PublishedMeter? FindMeter(string name) => _meters.GetValueOrDefault(name);
 
     /// <summary>The operation of a key; null for 0 and for those that are gone.</summary>

@@ -113,7 +113,6 @@ internal sealed class CallTransformer(Settling settling, GateCall call) : HttpTr
     /// <summary>Statuses that HTTP does not have, and a switch of protocols that nobody asked for, are a broken
     /// upstream's.</summary>
     private static bool IsAnswer(HttpContext context, int status) => status == StatusCodes.Status101SwitchingProtocols
-        ? context.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true
-            || context.Features.Get<IHttpExtendedConnectFeature>()?.IsExtendedConnect == true
+        ? context.Features.Get<IHttpUpgradeFeature>()?.IsUpgradableRequest == true || Connection.OpensWebSocket(context)
         : status is >= 200 and <= 599;
 }

@@ -1,4 +1,6 @@
 using System.Collections.Frozen;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
 
 namespace Tollgate.Gateway.Forwarding;
@@ -20,7 +22,8 @@ internal static class Connection
     public static bool Owns(string name) => s_owned.Contains(name);
 
     /// <summary>Whether the values of a <c>Connection</c> header name this header. One that only the gate may say is
-    /// added after the caller's, and so cannot be named away.</summary>
+    /// added after the caller's, and so cannot be named away. Of a list that has <c>close</c>, <c>keep-alive</c> or
+    /// <c>Upgrade</c>, the server in front keeps that alone: what a caller names beside it goes on.</summary>
     public static bool Names(StringValues connection, string name)
     {
         if (connection.Count == 0) return false;
@@ -34,6 +37,11 @@ internal static class Connection
 
         return false;
     }
+
+    /// <summary>Whether the request opens a WebSocket over HTTP/2.</summary>
+    public static bool OpensWebSocket(HttpContext context) =>
+        context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: { } protocol }
+        && protocol.Equals("websocket", StringComparison.OrdinalIgnoreCase);
 
     public static bool IsHost(string name) => Is(name, "Host");
 

@@ -34,6 +34,9 @@ internal static class FromUpstream
             if (Connection.IsLength(name) && (chunked || response.StatusCode == StatusCodes.Status204NoContent)) continue;
             if (!Connection.Names(named, name)) headers[name] = Values(value);
         }
+
+        // a server has no way to send them over HTTP/1.1, so none are promised
+        if (!HttpProtocol.IsHttp2(context.Request.Protocol)) headers.Trailer = default;
     }
 
     /// <summary>What stands behind an answer, where the caller can be told; without what belongs to the connection, what the

@@ -122,16 +122,7 @@ internal sealed class UpstreamHandshake(UpstreamTls tls)
 }
 
 /// <summary>An https upstream was not taken for what it says it is, or did not take us.</summary>
-internal sealed class UpstreamTlsException(string fault, Exception inner) : IOException(fault, inner)
-{
-    /// <summary>Why an upstream could not be reached, as far as it may be told to callers: no names, no paths.</summary>
-    public static string? In(Exception? e)
-    {
-        for (; e is not null; e = e.InnerException)
-            if (e is UpstreamTlsException) return e.Message;
-        return null;
-    }
-}
+internal sealed class UpstreamTlsException(string fault, Exception inner) : IOException(fault, inner);
 
 /// <summary>Whom a node trusts for an upstream, and what it shows it.</summary>
 public sealed class UpstreamCertificates

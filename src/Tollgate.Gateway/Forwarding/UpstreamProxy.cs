@@ -79,9 +79,11 @@ internal sealed class UpstreamProxy : IDisposable
                 return null;
             }
 
-            // who asks for a WebSocket over HTTP/2 where there is none gets no answer, and the server gave one
-            if (verdict is Verdict.UpstreamUnreachable or Verdict.UpstreamTimeout
-                && !(call.UpstreamStatus != 0 && HttpMethods.IsConnect(context.Request.Method))) balance.Report(target, answered: false);
+            // a caller who takes longer over its body than a call may says nothing about the server; who asks for a WebSocket over
+            // HTTP/2 where there is none gets no answer, though the server gave one
+            if (verdict is Verdict.UpstreamUnreachable or Verdict.UpstreamTimeout && !call.IsSlow
+                && !(call.UpstreamStatus != 0 && HttpMethods.IsConnect(context.Request.Method)))
+                balance.Report(target, answered: false);
             if (error is ForwarderError.Request or ForwarderError.RequestTimedOut or ForwarderError.RequestCanceled
                 && verdict is not null && sent <= api.Retries && MayRepeat(context) && !IsOver(api, call))
             {
@@ -89,7 +91,7 @@ internal sealed class UpstreamProxy : IDisposable
                 continue;
             }
 
-            call.UpstreamFault = UpstreamTlsException.In(context.Features.Get<IForwarderErrorFeature>()?.Exception);
+            call.UpstreamFault = UpstreamFault.Of(context.Features.Get<IForwarderErrorFeature>()?.Exception);
             // 499: the caller closed the connection before there was an answer
             _settling.Settle(call, verdict is { } v ? VerdictForm.Of(v).Status : 499, answered: false);
             return verdict;
@@ -124,7 +126,9 @@ internal sealed class UpstreamProxy : IDisposable
         HttpContext context, GateCall call, Balance balance, CallTransformer transformer, HttpMessageInvoker client)
     {
         var rules = call.Operation!.Api.Forward;
-        using var deadline = rules.HasDeadline ? new Deadline(rules, _machine, call.StartedAt) : null;
+        var hasBody = rules.HasDeadline && HasBody(context);
+        using var deadline = rules.HasDeadline ? new Deadline(rules, _machine, call.StartedAt, hasBody) : null;
+        if (hasBody) context.Request.Body = new TimedBody(context.Request.Body, deadline!);
         call.Deadline = deadline;
         balance.Begin(call.DestinationIndex);
         try
@@ -134,7 +138,7 @@ internal sealed class UpstreamProxy : IDisposable
         }
         finally
         {
-            call.IsLate |= deadline?.Passed == true;
+            if (deadline is { Passed: true }) (call.IsLate, call.IsSlow) = (true, deadline.IsSending);
             call.Deadline = null;
             balance.End(call.DestinationIndex);
         }
@@ -189,7 +193,14 @@ internal sealed class UpstreamProxy : IDisposable
     /// </summary>
     private static bool MayRepeat(HttpContext context) =>
         context.Request.Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE"
-        && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false };
+        && !CanHaveBody(context);
+
+    private static bool CanHaveBody(HttpContext context) =>
+        context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: false };
+
+    /// <summary>One that ends: what a WebSocket sends is none.</summary>
+    private static bool HasBody(HttpContext context) => CanHaveBody(context) && !Connection.OpensWebSocket(context)
+        && context.Features.Get<IHttpUpgradeFeature>() is not { IsUpgradableRequest: true };
 
     public void Dispose()
     {

@@ -14,6 +14,8 @@ internal static class Withheld
     [
         "forwarded", "x-request-id", "x-original-url", "x-rewrite-url", "x-original-uri", "x-http-method-override",
         "x-http-method", "x-method-override", "x-real-ip", "x-client-ip", "true-client-ip",
+        // what comes behind a body does not go on
+        "trailer",
     ];
 
     public static bool Contains(string header)

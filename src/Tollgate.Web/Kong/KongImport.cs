@@ -22,8 +22,14 @@ internal sealed class KongImport(KongResources all)
     private static readonly string[] s_kinds =
         ["_format_version", "ca_certificates", "upstreams", "consumer_groups", "services", "routes", "consumers", "plugins"];
 
+    private static readonly string[] s_references = ["service", "route", "consumer", "consumer_group"];
+
     private readonly Dictionary<string, string> _ids = new(StringComparer.Ordinal);
+
+    // what stands in for things that were refused, and what is below it
+    private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
     private int _entities;
+    private int _standIns;
 
     public List<KongDifference> Differences { get; } = [];
 
@@ -60,7 +66,7 @@ internal sealed class KongImport(KongResources all)
     private async Task GroupAsync(JsonObject item, string place)
     {
         var (plugins, members) = (Taken(item, "plugins"), Taken(item, "consumers"));
-        if (await AddAsync(item, place, "consumer_groups", all.Groups.AddAsync) is not { } id) return;
+        if (await AddParentAsync(item, place, "consumer_groups", "name", [], all.Groups.AddAsync) is not { } id) return;
         Plugins(plugins, place, ("g", id));
         _later.Add(() => EachAsync(members, place, "consumers", (m, p) => AddAsync(
             new JsonObject { ["consumer"] = (m["username"] ?? m["custom_id"] ?? m["name"])?.DeepClone() }, p, "memberships",
@@ -70,7 +76,8 @@ internal sealed class KongImport(KongResources all)
     private async Task ServiceAsync(JsonObject item, string place)
     {
         var (plugins, routes) = (Taken(item, "plugins"), Taken(item, "routes"));
-        if (await AddAsync(item, place, "services", all.Services.AddAsync) is not { } id) return;
+        var least = new JsonObject { ["url"] = "http://127.0.0.1:1" };
+        if (await AddParentAsync(item, place, "services", "name", least, all.Services.AddAsync) is not { } id) return;
         await EachAsync(routes, place, "routes", (r, p) => RouteAsync(r, p, id));
         Plugins(plugins, place, ("s", id));
     }
@@ -78,16 +85,18 @@ internal sealed class KongImport(KongResources all)
     private async Task RouteAsync(JsonObject item, string place, string? service)
     {
         var plugins = Taken(item, "plugins");
-        var id = service is null ? await AddAsync(item, place, "routes", all.Routes.AddAsync)
-            : await AddAsync(item, place, "routes", all.Routes.AddAsync, ("s", service));
-        if (id is not null) Plugins(plugins, place, ("r", id));
+        (string, string)[] within = service is null ? [] : [("s", service)];
+        var least = new JsonObject { ["paths"] = new JsonArray($"/stand-in/{_standIns}") };
+        if (service is null) least["service"] = item["service"]?.DeepClone();
+        if (await AddParentAsync(item, place, "routes", "name", least, all.Routes.AddAsync, within) is { } id)
+            Plugins(plugins, place, ("r", id));
     }
 
     private async Task ConsumerAsync(JsonObject item, string place)
     {
         var (groups, plugins) = (Taken(item, "groups"), Taken(item, "plugins"));
         var (keys, signers, access) = (Taken(item, "keyauth_credentials"), Taken(item, "jwt_secrets"), Taken(item, "acls"));
-        if (await AddAsync(item, place, "consumers", all.Consumers.AddAsync) is not { } id) return;
+        if (await AddParentAsync(item, place, "consumers", "username", [], all.Consumers.AddAsync) is not { } id) return;
         await EachAsync(keys, place, "keyauth_credentials", (k, p) => AddAsync(k, p, "key-auths", all.Keys.AddAsync, ("c", id)));
         await EachAsync(signers, place, "jwt_secrets", (j, p) => AddAsync(j, p, "jwts", all.Signers.AddAsync, ("c", id)));
         await EachAsync(access, place, "acls", (a, p) => AddAsync(a, p, "acls", all.Access.AddAsync, ("c", id)));
@@ -134,16 +143,16 @@ internal sealed class KongImport(KongResources all)
         if (_entities > MostEntities) return null;
         var was = (item["id"] as JsonValue)?.ToString();
         KongDefaults.Leave(item, kind, within.Length > 0, (field, detail) => Differ(place, field, detail, refused: false));
-        foreach (var field in (string[])["service", "route", "consumer", "consumer_group"]) Refer(item, field);
+        foreach (var field in s_references) Refer(item, field);
         if (item["ca_certificates"] is JsonArray authorities)
             item["ca_certificates"] = new JsonArray([.. authorities.Select(a => JsonValue.Create(_ids.GetValueOrDefault($"{a}", $"{a}")))]);
-        var context = new DefaultHttpContext();
-        foreach (var (name, value) in within) context.Request.RouteValues[name] = value;
-        var answer = await add(new KongRequest(context), new KongFields(item, isForm: false));
+        var answer = await AskAsync(item, add, within);
         if (answer.Status == StatusCodes.Status201Created)
         {
-            Added[kind] = Added.GetValueOrDefault(kind) + 1;
             var id = (answer.Body?["id"] as JsonValue)?.ToString() ?? "";
+            if (within.Any(w => _refused.Contains(w.Value)) || s_references.Any(f => _refused.Contains($"{answer.Body?[f]?["id"]}")))
+                _refused.Add(id);
+            else Added[kind] = Added.GetValueOrDefault(kind) + 1;
             if (was is not null) _ids[was] = id;
             return id;
         }
@@ -152,6 +161,39 @@ internal sealed class KongImport(KongResources all)
             Tell(fields, place, "");
         else Differ(place, "", (answer.Body?["message"] as JsonValue)?.ToString() ?? "refused");
         return null;
+    }
+
+    /// <summary>What stands below something that was refused is looked at all the same, below something like it: nothing of such a
+    /// file is applied, and all its faults are told at once.</summary>
+    /// <param name="named">The field with its name, by which others may refer to it.</param>
+    /// <param name="least">What something like it must have beside a name.</param>
+    private async Task<string?> AddParentAsync(JsonObject item, string place, string kind, string named, JsonObject least,
+        Adding add, params (string Name, string Value)[] within)
+    {
+        var (was, given) = ((item["id"] as JsonValue)?.ToString(), item[named]?.DeepClone());
+        if (await AddAsync(item, place, kind, add, within) is { } added) return added;
+        if (_entities > MostEntities) return null;
+        Refer(least, "service");
+        foreach (var name in (JsonNode?[])[given, $"stand-in-{++_standIns}"])
+        {
+            var asked = (JsonObject)least.DeepClone();
+            asked[named] = name;
+            var answer = await AskAsync(asked, add, within);
+            if (answer.Status != StatusCodes.Status201Created) continue;
+            var id = $"{answer.Body!["id"]}";
+            _refused.Add(id);
+            if (was is not null) _ids[was] = id;
+            return id;
+        }
+
+        return null;
+    }
+
+    private static Task<KongAnswer> AskAsync(JsonObject item, Adding add, (string Name, string Value)[] within)
+    {
+        var context = new DefaultHttpContext();
+        foreach (var (name, value) in within) context.Request.RouteValues[name] = value;
+        return add(new KongRequest(context), new KongFields(item, isForm: false));
     }
 
     /// <summary>A reference by name, or by an id that the file gave.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -15,6 +16,10 @@ namespace Tollgate.Web.V1;
 internal static class ExplainApi
 {
     private const int MostHeaders = 20;
+
+    // RFC 9110 5.6.2
+    private static readonly SearchValues<char> s_token = SearchValues.Create(
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/explain", ExplainAsync).Needs(AdminScope.Read).ChangesNothing();
@@ -34,6 +39,8 @@ internal static class ExplainApi
             fields.Add("bad_value", "stands in place of a key: give one of them", "consumer");
         if (path is not null && path[0] != '/' && !path.Contains("://", StringComparison.Ordinal))
             fields.Add("bad_value", "must begin with a slash, as a request would send it", "path");
+        if (method.AsSpan().ContainsAnyExcept(s_token))
+            fields.Add("bad_value", "is not the name of a method, as GET: letters, digits and !#$%&'*+-.^_`|~", "method");
         if (fields.Faults() is { } faults) return faults;
         ConsumerEntry? consumer = null;
         if (name is not null)

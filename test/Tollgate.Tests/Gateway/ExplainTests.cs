@@ -109,6 +109,31 @@ public sealed class ExplainTests
     }
 
     [Theory]
+    [InlineData("POST", "/data", null, "this path is there with GET, PUT, and not with POST")]
+    [InlineData("GET", "/data/", null, "no operation of any API has this method and path; slashes at the end and letter case count")]
+    [InlineData("GET", "/eu", null, "this is there under the host *.eu.example, eu.example, and no host was given")]
+    [InlineData("GET", "/eu", "us.example", "this is there under the host *.eu.example, eu.example, and not under the one that was given")]
+    [InlineData("POST", "/eu", "a.eu.example:8000", "this path is there with GET, and not with POST")]
+    [InlineData("get", "/data", null, "methods are case-sensitive, and this one has small letters: it is none")]
+    [InlineData("CONNECT", "/data", null,
+        "CONNECT asks for a tunnel, and a gate is none; ask about a WebSocket as the GET that it is over HTTP/1.1")]
+    public async Task Where_nothing_is_declared_it_says_what_is_near(string method, string path, string? host, string expected)
+    {
+        await using var server = await TestServer.StartAsync("""
+            version: 1
+            currency: USD
+            apis:
+              shop: { upstream: "http://127.0.0.1:1", operations: { get: GET /data, put: PUT /data } }
+              eu: { upstream: "http://127.0.0.1:1", hosts: [eu.example, "*.eu.example"], operations: { eu: GET /eu } }
+            plans:
+              free: { operations: ["*"] }
+            """);
+        var told = await server.PostAsync("/v1/explain", new { method, path, host });
+        Assert.Equal("no_route", told.GetProperty("verdict").GetProperty("code").GetString());
+        Assert.Equal(expected, told.GetProperty("steps")[1].GetProperty("detail").GetString());
+    }
+
+    [Theory]
     [InlineData("{}")]
     [InlineData("""{"path": "data"}""")]
     [InlineData("""{"path": "/data", "key": "x", "consumer": "fred"}""")]
@@ -116,6 +141,7 @@ public sealed class ExplainTests
     [InlineData("""{"path": "/data", "headers": []}""")]
     [InlineData("""{"path": "/data", "at": "tomorrow"}""")]
     [InlineData("""{"path": "/data", "body": ""}""")]
+    [InlineData("""{"path": "/data", "method": "G T"}""")]
     public async Task A_question_that_cannot_be_read_is_a_400(string body)
     {
         await using var server = await TestServer.StartAsync();

@@ -9,17 +9,19 @@ namespace Tollgate.Tests.Gateway;
 public sealed class RoughUpstreamTests
 {
     [Theory]
-    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", 502, 0)]
-    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", 502, 0)]
-    [InlineData("HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", 502, 0)]
-    [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", 502, 0)]
-    [InlineData("garbage\r\n\r\n", 502, 0)]
-    [InlineData("", 502, 0)]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", 502, 0, "It closed the connection before its answer began.")]
+    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", 502, 0, "What it sent is no HTTP answer.")]
+    [InlineData("HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", 502, 0, "It answered with a status that is none.")]
+    [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", 502, 0,
+        "It answered with a status that is none.")]
+    [InlineData("garbage\r\n\r\n", 502, 0, "What it sent is no HTTP answer.")]
+    [InlineData("", 502, 0, "It closed the connection before its answer began.")]
     [InlineData("HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", 204, 1)]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, 1)]
     [InlineData("HTTP/1.1 200 OK\r\nX-City: Z\u00fcrich\r\nContent-Length: 2\r\n\r\nok", 200, 1)]
     [InlineData("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", 503, 0)]
-    public async Task A_caller_who_gets_no_answer_of_the_upstream_pays_nothing(string answer, int status, int billed)
+    public async Task A_caller_who_gets_no_answer_of_the_upstream_pays_nothing_and_is_told_why(
+        string answer, int status, int billed, string? why = null)
     {
         using var upstream = new RawUpstream(answer);
         await using var server = await StartAsync(upstream);
@@ -27,6 +29,7 @@ public sealed class RoughUpstreamTests
         var got = await RawCall.GetAsync(server.Proxy, "/v1/public/data", key);
         Assert.Equal(status, got.Status);
         Assert.NotNull(got.Header("X-Request-Id"));
+        if (why is not null) Assert.Contains($"\"detail\":\"{why}\"", got.Body, StringComparison.Ordinal);
         Assert.Equal(billed, await server.UsageAsync());
         Assert.Null(server.Node.Journal.Trouble);
     }

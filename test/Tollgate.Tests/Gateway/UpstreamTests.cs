@@ -231,7 +231,7 @@ public sealed class UpstreamTests
 
     // RFC 6455 4.2.2 asks for SHA-1
 #pragma warning disable CA5350 // the protocol knows no other
-    private static string Accept(string key) => Convert.ToBase64String(System.Security.Cryptography.SHA1.HashData(
+    internal static string Accept(string key) => Convert.ToBase64String(System.Security.Cryptography.SHA1.HashData(
         System.Text.Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
 #pragma warning restore CA5350
 }

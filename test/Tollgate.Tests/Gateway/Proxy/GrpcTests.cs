@@ -127,7 +127,7 @@ public sealed class GrpcTests
     [InlineData("/shop.Orders/Get", null, "16", "Send the key in the header apikey.")]
     [InlineData("/shop.Orders/Unknown", "key", "12", "no Route matched with those values.")]
     [InlineData("/shop.Orders/Get", "spent", "8", "The plan pro admits")]
-    [InlineData("/gone.Orders/Get", "key", "14", "The upstream server could not be reached.")]
+    [InlineData("/gone.Orders/Get", "key", "14", "It refused the connection.")]
     public async Task A_refusal_is_told_by_grpc_status(string path, string? who, string code, string message)
     {
         await using var upstream = await TestUpstream.StartAsync(HttpProtocols.Http2);

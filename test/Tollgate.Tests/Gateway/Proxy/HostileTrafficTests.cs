@@ -53,6 +53,50 @@ public sealed class HostileTrafficTests
         foreach (var caller in callers) caller.Dispose();
     }
 
+    [Fact]
+    public async Task A_flood_of_unknown_keys_is_written_nowhere_and_names_no_metric()
+    {
+        const int Calls = 2_000;
+        await using var upstream = await TestUpstream.StartAsync();
+        await using var server = await ProxyHost.StartAsync(
+            upstream, "jwt: { issuer: \"https://a\", audience: b, secret_env: PATH, algorithms: [HS256] }");
+        var key = await server.SubscribeAsync("paul", "pro");
+        await FloodAsync(50);
+        var (records, metrics) = (server.Node.Journal.NextSequence, await MetricsAsync());
+        await FloodAsync(Calls);
+        Assert.Equal(records, server.Node.Journal.NextSequence);
+        Assert.Equal(metrics, await MetricsAsync());
+        Assert.Equal(HttpStatusCode.OK, (await server.CallAsync("/v1/data", key)).StatusCode);
+        Assert.Single(upstream.Seen);
+        Assert.Equal(1, await server.UsageAsync());
+
+        async Task<string[]> MetricsAsync() => [.. (await server.Admin.GetStringAsync("/metrics", TestContext.Current.CancellationToken))
+            .Split('\n').Where(l => l.StartsWith("tollgate_refusals", StringComparison.Ordinal)
+                || l.StartsWith("api_", StringComparison.Ordinal)).Select(l => l.Split(' ')[0])];
+
+        async Task FloodAsync(int calls)
+        {
+            using var caller = new TcpClient();
+            await caller.ConnectAsync(server.Proxy.Host, server.Proxy.Port, TestContext.Current.CancellationToken);
+            using var answers = new StreamReader(caller.GetStream());
+            for (var i = 0; i < calls; i++)
+            {
+                var (secret, last) = (Guid.NewGuid().ToString("N"), i == calls - 1);
+                await WriteAsync(caller, $"GET /v1/data?n={secret} HTTP/1.1\r\nHost: {secret}.test\r\n" +
+                    (i % 3 == 0 ? $"Authorization: Bearer {secret}.{secret}.{secret}\r\n" : $"apikey: {secret}{secret}\r\n") +
+                    (last ? "Connection: close\r\n\r\n" : "\r\n"));
+                if (!last && i % 50 != 49) continue;
+                for (var due = last ? i % 50 + 1 : 50; due > 0;)
+                {
+                    var line = await answers.ReadLineAsync(TestContext.Current.CancellationToken);
+                    Assert.NotNull(line);
+                    // a body has no end of line
+                    if (line.EndsWith("HTTP/1.1 401 Unauthorized", StringComparison.Ordinal)) due--;
+                }
+            }
+        }
+    }
+
     [Theory]
     [InlineData("flood of headers", 0)]
     [InlineData("one endless header", 0)]

@@ -124,20 +124,28 @@ public sealed class KongImportTests
             services:
             - name: good
               url: http://127.0.0.1:1
-              routes: [{ name: r, paths: ["~/regex$"] }]
+              routes: [{ name: r, paths: ["~/regex$"], plugins: [{ name: zipkin }] }]
               plugins: [{ name: bot-detection }, { name: cors, config: { preflight_continue: true, colour: red } }]
-            - { name: bad, host: "a b" }
+            - id: 22222222-2222-4222-8222-222222222222
+              name: bad
+              host: "a b"
+              plugins: [{ name: cors, config: { colour: red } }]
+              routes: [{ paths: [/bad], protocols: [tcp] }, { paths: [/fine] }]
             consumers:
             - { username: fred, keyauth_credentials: [{ key: "" }], basicauth_credentials: [{ username: x }] }
-            plugins: [{ name: key-auth, service: nowhere }, 7]
+            - { custom_id: "", keyauth_credentials: [{ key: a, colour: red }], groups: [{ name: nobody }] }
+            plugins: [{ name: key-auth, service: nowhere }, 7, { name: key-auth, service: 22222222-2222-4222-8222-222222222222 }]
             """;
         var (status, report) = await SendAsync(server, file);
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Equal(
             [
-                "consumers[0].basicauth_credentials", "plugins[0]", "plugins[1]", "services[0].plugins[0].name",
+                "consumers[0].basicauth_credentials", "consumers[0].keyauth_credentials[0].key", "consumers[1].custom_id",
+                "consumers[1].groups[0]", "consumers[1].keyauth_credentials[0].colour", "consumers[1].username", "plugins[0]",
+                "plugins[1]", "services[0].plugins[0].name",
                 "services[0].plugins[1].config.colour", "services[0].plugins[1].config.preflight_continue", "services[0].routes[0].paths",
-                "services[1].host", "vaults",
+                "services[0].routes[0].plugins[0].name", "services[1].host", "services[1].plugins[0].config.colour",
+                "services[1].routes[0].protocols", "vaults",
             ],
             report.GetProperty("errors").EnumerateArray().Select(e => e.GetProperty("field").GetString()!).Distinct()
                 .Order(StringComparer.Ordinal));
@@ -147,6 +155,7 @@ public sealed class KongImportTests
         (status, report) = await SendAsync(server, file, "?check=true");
         Assert.Equal(HttpStatusCode.OK, status);
         Assert.Contains(report.GetProperty("differences").EnumerateArray(), d => d.GetProperty("place").GetString() == "services[1]");
+        Assert.Equal("""{"services":1}""", report.GetProperty("added").GetRawText());
         (status, _) = await SendAsync(server, file, "?check=maybe");
         Assert.Equal(HttpStatusCode.BadRequest, status);
         (string Text, string Code)[] wrong =
