@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Tollgate.Billing;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Gateway;
