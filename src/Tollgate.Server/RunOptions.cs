@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Net;
 using Tollgate.Catalog;
 using Tollgate.Front;
 using Tollgate.Metering;
@@ -14,6 +15,8 @@ internal sealed class RunOptions
         "Where callers come in: http, https (with --tls) or h2c, several separated by commas; port 0 picks a free one.");
     private readonly Option<string> _tls = Text("--tls", "TOLLGATE_TLS", "",
         "Certificates for https: PEM files with their keys, or folders of them, separated by commas; read again on change.");
+    private readonly Option<string> _trusted = Text("--trusted-proxies", "TOLLGATE_TRUSTED_PROXIES", "",
+        "Balancers in front that say where callers are (X-Forwarded-For): addresses or networks, separated by commas.");
     private readonly Option<string> _admin = Text("--admin", "TOLLGATE_ADMIN", "http://127.0.0.1:8001",
         "Where the admin API listens.");
     private readonly Option<string> _testClock = Text("--test-clock", "TOLLGATE_TEST_CLOCK", "",
@@ -59,6 +62,7 @@ internal sealed class RunOptions
         command.Options.Add(_leaveDelay);
         command.Options.Add(_proxy);
         command.Options.Add(_tls);
+        command.Options.Add(_trusted);
         command.Options.Add(_admin);
         command.Options.Add(_testClock);
         command.Options.Add(_durability);
@@ -86,6 +90,7 @@ internal sealed class RunOptions
             Proxy = proxies[0],
             MoreProxies = proxies[1..],
             Tls = parsed.GetValue(_tls)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+            TrustedProxies = Trusted(parsed.GetValue(_trusted)!),
             Admin = Address("--admin", parsed.GetValue(_admin)!),
             AdminToken = Environment.GetEnvironmentVariable("TOLLGATE_ADMIN_TOKEN") is { Length: > 0 } token ? token : null,
             TestClock = Clock(parsed.GetValue(_testClock)!),
@@ -131,6 +136,16 @@ internal sealed class RunOptions
         ? uri
         : throw new UsageException($"--proxy '{t}' must be an address such as http://127.0.0.1:8000, with http, https " +
             "or h2c."))];
+
+    private static IPNetwork[] Trusted(string text)
+    {
+        var items = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var wrong = items.Where(t => !TrustedProxies.TryRead(t, out _)).ToArray();
+        if (wrong.Length > 0)
+            throw new UsageException($"--trusted-proxies '{string.Join("', '", wrong)}' must each be {TrustedProxies.Forms}; one of " +
+                "everybody would let callers say themselves where they are.");
+        return [.. items.Select(t => TrustedProxies.TryRead(t, out var network) ? network : default)];
+    }
 
     private static Uri Address(string option, string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttp && uri.AbsolutePath == "/"

@@ -42,6 +42,9 @@ public sealed record TollgateOptions
     /// first is shown to callers who ask for no name that any of them has.</summary>
     public IReadOnlyList<string> Tls { get; init; } = [];
 
+    /// <summary>Balancers and other proxies in front, whose <c>X-Forwarded-For</c> and <c>X-Forwarded-Proto</c> are taken.</summary>
+    public IReadOnlyList<System.Net.IPNetwork> TrustedProxies { get; init; } = [];
+
     /// <summary>Where the provider's tools come in.</summary>
     public Uri Admin { get; init; } = new("http://127.0.0.1:8001");
 

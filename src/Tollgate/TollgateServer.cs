@@ -164,13 +164,18 @@ public sealed class TollgateServer : IAsyncDisposable
 
             // a caller who dribbles its headers holds a connection for this long and no longer
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+
+            // who ends TLS in front says https over a connection without
+            kestrel.AllowAlternateSchemes = node.Options.TrustedProxies.Count > 0;
             foreach (var address in node.Options.Proxies) Listener.Listen(kestrel, address, certificates);
         });
         builder.Services.AddHttpForwarder();
         builder.Services.AddSingleton(services => new GateHandler(node.Table, node.Keys, node.Journal,
             node.GateMetrics, node.Clocks, services.GetRequiredService<IHttpForwarder>()));
         var app = builder.Build();
-        return new ProxyPort(app, app.Services.GetRequiredService<GateHandler>().HandleAsync, node.Options.StopTimeout);
+        var gate = TrustedProxies.Before(app.Services.GetRequiredService<GateHandler>().HandleAsync, node.Options.TrustedProxies,
+            app.Services.GetRequiredService<ILoggerFactory>());
+        return new ProxyPort(app, gate, node.Options.StopTimeout);
     }
 
     internal static WebApplication BuildAdmin(TollgateNode node, Action<ILoggingBuilder> logs)

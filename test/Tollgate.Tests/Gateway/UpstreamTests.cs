@@ -213,7 +213,7 @@ public sealed class UpstreamTests
         Assert.Equal("4", first.Headers.GetValues("X-RateLimit-Remaining-Minute").Single());
         var told = await server.PostAsync("/v1/explain", new { key, method = "CONNECT", path = "/any" });
         Assert.Equal("no_route", told.GetProperty("verdict").GetProperty("code").GetString());
-        Assert.Contains("a WebSocket is a GET", told.GetRawText(), StringComparison.Ordinal);
+        Assert.Contains("a WebSocket as the GET", told.GetRawText(), StringComparison.Ordinal);
     }
 
     private static Task<TestServer> StartAsync(string servers, int retries = 0, Uri[]? more = null) => TestServer.StartAsync(
