@@ -82,6 +82,10 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
     public CredentialEntry WithoutKey(string how) =>
         CredentialEntry.New(-Key, default, how, this, revoked: false, long.MaxValue, subscription: null);
 
+    /// <summary>Without a name of its own in metrics, for good: asked at each call, of a consumer whose place in memory was just
+    /// read anyway.</summary>
+    internal bool IsNameless { get; set; }
+
     /// <summary>Groups that APIs admit or keep out, beside its plans; nearly always none. Written only by the table.</summary>
     public string[] Groups
     {

@@ -112,14 +112,20 @@ public sealed class GateMetrics
     /// <summary>A place among the named, while there are any; once given it is kept.</summary>
     private bool IsNamed(ConsumerEntry consumer)
     {
+        if (consumer.IsNameless) return false;
         if (_named.ContainsKey(consumer.Key)) return true;
-        if (_namedCount >= NamedConsumers) return false;
-        lock (_named)
+        if (_namedCount < NamedConsumers)
         {
-            if (_namedCount >= NamedConsumers) return _named.ContainsKey(consumer.Key);
-            if (_named.TryAdd(consumer.Key, 0)) _namedCount++;
-            return true;
+            lock (_named)
+            {
+                if (_namedCount < NamedConsumers && _named.TryAdd(consumer.Key, 0)) _namedCount++;
+                if (_named.ContainsKey(consumer.Key)) return true;
+            }
         }
+
+        // whoever calls without a key is the same for all nodes of a process
+        consumer.IsNameless = !ReferenceEquals(consumer, ConsumerEntry.Anonymous);
+        return false;
     }
 
     private Series SeriesOf(string consumer, CompiledOperation operation, byte method)
