@@ -139,12 +139,17 @@ internal sealed class RunOptions
 
     private static IPNetwork[] Trusted(string text)
     {
-        var items = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        var wrong = items.Where(t => !TrustedProxies.TryRead(t, out _)).ToArray();
-        if (wrong.Length > 0)
+        var (networks, wrong) = (new List<IPNetwork>(), new List<string>());
+        foreach (var item in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (TrustedProxies.TryRead(item, out var network)) networks.Add(network);
+            else wrong.Add(item);
+        }
+
+        if (wrong.Count > 0)
             throw new UsageException($"--trusted-proxies '{string.Join("', '", wrong)}' must each be {TrustedProxies.Forms}; one of " +
                 "everybody would let callers say themselves where they are.");
-        return [.. items.Select(t => TrustedProxies.TryRead(t, out var network) ? network : default)];
+        return [.. networks];
     }
 
     private static Uri Address(string option, string text) =>

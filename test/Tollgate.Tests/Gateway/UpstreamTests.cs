@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Gateway;
@@ -120,21 +119,7 @@ public sealed class UpstreamTests
     public async Task A_web_socket_is_one_call(int version)
     {
         await using var upstream = await TestUpstream.StartAsync();
-        upstream.Answer = async context =>
-        {
-            var upgrade = context.Features.GetRequiredFeature<IHttpUpgradeFeature>();
-            Assert.True(upgrade.IsUpgradableRequest);
-            context.Response.Headers.Connection = "Upgrade";
-            context.Response.Headers.Upgrade = "websocket";
-            context.Response.Headers["Sec-WebSocket-Accept"] = Accept(context.Request.Headers["Sec-WebSocket-Key"]!);
-            await using var stream = await upgrade.UpgradeAsync();
-            using var socket = WebSocket.CreateFromStream(stream, new WebSocketCreationOptions { IsServer = true });
-            var buffer = new byte[64];
-            var got = await socket.ReceiveAsync(buffer, CancellationToken.None);
-            await socket.SendAsync(buffer.AsMemory(0, got.Count), WebSocketMessageType.Text, true, CancellationToken.None);
-            await socket.ReceiveAsync(buffer, CancellationToken.None);
-            await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
-        };
+        upstream.Answer = Proxy.ConnectionTests.EchoAsync;
         await using var server = await TestServer.StartAsync(Yaml.Tiers, upstream,
             change: o => o with { MoreProxies = [new Uri("h2c://127.0.0.1:0")] });
         var key = await server.SubscribeAsync("paul", "pro");
@@ -189,31 +174,6 @@ public sealed class UpstreamTests
         for (var i = 0; i < 3; i++) Assert.Equal(200, await StatusAsync(server, key));
         Assert.Equal((9, 0), (first.Seen.Count, second.Seen.Count));
         Assert.Equal(3, await server.UsageAsync());
-    }
-
-    [Fact]
-    public async Task A_CONNECT_is_no_call_of_an_operation_of_any_method()
-    {
-        await using var upstream = await TestUpstream.StartAsync();
-        await using var server = await TestServer.StartAsync("""
-            version: 1
-            currency: USD
-            apis: { m: { upstream: UPSTREAM, operations: { any: /any } } }
-            plans: { free: { operations: ["*"], limits: [5/minute] } }
-            """, upstream);
-        var key = await server.SubscribeAsync("paul", "free");
-        using var client = new System.Net.Sockets.TcpClient();
-        await client.ConnectAsync(server.Proxy.Host, server.Proxy.Port, TestContext.Current.CancellationToken);
-        await client.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(
-            $"CONNECT /any HTTP/1.1\r\nHost: x\r\napikey: {key}\r\nConnection: close\r\n\r\n"), TestContext.Current.CancellationToken);
-        using var reader = new StreamReader(client.GetStream());
-        Assert.StartsWith("HTTP/1.1 404", await reader.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
-        Assert.Empty(upstream.Seen);
-        using var first = await server.CallAsync("/any", key);
-        Assert.Equal("4", first.Headers.GetValues("X-RateLimit-Remaining-Minute").Single());
-        var told = await server.PostAsync("/v1/explain", new { key, method = "CONNECT", path = "/any" });
-        Assert.Equal("no_route", told.GetProperty("verdict").GetProperty("code").GetString());
-        Assert.Contains("a WebSocket as the GET", told.GetRawText(), StringComparison.Ordinal);
     }
 
     private static Task<TestServer> StartAsync(string servers, int retries = 0, Uri[]? more = null) => TestServer.StartAsync(

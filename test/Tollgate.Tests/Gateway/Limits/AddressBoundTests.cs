@@ -31,16 +31,7 @@ public sealed class AddressBoundTests
 
     private static async Task<string> CallAsync(TestServer server, string key, string from, int calls)
     {
-        using var client = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (context, cancel) =>
-            {
-                var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
-                socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Parse(from), 0));
-                await socket.ConnectAsync(context.DnsEndPoint, cancel);
-                return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
-            },
-        });
+        using var client = Proxy.ProxyHost.ClientAt(from);
         var statuses = new int[calls];
         for (var i = 0; i < calls; i++)
         {

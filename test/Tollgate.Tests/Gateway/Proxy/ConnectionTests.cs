@@ -180,7 +180,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>A WebSocket that says what it hears, over either version.</summary>
-    private static async Task EchoAsync(HttpContext context)
+    internal static async Task EchoAsync(HttpContext context)
     {
         Stream stream;
         if (context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)

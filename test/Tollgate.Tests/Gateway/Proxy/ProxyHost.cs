@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Tollgate.Tests.Support;
 
 namespace Tollgate.Tests.Gateway.Proxy;
@@ -46,6 +48,18 @@ internal static class ProxyHost
         foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
         return request;
     }
+
+    /// <summary>One that calls from an address of this machine, of which all of 127.0.0.0/8 are.</summary>
+    public static HttpClient ClientAt(string address) => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (context, cancel) =>
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
+            await socket.ConnectAsync(context.DnsEndPoint, cancel);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    });
 
     public static string? Header(this HttpResponseMessage answer, string name) =>
         answer.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : null;

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Tollgate.Front;
 using Tollgate.Tests.Support;
 
@@ -113,16 +111,7 @@ public sealed class TrustedProxyTests
     /// <returns>The statuses.</returns>
     private static async Task<string> CallAsync(TestServer server, string key, string from, params string?[] forwarded)
     {
-        using var client = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (context, cancel) =>
-            {
-                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-                socket.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
-                await socket.ConnectAsync(context.DnsEndPoint, cancel);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-        });
+        using var client = ProxyHost.ClientAt(from);
         var statuses = new int[forwarded.Length];
         for (var i = 0; i < statuses.Length; i++)
         {

@@ -202,8 +202,9 @@ public sealed class KongRoutePluginTests
 
         for (var i = 0; i < 4; i++) Assert.Equal(200, await server.StatusAsync("/a", null));
         Assert.Equal((2, 2), (first.Seen.Count, second.Seen.Count));
-        for (var i = 0; i < 4; i++) Assert.Equal(200, await server.StatusAsync(i % 2 == 0 ? "/a" : "/b", null));
-        Assert.Equal((4, 4), (first.Seen.Count, second.Seen.Count));
+        // with turns of its own /b would begin where /a began
+        foreach (var path in (string[])["/a", "/b"]) Assert.Equal(200, await server.StatusAsync(path, null));
+        Assert.Equal((3, 3), (first.Seen.Count, second.Seen.Count));
     }
 
     [Theory]

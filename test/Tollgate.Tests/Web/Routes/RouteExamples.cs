@@ -1,3 +1,5 @@
+using Tollgate.Tests.Support;
+
 namespace Tollgate.Tests.Web.Routes;
 
 /// <summary>
@@ -11,6 +13,9 @@ namespace Tollgate.Tests.Web.Routes;
 /// <param name="Body">JSON; none for <c>-</c>.</param>
 internal sealed record RouteExample(string Scope, string Route, string[] Needs, string Path, string? Body)
 {
+    /// <summary>Whether PostgreSQL does it itself here, so that the admin port refuses it.</summary>
+    public bool IsElsewhere => TestDatabase.OnPostgres && (Route is "POST /v1/backups" or "POST /v1/replay");
+
     /// <summary>What must be there before a request can be made.</summary>
     /// <param name="Field">Of the answer: what <c>$name</c> stands for from then on.</param>
     internal sealed record Thing(string Name, string[] Needs, string Path, string Body, string Field);

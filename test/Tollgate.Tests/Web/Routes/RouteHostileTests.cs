@@ -35,7 +35,7 @@ public sealed class RouteHostileTests
         var wrong = new List<string>();
         // names that are taken as they are, and usage, which is drained in its own time, come last
         var there = world.Routes.Select(r => $"{r.Method} {r.Route.RoutePattern.RawText}").ToHashSet();
-        foreach (var example in RouteExample.All.Values.Where(e => e.Body is not null && there.Contains(e.Route))
+        foreach (var example in RouteExample.All.Values.Where(e => e.Body is not null && !e.IsElsewhere && there.Contains(e.Route))
             .OrderBy(e => e.Scope == "ingest").ThenBy(e => e.Path.EndsWith("customers", StringComparison.Ordinal)
                 || e.Path.EndsWith("consumers", StringComparison.Ordinal)))
         {
