@@ -149,7 +149,7 @@ public class StorageException : Exception
 
     public StorageException(string message) : base(message) { }
 
-    public StorageException(string message, Exception inner) : base(message, inner) { }
+    public StorageException(string message, Exception? inner) : base(message, inner) { }
 }
 
 /// <summary>Nobody answers where the store should be, or it is starting or stopping: trying again may help.</summary>

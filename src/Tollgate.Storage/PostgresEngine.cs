@@ -20,12 +20,17 @@ internal sealed class PostgresEngine : Engine
     // whoever wants a table behind a migration that waits for it waits too
     private const int MigrationSeconds = 5;
 
+    /// <summary>So many of a node's writers wait for their turn at the server, each on a connection; the others wait here, so
+    /// that readers, and what a writer in its turn reads beside it, find one.</summary>
+    private const int WritersAtOnce = 4;
+
     // its kind and key stand beside those of Turn
     private const string MigrationLock = "1953459308, 1";
 
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlConnectionStringBuilder _address;
     private readonly string _connection;
+    private readonly SemaphoreSlim _writers = new(WritersAtOnce, WritersAtOnce);
 
     public PostgresEngine(NpgsqlConnectionStringBuilder address) : base(PostgresAddress.Show(address))
     {
@@ -76,6 +81,20 @@ internal sealed class PostgresEngine : Engine
     public override async Task<T> WriteAsync<T>(
         Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel)
     {
+        if (turn != Turn.OfAll) return await WriteInTurnAsync(turn, write, cancel);
+        if (!await _writers.WaitAsync(Database.WriteWait, cancel)) throw Busy();
+        try
+        {
+            return await WriteInTurnAsync(turn, write, cancel);
+        }
+        finally
+        {
+            _writers.Release();
+        }
+    }
+
+    private async Task<T> WriteInTurnAsync<T>(Turn turn, Func<DbConnection, Task<T>> write, CancellationToken cancel)
+    {
         await using var connection = await OpenAsync(cancel);
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancel);
         await TakeAsync(connection, turn, cancel);
@@ -83,6 +102,9 @@ internal sealed class PostgresEngine : Engine
         await transaction.CommitAsync(cancel);
         return result;
     }
+
+    private StorageException Busy(Exception? e = null) =>
+        new($"{Name} is busy: a writer has held it for {Database.WriteWait.TotalSeconds} s.", e);
 
     /// <summary>Waits for the turn. Read committed, and the lock before anything else: the first read of the work sees
     /// what the writer before it has committed.</summary>
@@ -99,8 +121,7 @@ internal sealed class PostgresEngine : Engine
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable)
         {
-            throw new StorageException(
-                $"{Name} is busy: a writer has held it for {Database.WriteWait.TotalSeconds} s.", e);
+            throw Busy(e);
         }
     }
 

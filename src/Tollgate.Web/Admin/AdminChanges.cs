@@ -94,7 +94,7 @@ public sealed class AdminChanges(
             }
 
             if (one.IsOpen && given.Status < 300)
-                given = await database.WriteAsync(db => RecordAsync(db, change, given));
+                given = await database.WriteAsync(async db => await RecordAsync(db, change, given, await AfterAsync(change, given)));
             afterwards = await one.CommitAsync();
         }
 
@@ -107,7 +107,10 @@ public sealed class AdminChanges(
         change.Before = await BeforeAsync(change);
         if (!Matches(change)) return await CaptureAsync(change.Context, c => NotMatched().ExecuteAsync(c), body);
         var given = await CaptureAsync(change.Context, next, body);
-        return given.Status < 300 ? await database.WriteAsync(db => RecordAsync(db, change, given)) : given;
+        if (given.Status >= 300) return given;
+        // read before the transaction, not in it: there it would wait for a connection while it holds the writers' turn
+        var after = await AfterAsync(change, given);
+        return await database.WriteAsync(db => RecordAsync(db, change, given, after));
     }
 
     /// <summary>The first thing in the transaction: whether the change may still be made.</summary>
@@ -131,16 +134,22 @@ public sealed class AdminChanges(
         return change.Before is var (_, tag) && TaggedAnswer.Lists(wanted, tag);
     }
 
-    private async Task<GivenAnswer> RecordAsync(System.Data.Common.DbConnection db, Change change, GivenAnswer given)
+    /// <summary>Where what was changed is read, if anywhere.</summary>
+    private static string? PlaceOf(Change change, GivenAnswer given) =>
+        change.Path ?? (HttpMethods.IsDelete(change.Context.Request.Method) ? null : given.Location);
+
+    private async Task<(byte[] Json, string Tag)?> AfterAsync(Change change, GivenAnswer given) =>
+        PlaceOf(change, given) is { } path ? await representation.ReadAsync(change.Context, path) : null;
+
+    private async Task<GivenAnswer> RecordAsync(
+        System.Data.Common.DbConnection db, Change change, GivenAnswer given, (byte[] Json, string Tag)? after)
     {
         var context = change.Context;
         var deleted = HttpMethods.IsDelete(context.Request.Method);
-        var path = change.Path ?? (deleted ? null : given.Location);
-        var after = path is null ? null : await representation.ReadAsync(context, path);
         if (after is var (_, tag) && !deleted) given = given with { ETag = tag };
         var template = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? context.Request.Path;
         await log.AddAsync(db, AdminCaller.Of(context).Name, $"{context.Request.Method} {template}",
-            path ?? context.Request.Path,
+            PlaceOf(change, given) ?? context.Request.Path,
             (change.Before is var (before, _) ? Redaction.Of(before) : null,
                 deleted && after is null ? null : Redaction.Of(after is var (now, _) ? now : given.Body)));
         if (change.Named is { } named) await answers.KeepAsync(db, named, given);

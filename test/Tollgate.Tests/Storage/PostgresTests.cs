@@ -99,6 +99,26 @@ public sealed class PostgresTests
     }
 
     [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task However_many_writers_wait_for_one_that_takes_long_readers_find_a_connection()
+    {
+        await using var database = await OpenAsync(PostgresServer.Shared.Empty());
+        var (began, end) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var first = database.WriteAsync(async _ =>
+        {
+            began.SetResult();
+            await end.Task;
+        }, TestContext.Current.CancellationToken);
+        await began.Task;
+        var others = Enumerable.Range(1, 30).Select(year => database.WriteAsync(db => db.ExecuteAsync(
+            "insert into number_series (year, last) values (@year, 0)", new { year }))).ToArray();
+        Assert.Equal(0, await database.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from number_series")));
+        Assert.False(first.IsCompleted);
+        end.SetResult();
+        await Task.WhenAll([first, .. others]);
+        Assert.Equal(30, await database.ReadAsync(db => db.ExecuteScalarAsync<long>("select count(*) from number_series")));
+    }
+
+    [Fact(Skip = PostgresServer.Missing, SkipUnless = nameof(IsInstalled))]
     public async Task All_reads_in_one_see_one_state_and_a_write_that_throws_leaves_nothing()
     {
         var (one, other) = await TwoNodesAsync();
