@@ -33,7 +33,7 @@ public sealed partial class SharedCounters
         }
         catch (Exception e) when (e is RedisException or TimeoutException)
         {
-            _away = true;
+            (_away, Trouble) = (true, e.Message);
             return null;
         }
     }

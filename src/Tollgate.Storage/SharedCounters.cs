@@ -122,7 +122,7 @@ public sealed partial class SharedCounters : IAsyncDisposable
         {
             // a cluster behind a proxy that does not say so
             _isCluster |= e is RedisServerException && e.Message.Contains("slot", StringComparison.OrdinalIgnoreCase);
-            _away = true;
+            (_away, Trouble) = (true, e.Message);
             return null;
         }
     }

@@ -24,6 +24,26 @@ internal sealed class RedisServer : IDisposable
     /// <param name="more">Options, as <c>--requirepass secret</c>; <c>PORT</c> in them is its port.</param>
     public static RedisServer Start(params string[] more) => new(Ports.Free(), more);
 
+    /// <summary>A cluster of one that has all slots: scripts over several hash tags are refused as by many.</summary>
+    /// <param name="folder">Where it keeps what it knows of itself.</param>
+    public static async Task<RedisServer> StartClusterAsync(string folder)
+    {
+        var redis = Start("--cluster-enabled", "yes", "--cluster-config-file", Path.Combine(folder, "nodes.conf"));
+        await redis.AskAsync("cluster", "addslotsrange", "0", "16383");
+        // it takes a moment to find itself whole
+        while (!(await redis.AskAsync("cluster", "info")).Contains("cluster_state:ok", StringComparison.Ordinal))
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+        return redis;
+    }
+
+    private async Task<string> AskAsync(params string[] command)
+    {
+        using var asked = Process.Start(new ProcessStartInfo("redis-cli", ["-p", $"{_port}", .. command]) { RedirectStandardOutput = true })!;
+        var answer = await asked.StandardOutput.ReadToEndAsync();
+        await asked.WaitForExitAsync();
+        return answer;
+    }
+
     public void Stop()
     {
         _process.Kill();

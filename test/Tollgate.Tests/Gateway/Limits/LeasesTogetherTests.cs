@@ -45,6 +45,40 @@ public sealed class LeasesTogetherTests
     }
 
     [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
+    public async Task Nodes_of_a_redis_cluster_ask_about_each_subscription_by_itself_and_admit_exactly_its_limit()
+    {
+        const int subscriptions = 20;
+        using var folder = new TempFolder();
+        using var redis = await RedisServer.StartClusterAsync(folder.Path);
+        var business = new FakeTimeProvider(new DateTimeOffset(2100, 1, 10, 10, 0, 0, TimeSpan.Zero));
+        await using var one = await LeasingNode.StartAsync(redis.Address, business, $"{Limit}/day by customer", subscriptions);
+        await using var other = await LeasingNode.StartAsync(redis.Address, business, $"{Limit}/day by customer", subscriptions);
+        var admitted = new int[subscriptions];
+        for (var refused = 0; refused < 40; refused++)
+        {
+            foreach (var node in new[] { one, other })
+            {
+                Call(node);
+                // a step over two of them would be refused, and the node would count for itself
+                var known = await Task.WhenAll(node.Pools.Select(p => node.Leases.AskAsync(p, soon: true)));
+                Assert.DoesNotContain("slot", node.Leases.Where.Trouble ?? "", StringComparison.Ordinal);
+                Call(node);
+                if (known.Contains(false)) refused = 0;
+            }
+
+            void Call(LeasingNode node)
+            {
+                for (var i = 0; i < subscriptions; i++)
+                    while (node.Try(i, out _)) (admitted[i], refused) = (admitted[i] + 1, 0);
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        }
+
+        Assert.All(admitted, a => Assert.Equal(Limit, a));
+    }
+
+    [Fact(Skip = Missing, SkipUnless = nameof(IsInstalled))]
     public async Task Who_asks_together_while_redis_is_away_is_told_so()
     {
         using var redis = RedisServer.Start();
