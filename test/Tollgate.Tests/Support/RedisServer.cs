@@ -38,7 +38,10 @@ internal sealed class RedisServer : IDisposable
 
     private async Task<string> AskAsync(params string[] command)
     {
-        using var asked = Process.Start(new ProcessStartInfo("redis-cli", ["-p", $"{_port}", .. command]) { RedirectStandardOutput = true })!;
+        using var asked = Process.Start(new ProcessStartInfo("redis-cli", ["-p", $"{_port}", .. command])
+        {
+            RedirectStandardOutput = true,
+        })!;
         var answer = await asked.StandardOutput.ReadToEndAsync();
         await asked.WaitForExitAsync();
         return answer;
