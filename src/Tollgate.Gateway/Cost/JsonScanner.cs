@@ -62,10 +62,11 @@ internal sealed class JsonScanner(JsonPath[] paths, FoundValue found)
         }
     }
 
-    /// <summary>The text is over: a number at its very end is one now.</summary>
+    /// <summary>The text is over: where it is nothing but a number, that is one now. A number inside of something that never
+    /// ended is a part of one, of which nobody knows how much is missing.</summary>
     public void End()
     {
-        if (_state == State.InScalar) EndScalar();
+        if (_state == State.InScalar && _depth == 0) EndScalar();
     }
 
     private void Token(byte c)

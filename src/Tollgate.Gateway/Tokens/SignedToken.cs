@@ -59,7 +59,7 @@ internal sealed record SignedToken(string Algorithm, string Name, long? Begins, 
         of.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     /// <summary>A NumericDate (RFC 7519 2): seconds, perhaps with a fraction.</summary>
-    private static bool TryInstant(JsonElement of, string name, out long? micros)
+    internal static bool TryInstant(JsonElement of, string name, out long? micros)
     {
         micros = null;
         if (!of.TryGetProperty(name, out var value)) return true;

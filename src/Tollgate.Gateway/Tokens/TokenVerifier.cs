@@ -1,7 +1,9 @@
+using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Tollgate.Catalog;
@@ -98,21 +100,20 @@ internal sealed class TokenVerifier(JwtRules rules, KeyRing keys)
                 // by business time, and again at each call
                 ValidateLifetime = false,
             }).GetAwaiter().GetResult();
-            if (!result.IsValid || !parsed.TryGetPayloadValue<long>("exp", out var ends)) return null;
-            var begins = parsed.TryGetPayloadValue<long>("nbf", out var from) ? from : 0;
-            if (!parsed.TryGetPayloadValue<string>(rules.Claim, out var consumer)) return null;
-            if (consumer.Length is 0 or > 256 || ends is < 0 or > MostSeconds || begins is < 0 or > MostSeconds) return null;
-            return new Remembered(set, consumer, begins * Micros.PerSecond, ends * Micros.PerSecond);
+            if (!result.IsValid) return null;
+            // the library takes a text for a number
+            using var claims = JsonDocument.Parse(Base64Url.DecodeFromChars(parsed.EncodedPayload));
+            if (!SignedToken.TryInstant(claims.RootElement, "exp", out var ends) || ends is null
+                || !SignedToken.TryInstant(claims.RootElement, "nbf", out var begins)) return null;
+            if (!parsed.TryGetPayloadValue<string>(rules.Claim, out var consumer) || consumer.Length is 0 or > 256) return null;
+            return new Remembered(set, consumer, begins ?? 0, ends.Value);
         }
         catch (Exception e) when (e is SecurityTokenException or ArgumentException or FormatException or OverflowException
-            or InvalidOperationException or System.Text.Json.JsonException or CryptographicException)
+            or InvalidOperationException or JsonException or CryptographicException)
         {
             return null; // whatever is odd about it, it is no token of the issuer's
         }
     }
-
-    // the year 9999; beyond it is nonsense, and would not fit into microseconds
-    private const long MostSeconds = 253_402_300_799;
 
     private sealed record Remembered(KeySet Set, string Consumer, long Begins, long Ends);
 }

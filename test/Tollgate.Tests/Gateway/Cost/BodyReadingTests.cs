@@ -24,7 +24,7 @@ public sealed class BodyReadingTests
     [InlineData("\u001e{\"usage\":{\"total_tokens\":1}}\n\u001e{\"usage\":{\"total_tokens\":2}}\n", "1 2")]
     [InlineData("""{"usage":{"total_tokens":1}} garbage {"usage":{"total_tokens":2}}""", "1")]
     [InlineData("""["usage",{"usage":{"total_tokens":1}}]""", "")]
-    [InlineData("""{"usage":{"total_tokens":1""", "1")]
+    [InlineData("""{"usage":{"total_tokens":1""", "")]
     [InlineData("", "")]
     [InlineData("[DONE]", "")]
     [InlineData("}{", "")]
@@ -102,7 +102,8 @@ public sealed class BodyReadingTests
     [InlineData("data:{\"n\":1}\rdata: \r\rdata:{\"n\":2}\r\r", "1 2")]
     [InlineData(": comment {\"n\":9}\ndatas: {\"n\":8}\n dat: {\"n\":7}\ndata: {\"n\":1}\n\ndata: [DONE]\n\n", "1")]
     [InlineData("data: not json {\"n\":1}\n\ndata: {\"n\":2}\n\n", "2")]
-    [InlineData("data: {\"n\":1}\n\ndata: {\"n\":2", "1 2")]
+    [InlineData("data: {\"n\":1}\n\ndata: {\"n\":2", "1")]
+    [InlineData("data: {\"n\":1}\n\ndata: {\"n\":2}", "1 2")]
     [InlineData("\n\n\ndata: {\"n\":1}\n\n", "1")]
     public void Server_sent_events_are_read_however_they_are_cut(string text, string found)
     {

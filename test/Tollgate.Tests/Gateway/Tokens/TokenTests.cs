@@ -102,6 +102,8 @@ public sealed class TokenTests : IDisposable
             ("no audience", _issuer.Rs256(Claims("aud", null))),
             ("no end", _issuer.Rs256(Claims("exp", null))),
             ("an end that is text", _issuer.Rs256(Claims("exp", "tomorrow"))),
+            ("an end whose number is text", _issuer.Rs256(Claims("exp", $"{TestServer.Start.AddHours(1).ToUnixTimeSeconds()}"))),
+            ("a beginning whose number is text", _issuer.Rs256(Claims("nbf", "1"))),
             ("an end beyond all years", _issuer.Rs256(Claims("exp", long.MaxValue))),
             ("nobody we know", _issuer.Rs256(Claims("sub", "stranger"))),
             ("no consumer", _issuer.Rs256(Claims("sub", null))),
