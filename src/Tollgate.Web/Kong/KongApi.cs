@@ -101,7 +101,8 @@ public static class KongApi
         Resource(routes, "/upstreams/{u}", upstreams.GetAsync, delete: upstreams.DeleteAsync,
             patch: Posted(upstreams.ChangeAsync), put: Posted(upstreams.PutAsync));
         Resource(routes, "/upstreams/{u}/targets", Listed(upstreams.ListTargetsAsync), Posted(upstreams.AddTargetAsync));
-        Resource(routes, "/upstreams/{u}/targets/{t}", upstreams.GetTargetAsync, delete: upstreams.DeleteTargetAsync);
+        Resource(routes, "/upstreams/{u}/targets/{t}", upstreams.GetTargetAsync, delete: upstreams.DeleteTargetAsync,
+            patch: Posted(upstreams.ChangeTargetAsync), put: Posted(upstreams.PutTargetAsync));
     }
 
     private static void MapConsumers(IEndpointRouteBuilder routes, KongResources all)

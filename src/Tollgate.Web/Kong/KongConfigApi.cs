@@ -75,7 +75,8 @@ internal static class KongConfigApi
         {
             var last = i == steps.Length - 1;
             var child = last ? JsonValue.Create(detail)
-                : int.TryParse(steps[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out _) ? new JsonArray() : (JsonNode)new JsonObject();
+                : int.TryParse(steps[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out _) ? new JsonArray()
+                : (JsonNode)new JsonObject();
             if (at is JsonArray list)
             {
                 var index = int.Parse(steps[i], CultureInfo.InvariantCulture);

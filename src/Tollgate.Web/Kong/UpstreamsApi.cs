@@ -10,6 +10,7 @@ namespace Tollgate.Web.Kong;
 internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNews news)
 {
     private readonly KongObjects _objects = new(database, config, news, ConfigKind.Upstream, Write);
+    private readonly KongObjects _targets = new(database, config, news, ConfigKind.Target, WriteTarget);
 
     public Task<KongAnswer> AddAsync(KongRequest request, KongFields fields) => _objects.AddAsync(fields, DraftAsync);
 
@@ -43,35 +44,20 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
         return KongAnswer.NoContent;
     }
 
-    public async Task<KongAnswer> AddTargetAsync(KongRequest request, KongFields fields)
+    public Task<KongAnswer> AddTargetAsync(KongRequest request, KongFields fields) =>
+        _targets.AddAsync(fields, (db, read, row) => DraftTargetAsync(db, request, read, row));
+
+    /// <summary>Under its address, or under an id.</summary>
+    public async Task<KongAnswer> PutTargetAsync(KongRequest request, KongFields fields)
     {
-        var text = fields.Text("target", required: true, most: 261);
-        var weight = fields.Integer("weight", 0, UpstreamTarget.MostWeight) ?? UpstreamTarget.MostWeight;
-        var tags = fields.Tags();
-        fields.GivenByServer("id", "created_at", "updated_at");
-        fields.None("the path names it already", "upstream");
-        var address = text is null ? null : AddressOf(text);
-        if (text is not null && address is null)
-            fields.Note("target", "invalid target; expected a host or an address, and a port: 'HOST:PORT'");
-        if (fields.Refusal is { } refusal) return refusal;
-        var answer = await database.WriteAsync(async db =>
-        {
-            if (await ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]) is not { } upstream) return KongAnswer.NotFound();
-            var same = (await ConfigStore.AllAsync(db)).Where(t => IsOf(t, upstream)).ToArray();
-            if (same.Any(t => KongJson.Read<KongTarget>(t).Target == address))
-                return KongAnswer.Taken(new JsonObject { ["target"] = address, ["upstream"] = KongEntity.Reference(upstream.Id) });
-            if (same.Length >= UpstreamTarget.MostTargets)
-                return KongAnswer.SchemaViolation(new JsonObject
-                {
-                    ["target"] = $"an upstream has at most {UpstreamTarget.MostTargets} targets",
-                });
-            var target = new KongTarget(upstream.Id, address!, (int)weight) { Tags = tags };
-            return KongAnswer.Created(WriteTarget(
-                (await config.AddAsync(db, ConfigKind.Target, null, ManagedBy.Kong, KongJson.Write(target)))!));
-        });
-        if (answer.Wrote) await news.ConfigAsync();
-        return answer;
+        var at = request["t"];
+        if (!Guid.TryParseExact(at, "D", out _)) fields.NamedBy("target", at);
+        return await _targets.PutAsync((await FindTargetAsync(request))?.Uuid ?? at, fields,
+            (db, read, row) => DraftTargetAsync(db, request, read, row), named: "target");
     }
+
+    public Task<KongAnswer> ChangeTargetAsync(KongRequest request, KongFields sent) => _targets.ChangeAsync(
+        _ => FindTargetAsync(request), sent, (db, fields, row) => DraftTargetAsync(db, request, fields, row));
 
     public async Task<KongAnswer> ListTargetsAsync(KongRequest request, KongPage page)
     {
@@ -106,6 +92,33 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
         return await ConfigStore.FindAsync(db, ConfigKind.Upstream, name!) is { } other && other.Id != row?.Id
             ? KongDraft.Refused(KongAnswer.Taken(new JsonObject { ["name"] = name }))
             : new KongDraft(name, KongJson.Write(upstream));
+    }
+
+    private static async Task<KongDraft> DraftTargetAsync(DbConnection db, KongRequest request, KongFields fields, ConfigRow? row)
+    {
+        var upstream = await ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]);
+        // what was read may be put back as it is
+        if (fields.Stored is not null) fields.Drop("upstream", KongEntity.Reference(upstream?.Id));
+        var text = fields.Text("target", required: true, most: 261);
+        var weight = fields.Integer("weight", 0, UpstreamTarget.MostWeight) ?? UpstreamTarget.MostWeight;
+        var tags = fields.Tags();
+        fields.GivenByServer("id", "created_at", "updated_at");
+        fields.None("the path names it already", "upstream");
+        var address = text is null ? null : AddressOf(text);
+        if (text is not null && address is null)
+            fields.Note("target", "invalid target; expected a host or an address, and a port: 'HOST:PORT'");
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        if (upstream is null || (row is not null && !IsOf(row, upstream))) return KongDraft.Refused(KongAnswer.NotFound());
+        var same = (await ConfigStore.AllAsync(db)).Where(t => IsOf(t, upstream) && t.Id != row?.Id).ToArray();
+        if (same.Any(t => KongJson.Read<KongTarget>(t).Target == address))
+            return KongDraft.Refused(KongAnswer.Taken(
+                new JsonObject { ["target"] = address, ["upstream"] = KongEntity.Reference(upstream.Id) }));
+        return same.Length >= UpstreamTarget.MostTargets
+            ? KongDraft.Refused(KongAnswer.SchemaViolation(new JsonObject
+            {
+                ["target"] = $"an upstream has at most {UpstreamTarget.MostTargets} targets",
+            }))
+            : new KongDraft(null, KongJson.Write(new KongTarget(upstream.Id, address!, (int)weight) { Tags = tags }));
     }
 
     internal static KongUpstream Read(KongFields fields)

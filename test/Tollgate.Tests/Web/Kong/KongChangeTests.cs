@@ -97,12 +97,14 @@ public sealed class KongChangeTests
             Assert.Equal((200, "6"), ((int)answer.StatusCode, answer.Header("X-RateLimit-Remaining-Hour")));
         var seen = first.Seen.Last();
         Assert.Equal(("freddy", "platinum"), (seen.Headers["X-Consumer-Username"], seen.Headers["X-Consumer-Groups"]));
-        Assert.Contains("\"platinum\":[\"/v1/a\"]", (await server.GetAsync("/services/store/plugins")).ToString(), StringComparison.Ordinal);
+        Assert.Contains("\"platinum\":[\"/v1/a\"]", (await server.GetAsync("/services/store/plugins")).ToString(),
+            StringComparison.Ordinal);
         Assert.Equal("freddy", (await server.GetAsync("/consumer_groups/platinum/consumers")).GetProperty("data")[0]
             .GetProperty("username").GetString());
 
         // the same plugin put in its place, tighter, and then wider: what was used stays
-        await server.ChangeAsync("PUT", $"/consumer_groups/platinum/plugins/{plugin["id"]}", ("name", "rate-limiting"), ("config.hour", "3"));
+        await server.ChangeAsync("PUT", $"/consumer_groups/platinum/plugins/{plugin["id"]}", ("name", "rate-limiting"),
+            ("config.hour", "3"));
         Assert.Equal(429, await server.StatusAsync("/v1/a", "the-key-of-fred"));
         await server.ChangeAsync("PUT", $"/plugins/{plugin["id"]}", ("name", "rate-limiting"), ("config.hour", "9"),
             ("consumer_group.name", "platinum"));

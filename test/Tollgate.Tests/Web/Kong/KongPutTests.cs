@@ -11,7 +11,11 @@ public sealed class KongPutTests
     /// <summary>Where; what; what else is then there by default.</summary>
     public static TheoryData<string, string, string> Kinds => new()
     {
-        { "/services", """{"name":"n","host":"u.test","path":"/a","read_timeout":7000,"tags":["x"]}""", "port 80, retries 0, protocol http" },
+        {
+            "/services", """{"name":"n","host":"u.test","path":"/a","read_timeout":7000,"tags":["x"]}""",
+            "port 80, retries 0, protocol http"
+        },
+        { "/upstreams/v/targets", """{"target":"127.0.0.1:9"}""", "weight 100, tags null" },
         { "/routes", """{"name":"n","service":{"name":"s"},"hosts":["a.test"],"methods":["GET"]}""", "strip_path true, paths [\"/\"]" },
         { "/services/s/routes", """{"name":"n","paths":["/a"],"preserve_host":true}""", "strip_path true, hosts null" },
         { "/consumers", """{"username":"n","custom_id":"i"}""", "tags null" },
@@ -127,9 +131,29 @@ public sealed class KongPutTests
     }
 
     [Fact]
+    public async Task A_target_is_put_and_changed_by_its_address_too()
+    {
+        await using var kong = await StartAsync();
+        (await kong.PostAsync("/upstreams", "name=w")).Expect(201);
+        var made = (await kong.PutAsync("/upstreams/v/targets/127.0.0.1:9", "weight=7")).Expect(200);
+        Assert.Equal(made.Text, (await kong.PutAsync("/upstreams/v/targets/127.0.0.1:9", "weight=7", "target=127.0.0.1:9")).Text);
+        var changed = (await kong.PatchAsync("/upstreams/v/targets/127.0.0.1:9", "weight=0")).Expect(200).Body;
+        Assert.Equal("0", changed["weight"]!.ToJsonString());
+        Assert.StartsWith("the path says", (await kong.PutAsync("/upstreams/v/targets/127.0.0.1:9", "target=127.0.0.1:8")).Expect(400)
+            .Fault("target"));
+        (await kong.PutAsync("/upstreams/v/targets/127.0.0.1:8", "")).Expect(200);
+        (await kong.PatchAsync("/upstreams/v/targets/127.0.0.1:8", "target=127.0.0.1:9")).Expect(409);
+        (await kong.PutAsync($"/upstreams/w/targets/{made.Id}", "target=127.0.0.1:9")).Expect(404);
+        (await kong.PatchAsync($"/upstreams/w/targets/{made.Id}", "weight=1")).Expect(404);
+        (await kong.PutAsync("/upstreams/x/targets/127.0.0.1:9", "")).Expect(404);
+        Assert.Equal(2, (await kong.GetAsync("/upstreams/v/targets")).Body["data"]!.AsArray().Count);
+    }
+
+    [Fact]
     public async Task What_was_made_at_one_instant_is_listed_once_whatever_its_ids()
     {
         await using var kong = await StartAsync();
+        (await kong.DeleteAsync("/upstreams/v")).Expect(204);
         kong.Clock.AutoAdvanceAmount = TimeSpan.Zero;
         string[] ids = ["9", "3", "7", "1", "5", "8"];
         foreach (var id in ids) (await kong.PutAsync($"/upstreams/{id}{Id[1..]}", $"name=u{id}")).Expect(200);
@@ -167,6 +191,7 @@ public sealed class KongPutTests
         (await kong.PostAsync("/services/s/routes", "name=r", "paths=/r")).Expect(201);
         (await kong.PostAsync("/consumers", "username=c")).Expect(201);
         (await kong.PostAsync("/consumer_groups", "name=g")).Expect(201);
+        (await kong.PostAsync("/upstreams", "name=v")).Expect(201);
         return kong;
     }
 

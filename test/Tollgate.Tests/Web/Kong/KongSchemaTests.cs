@@ -56,8 +56,9 @@ public sealed class KongSchemaTests
             var made = (await kong.PostJsonAsync(path, sent));
             if (made.Code == 400) continue; // key-auth and jwt are never both
             var stored = made.Expect(201).Body["config"]!.AsObject();
-            var fields = FieldOf((await kong.GetAsync($"/schemas/plugins/{name}")).Expect(200).Body["fields"]!, "config")["fields"]!.AsArray();
-            var told = fields.Select(f => f!.AsObject().Single()).ToDictionary(f => f.Key, f => f.Value!);
+            var schemas = (await kong.GetAsync($"/schemas/plugins/{name}")).Expect(200).Body["fields"]!;
+            var told = FieldOf(schemas, "config")["fields"]!.AsArray()
+                .Select(f => f!.AsObject().Single()).ToDictionary(f => f.Key, f => f.Value!);
             foreach (var (field, value) in stored.Where(f => JsonNode.Parse(said)![f.Key] is null))
             {
                 Assert.True(told.ContainsKey(field) || value is null, $"{name} has {field}, and its schema has not");
@@ -98,7 +99,8 @@ public sealed class KongSchemaTests
     [InlineData("consumers", """{}""", 400, "username")]
     [InlineData("upstreams", """{"name":"u","hash_on":"ip"}""", 400, "hash_on")]
     [InlineData("vaults", """{}""", 404, null)]
-    public async Task What_would_be_refused_is_told_before_it_is_sent_and_nothing_is_made(string kind, string body, int code, string? faults)
+    public async Task What_would_be_refused_is_told_before_it_is_sent_and_nothing_is_made(
+        string kind, string body, int code, string? faults)
     {
         await using var kong = await KongHost.StartAsync();
         var reply = (await kong.PostJsonAsync($"/schemas/{kind}/validate", body)).Expect(code);
@@ -138,7 +140,15 @@ public sealed class KongSchemaTests
             consumers:
             - { username: fred, keyauth_credentials: [{ key: the-key-of-fred }] }
             """;
-        const string json = """{"_format_version":"3.0","services":[{"name":"s","url":"http://127.0.0.1:9","routes":[{"name":"r","paths":["/v1"],"request_buffering":true}]}],"consumers":[{"username":"fred","keyauth_credentials":[{"key":"the-key-of-fred"}]}]}""";
+        const string json = """
+            {
+              "_format_version": "3.0",
+              "services": [
+                {"name": "s", "url": "http://127.0.0.1:9", "routes": [{"name": "r", "paths": ["/v1"], "request_buffering": true}]}
+              ],
+              "consumers": [{"username": "fred", "keyauth_credentials": [{"key": "the-key-of-fred"}]}]
+            }
+            """;
         using HttpContent content = how switch
         {
             "form" => new FormUrlEncodedContent([new("config", yaml)]),
