@@ -37,9 +37,11 @@ internal sealed class KongObjects(
     /// <param name="fields">All of it: what is left out has its default.</param>
     /// <param name="draft">Reads them.</param>
     /// <param name="named">The field with the name; null: such things have none.</param>
-    public Task<KongAnswer> PutAsync(string at, KongFields fields, KongDrafting draft, string? named = "name") => ToldAsync(async db =>
+    /// <param name="find">Finds it, where it is not found by a name or an id alone.</param>
+    public Task<KongAnswer> PutAsync(string at, KongFields fields, KongDrafting draft, string? named = "name",
+        Func<DbConnection, Task<ConfigRow?>>? find = null) => ToldAsync(async db =>
     {
-        var row = await ConfigStore.FindAsync(db, kind, at);
+        var row = find is null ? await ConfigStore.FindAsync(db, kind, at) : await find(db);
         var isId = Guid.TryParseExact(at, "D", out var id);
         var byName = named is not null && (row is null ? !isId : row.Name == at && row.Name != row.Id);
         if (byName) fields.NamedBy(named!, at);

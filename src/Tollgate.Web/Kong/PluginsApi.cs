@@ -22,7 +22,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
 
     /// <summary>Under an id that the caller gives; what was there may come out as another plugin, or elsewhere.</summary>
     public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) =>
-        _objects.PutAsync(request["p"], fields, async (db, read, row) => row is not null && !await IsUnderAsync(request, row)
+        _objects.PutAsync(request["p"], fields, async (db, read, row) => row is not null && !await IsUnderAsync(db, request, row)
             ? KongDraft.Refused(KongAnswer.NotFound()) : await DraftAsync(db, request, read, row), named: null);
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
@@ -49,7 +49,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
     public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent)
     {
         return _objects.ChangeAsync(async db => await ConfigStore.FindAsync(db, ConfigKind.Plugin, request["p"]) is { } row
-            && await IsUnderAsync(request, row) ? row : null, sent, DraftAsync, entity =>
+            && await IsUnderAsync(db, request, row) ? row : null, sent, DraftAsync, entity =>
             {
                 foreach (var field in PluginScope.Fields)
                 {
@@ -182,9 +182,11 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             fields.Note(more.Field, $"not supported: a plugin is on one thing, and this one is on a {given[0].Field} already");
     }
 
-    private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => PluginScope.Of(request) is not { } scope
-        || await database.ReadAsync(db => PluginScope.IdAsync(db, scope)) is { } target
-            && KongJson.Read<KongPlugin>(row).Scope == target;
+    private static async Task<bool> IsUnderAsync(DbConnection db, KongRequest request, ConfigRow row) =>
+        PluginScope.Of(request) is not { } scope
+        || await PluginScope.IdAsync(db, scope) is { } target && KongJson.Read<KongPlugin>(row).Scope == target;
+
+    private Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => database.ReadAsync(db => IsUnderAsync(db, request, row));
 
     /// <summary>What makes a plugin the only one of its kind, as Kong names it.</summary>
     private static JsonObject ScopesOf(KongPlugin plugin) => new()

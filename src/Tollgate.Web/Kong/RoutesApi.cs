@@ -15,14 +15,15 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         _objects.AddAsync(fields, (db, read, row) => DraftAsync(db, request, read, row));
 
     public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) =>
-        _objects.PutAsync(request["r"], fields, async (db, read, row) => row is not null && !await IsUnderAsync(request, row)
+        _objects.PutAsync(request["r"], fields, async (db, read, row) => row is not null && !await IsUnderAsync(db, request, row)
             ? KongDraft.Refused(KongAnswer.NotFound()) : await DraftAsync(db, request, read, row));
 
     public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent)
     {
         var hosted = false;
         return _objects.ChangeAsync(async db => await ConfigStore.FindAsync(db, ConfigKind.Route, request["r"]) is { } row
-            && await IsUnderAsync(request, row) ? row : null, sent, ReadAsync, entity => hosted = entity["hosts"] is not null, "service");
+            && await IsUnderAsync(db, request, row) ? row : null, sent, ReadAsync,
+            entity => hosted = entity["hosts"] is not null, "service");
 
         Task<KongDraft> ReadAsync(DbConnection db, KongFields fields, ConfigRow? row)
         {
@@ -63,8 +64,10 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
     }
 
     /// <summary>A route that is named in its service's path belongs to that service.</summary>
-    private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => !request.Has("s")
-        || (await config.FindAsync(ConfigKind.Service, request["s"]))?.Id == KongJson.Read<KongRoute>(row).Service;
+    private static async Task<bool> IsUnderAsync(DbConnection db, KongRequest request, ConfigRow row) => !request.Has("s")
+        || (await ConfigStore.FindAsync(db, ConfigKind.Service, request["s"]))?.Id == KongJson.Read<KongRoute>(row).Service;
+
+    private Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => database.ReadAsync(db => IsUnderAsync(db, request, row));
 
     private static async Task<KongDraft> DraftAsync(DbConnection db, KongRequest request, KongFields fields, ConfigRow? row)
     {

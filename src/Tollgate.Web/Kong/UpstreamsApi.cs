@@ -48,16 +48,16 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
         _targets.AddAsync(fields, (db, read, row) => DraftTargetAsync(db, request, read, row));
 
     /// <summary>Under its address, or under an id.</summary>
-    public async Task<KongAnswer> PutTargetAsync(KongRequest request, KongFields fields)
+    public Task<KongAnswer> PutTargetAsync(KongRequest request, KongFields fields)
     {
         var at = request["t"];
         if (!Guid.TryParseExact(at, "D", out _)) fields.NamedBy("target", at);
-        return await _targets.PutAsync((await FindTargetAsync(request))?.Uuid ?? at, fields,
-            (db, read, row) => DraftTargetAsync(db, request, read, row), named: "target");
+        return _targets.PutAsync(at, fields, (db, read, row) => DraftTargetAsync(db, request, read, row), named: "target",
+            find: async db => await FindTargetAsync(db, request) ?? await ConfigStore.FindAsync(db, ConfigKind.Target, at));
     }
 
     public Task<KongAnswer> ChangeTargetAsync(KongRequest request, KongFields sent) => _targets.ChangeAsync(
-        _ => FindTargetAsync(request), sent, (db, fields, row) => DraftTargetAsync(db, request, fields, row));
+        db => FindTargetAsync(db, request), sent, (db, fields, row) => DraftTargetAsync(db, request, fields, row));
 
     public async Task<KongAnswer> ListTargetsAsync(KongRequest request, KongPage page)
     {
@@ -76,11 +76,13 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
         return KongAnswer.NoContent;
     }
 
-    private async Task<ConfigRow?> FindTargetAsync(KongRequest request)
+    private Task<ConfigRow?> FindTargetAsync(KongRequest request) => database.ReadAsync(db => FindTargetAsync(db, request));
+
+    private static async Task<ConfigRow?> FindTargetAsync(DbConnection db, KongRequest request)
     {
-        if (await config.FindAsync(ConfigKind.Upstream, request["u"]) is not { } upstream) return null;
+        if (await ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]) is not { } upstream) return null;
         var address = AddressOf(request["t"]);
-        return (await config.OfKindAsync(ConfigKind.Target)).Where(t => IsOf(t, upstream)).FirstOrDefault(
+        return (await ConfigStore.OfKindAsync(db, ConfigKind.Target)).Where(t => IsOf(t, upstream)).FirstOrDefault(
             t => t.Id == ConfigStore.HexOf(request["t"]) || KongJson.Read<KongTarget>(t).Target == address);
     }
 

@@ -149,6 +149,25 @@ public sealed class KongPutTests
         Assert.Equal(2, (await kong.GetAsync("/upstreams/v/targets")).Body["data"]!.AsArray().Count);
     }
 
+    [Theory]
+    [InlineData("/services/one", "url=http://u")]
+    [InlineData("/services/s/routes/one", "paths=/a")]
+    [InlineData("/consumers/one", "custom_id=1")]
+    [InlineData("/consumer_groups/one", "")]
+    [InlineData("/upstreams/v/targets/127.0.0.1:9", "weight=5")]
+    [InlineData("/services/s/plugins/" + Id, "name=cors")]
+    public async Task Twenty_that_put_the_same_at_once_make_it_once(string path, string body)
+    {
+        await using var kong = await StartAsync();
+        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => kong.PutAsync(path, body)));
+        Assert.Single(replies.Select(r => r.Expect(200).Text).Distinct());
+        var changes = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
+            path.StartsWith("/consumers", StringComparison.Ordinal) ? kong.PatchAsync(path, $"custom_id=c{i}")
+                : path == "/consumer_groups/one" ? kong.PatchAsync(path, "name=one") : kong.PatchAsync(path, $"tags=t{i}")));
+        Assert.All(changes, c => Assert.Equal(replies[0].Id, c.Expect(200).Id));
+        Assert.Contains((await kong.GetAsync(path)).Text, changes.Select(c => c.Text));
+    }
+
     [Fact]
     public async Task What_was_made_at_one_instant_is_listed_once_whatever_its_ids()
     {
