@@ -52,19 +52,37 @@ public sealed class ConfigStore(Database database, TimeProvider clock)
             new { kind, nameOrId, id = HexOf(nameOrId) });
 
     /// <summary>Adds an object, or answers null when its kind already has one of this name.</summary>
-    public async Task<ConfigRow?> AddAsync(DbConnection db, string kind, string? name, ManagedBy by, string document)
+    /// <param name="db">The caller's transaction.</param>
+    /// <param name="kind">See <see cref="ConfigKind"/>.</param>
+    /// <param name="name">Null for none.</param>
+    /// <param name="by">Who writes.</param>
+    /// <param name="document">JSON.</param>
+    /// <param name="given">The id that it shall have, which nothing else has (<see cref="HasIdAsync"/>); null for a new one.</param>
+    public async Task<ConfigRow?> AddAsync(
+        DbConnection db, string kind, string? name, ManagedBy by, string document, Guid? given = null)
     {
         // asked first: on PostgreSQL every node would hear of a statement, though it adds nothing
         if (name is not null && await db.ExecuteScalarAsync<long>(
             "select count(*) from config_objects where kind = @kind and name = @name", new { kind, name }) > 0) return null;
         var now = Micros.Now(clock);
-        var id = Guid.CreateVersion7(clock.GetUtcNow()).ToString("N");
+        var id = (given ?? Guid.CreateVersion7(clock.GetUtcNow())).ToString("N");
         var row = new ConfigRow(kind, name ?? id, id, NameOf(by), document, now, now);
         var added = await db.ExecuteAsync(
             $"insert into config_objects ({Columns}) values " +
             "(@Kind, @Name, @Id, @ManagedBy, @Document, @CreatedAt, @UpdatedAt) on conflict (kind, name) do nothing", row);
         return added == 1 ? row : null;
     }
+
+    /// <summary>Whether an object of any kind has this id.</summary>
+    public static async Task<bool> HasIdAsync(DbConnection db, Guid id) => await db.ExecuteScalarAsync<int>(
+        "select count(*) from config_objects where id = @id", new { id = id.ToString("N") }) > 0;
+
+    /// <summary>Gives an object another name, which is free in its kind; its id stays, and so does what knows it by that.</summary>
+    /// <param name="db">The caller's transaction.</param>
+    /// <param name="row">The object.</param>
+    /// <param name="name">Null for none.</param>
+    public static Task RenameAsync(DbConnection db, ConfigRow row, string? name) => db.ExecuteAsync(
+        "update config_objects set name = @name where kind = @Kind and id = @Id", new { row.Kind, row.Id, name = name ?? row.Id });
 
     /// <summary>Replaces the document of an object that exists.</summary>
     public Task UpdateAsync(DbConnection db, ConfigRow row, string document) => db.ExecuteAsync(

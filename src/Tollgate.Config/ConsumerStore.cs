@@ -59,20 +59,33 @@ public sealed class ConsumerStore(Database database, TimeProvider clock)
             "order by key limit @limit",
             new { planId, after, limit, now = Micros.Now(clock) })).AsList();
 
-    /// <summary>Adds a consumer, or answers null when its username or custom id is taken.</summary>
-    public async Task<ConsumerRow?> AddAsync(
-        DbConnection db, string username, string? customId, long? customerKey, ManagedBy by)
+    /// <summary>Gives a consumer other names; its keys, its limits and what it used stay. False: one of them is another's.</summary>
+    public static async Task<bool> RenameAsync(DbConnection db, ConsumerRow row, string username, string? customId)
     {
         var taken = await db.ExecuteScalarAsync<int>(
-            "select count(*) from consumers where username = @username or custom_id = @customId",
-            new { username, customId });
+            "select count(*) from consumers where key <> @Key and (username = @username or custom_id = @customId)",
+            new { row.Key, username, customId });
+        if (taken > 0) return false;
+        await db.ExecuteAsync("update consumers set username = @username, custom_id = @customId where key = @Key",
+            new { row.Key, username, customId });
+        return true;
+    }
+
+    /// <summary>Adds a consumer, or answers null when its username, its custom id or the id that it shall have is taken.</summary>
+    public async Task<ConsumerRow?> AddAsync(
+        DbConnection db, string username, string? customId, long? customerKey, ManagedBy by, Id<Consumer>? given = null)
+    {
+        var id = (given ?? Id<Consumer>.New(clock)).ToString();
+        var taken = await db.ExecuteScalarAsync<int>(
+            "select count(*) from consumers where username = @username or custom_id = @customId or id = @id",
+            new { username, customId, id });
         if (taken > 0) return null;
         return await db.QuerySingleAsync<ConsumerRow>(
             "insert into consumers (id, username, custom_id, customer_key, managed_by, created_at) " +
             $"values (@id, @username, @customId, @customerKey, @by, @now) returning {Columns}",
             new
             {
-                id = Id<Consumer>.New(clock).ToString(),
+                id,
                 username,
                 customId,
                 customerKey,

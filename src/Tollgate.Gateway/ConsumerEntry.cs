@@ -51,7 +51,7 @@ public class CredentialEntry
     }
 }
 
-/// <summary>A consumer as the gate sees it. Its names live as long as it is known; who pays may change.</summary>
+/// <summary>A consumer as the gate sees it. What it is called and who pays may change; written only by the table.</summary>
 public sealed class ConsumerEntry(int key, string id, string username, string? customId)
 {
     private volatile CustomerEntry? _customer;
@@ -64,12 +64,12 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
 
     public string Id { get; } = id;
 
-    public string Username { get; } = username;
+    public string Username { get; private set; } = username;
 
     /// <summary>The names as a header can carry them: what is not ASCII is percent-encoded.</summary>
     public string UsernameHeader => HeaderText(Username);
 
-    public string? CustomId { get; } = customId;
+    public string? CustomId { get; private set; } = customId;
 
     public string? CustomIdHeader => CustomId is null ? null : HeaderText(CustomId);
 
@@ -102,6 +102,9 @@ public sealed class ConsumerEntry(int key, string id, string username, string? c
 
     /// <summary>Highest priority first, then the older subscription.</summary>
     public EntitlementEntry[] Entitlements => _customer?.Entitlements ?? [];
+
+    /// <summary>A call that is under way may see the one name of before and the other of after.</summary>
+    internal void Rename(string username, string? customId) => (Username, CustomId) = (username, customId);
 
     private static string HeaderText(string name) =>
         System.Text.Ascii.IsValid(name) ? name : Uri.EscapeDataString(name);

@@ -230,6 +230,12 @@ public sealed partial class GateTable(
     private void Put(int key, string id, string username, string? customId, long? customer)
     {
         var entry = _consumers.GetOrAdd(key, k => new ConsumerEntry(k, id, username, customId));
+        if (entry.Username != username || entry.CustomId != customId)
+        {
+            _names?.Remove(entry);
+            entry.Rename(username, customId);
+        }
+
         _names?.Put(entry);
         entry.Customer = customer is { } payer ? CustomerOf((int)payer) : null;
     }

@@ -13,10 +13,7 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
 {
     public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
     {
-        var username = fields.Text("username", required: true, most: 256);
-        var customId = fields.Text("custom_id", most: 256);
-        fields.None("consumers have no tags in this version", "tags");
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        var (username, customId) = Read(fields);
         if (fields.Refusal is { } refusal) return refusal;
         ConsumerRow? added = null;
         var answer = await database.WriteAsync(async db =>
@@ -32,6 +29,38 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
         if (added is not null) await news.ConsumerAsync(added.Key);
         return answer;
     }
+
+    /// <summary>A path that is a UUID means an id, any other a username.</summary>
+    public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields)
+    {
+        var (at, isId) = (request["c"], Guid.TryParseExact(request["c"], "D", out var id));
+        return ChangedAsync(async db =>
+        {
+            var found = await ConsumerStore.FindAsync(db, isId ? new Id<Consumer>(id).ToString() : at);
+            if (found is not null && !isId && found.Username != at) found = null;
+            if (!isId) fields.NamedBy("username", at);
+            var given = isId ? id.ToString() : fields.GivenId();
+            fields.Stored = found is null ? new JsonObject { ["id"] = given } : Write(found);
+            var (username, customId) = Read(fields);
+            if (fields.Refusal is { } refusal) return (refusal, null);
+            if (found is not null) return await RenameAsync(db, found, username!, customId);
+            Id<Consumer>? wanted = given is null ? null : new Id<Consumer>(Guid.Parse(given));
+            if (await consumers.AddAsync(db, username!, customId, null, ManagedBy.Kong, wanted) is { } added)
+                return (KongAnswer.Ok(Write(added)), added);
+            return (KongAnswer.Taken(await TakenAsync(db, username!, null)
+                ?? await TakenAsync(db, customId, null, "custom_id") ?? new JsonObject { ["id"] = given }), null);
+        });
+    }
+
+    /// <summary>Keys, groups and limits of a consumer stay, whatever it is called.</summary>
+    public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent) => ChangedAsync(async db =>
+    {
+        if (await ConsumerStore.FindAsync(db, request["c"]) is not { } row) return (KongAnswer.NotFound(), null);
+        var fields = sent.Over(Write(row));
+        fields.Stored = Write(row);
+        var (username, customId) = Read(fields);
+        return fields.Refusal is { } refusal ? (refusal, null) : await RenameAsync(db, row, username!, customId);
+    });
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page) =>
         page.Of(await consumers.ListAsync(page.At, page.Size + 1), Write, c => $"{c.Key}");
@@ -75,6 +104,35 @@ internal sealed class ConsumersApi(Database database, ConsumerStore consumers, K
         if (deleted.CustomerKey is { } key) await news.CustomerAsync(key);
         return answer;
     }
+
+    internal static (string? Username, string? CustomId) Read(KongFields fields)
+    {
+        var names = (fields.Text("username", required: true, most: 256), fields.Text("custom_id", most: 256));
+        fields.None("consumers have no tags in this version", "tags");
+        fields.GivenByServer("id", "created_at", "updated_at");
+        return names;
+    }
+
+    private async Task<KongAnswer> ChangedAsync(Func<DbConnection, Task<(KongAnswer, ConsumerRow?)>> change)
+    {
+        var (answer, changed) = await database.WriteAsync(change);
+        if (changed is not null) await news.ConsumerAsync(changed.Key);
+        return answer;
+    }
+
+    private static async Task<(KongAnswer, ConsumerRow?)> RenameAsync(DbConnection db, ConsumerRow row, string username, string? customId)
+    {
+        if (KongEntity.OtherOwner(row.ManagedBy) is { } owner) return (KongAnswer.OwnedElsewhere("consumer", row.Username, owner), null);
+        if (!await ConsumerStore.RenameAsync(db, row, username, customId))
+            return (KongAnswer.Taken(await TakenAsync(db, username, row) ?? new JsonObject { ["custom_id"] = customId }), null);
+        var changed = row with { Username = username, CustomId = customId };
+        return (KongAnswer.Ok(Write(changed)), changed);
+    }
+
+    /// <summary>The field by which a name is another's already; null: it is free.</summary>
+    private static async Task<JsonObject?> TakenAsync(DbConnection db, string? name, ConsumerRow? but, string field = "username") =>
+        name is not null && await ConsumerStore.FindAsync(db, name) is { } other && other.Key != but?.Key
+        && (field == "username" ? other.Username : other.CustomId) == name ? new JsonObject { [field] = name } : null;
 
     private async Task EndMembershipsAsync(DbConnection db, long customer)
     {

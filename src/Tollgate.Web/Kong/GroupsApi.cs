@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tollgate.Billing;
 using Tollgate.Config;
@@ -13,24 +15,16 @@ namespace Tollgate.Web.Kong;
 internal sealed class GroupsApi(
     Database database, ConfigStore config, SubscriptionStore subscriptions, SystemCurrency defaults, KongNews news)
 {
-    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
-    {
-        var name = fields.Name(required: true);
-        fields.None("consumer groups have no tags in this version", "tags");
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
-        if (fields.Refusal is { } refusal) return refusal;
-        var answer = await database.WriteAsync(async db =>
-        {
-            var taken = await ConfigStore.FindAsync(db, ConfigKind.Plan, name!) is not null;
-            var row = taken ? null : await config.AddAsync(
-                db, ConfigKind.Plan, name, ManagedBy.Kong, PlanDocument.Empty.Write());
-            if (row is null) return KongAnswer.Taken(new JsonObject { ["name"] = name });
-            await config.AddVersionAsync(db, Publication.PlanIdOf(row), defaults.Currency.Code, "{}");
-            return KongAnswer.Created(Write(row));
-        });
-        if (answer.Wrote) await news.ConfigAsync();
-        return answer;
-    }
+    private readonly KongObjects _objects = new(database, config, news, ConfigKind.Plan, Write);
+
+    public Task<KongAnswer> AddAsync(KongRequest request, KongFields fields) => _objects.AddAsync(fields, DraftAsync);
+
+    public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) => _objects.PutAsync(request["g"], fields, DraftAsync);
+
+    /// <summary>A group that gets another name keeps its members, its limits and what they used, and what gates list for it.
+    /// </summary>
+    public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent) =>
+        _objects.ChangeAsync(db => ConfigStore.FindAsync(db, ConfigKind.Plan, request["g"]), sent, DraftAsync);
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page) =>
         page.Of(await config.OfKindAsync(ConfigKind.Plan), Write);
@@ -63,6 +57,56 @@ internal sealed class GroupsApi(
         foreach (var customer in ended.Select(s => s.CustomerKey).Distinct()) await news.CustomerAsync(customer);
         return answer;
     }
+
+    internal static string? Read(KongFields fields)
+    {
+        var name = fields.Name(required: true);
+        fields.None("consumer groups have no tags in this version", "tags");
+        fields.GivenByServer("id", "created_at", "updated_at");
+        return name;
+    }
+
+    private async Task<KongDraft> DraftAsync(DbConnection db, KongFields fields, ConfigRow? row)
+    {
+        if (row is not null && KongEntity.OtherOwner(row.ManagedBy) is { } owner)
+            return KongDraft.Refused(KongAnswer.OwnedElsewhere("consumer group", row.Name, owner));
+        var name = Read(fields);
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        if (await ConfigStore.FindAsync(db, ConfigKind.Plan, name!) is { } other && other.Id != row?.Id)
+            return KongDraft.Refused(KongAnswer.Taken(new JsonObject { ["name"] = name }));
+        if (row is null)
+        {
+            return new KongDraft(name, PlanDocument.Empty.Write())
+            {
+                Then = added => config.AddVersionAsync(db, Publication.PlanIdOf(added), defaults.Currency.Code, "{}"),
+            };
+        }
+
+        var gates = row.Name == name ? [] : (await ConfigStore.OfKindAsync(db, ConfigKind.Plugin))
+            .Select(r => (Row: r, Plugin: KongJson.Read<KongPlugin>(r)))
+            .Where(g => MapOf(g.Plugin)?.ContainsKey(row.Name) == true).ToArray();
+        if (gates.Any(g => MapOf(g.Plugin)!.ContainsKey(name!)))
+            return KongDraft.Refused(KongAnswer.SchemaViolation(new JsonObject
+            {
+                ["name"] = $"an endpoint_map lists '{name}' already, and its entries would become this group's; take them out first",
+            }));
+        return new KongDraft(name, row.Document)
+        {
+            Then = async _ =>
+            {
+                foreach (var (stored, plugin) in gates)
+                    await config.UpdateAsync(db, stored, KongJson.Write(plugin with { Config = Renamed(plugin, row.Name, name!) }));
+            },
+        };
+    }
+
+    private static JsonObject? MapOf(KongPlugin plugin) =>
+        plugin.Name == KongPlugin.EndpointGating ? JsonObject.Create(plugin.Config.GetProperty("endpoint_map")) : null;
+
+    private static JsonElement Renamed(KongPlugin gate, string from, string to) => JsonSerializer.SerializeToElement(new JsonObject
+    {
+        ["endpoint_map"] = new JsonObject(MapOf(gate)!.Select(e => KeyValuePair.Create(e.Key == from ? to : e.Key, e.Value?.DeepClone()))),
+    });
 
     public static JsonObject Write(ConfigRow row)
     {

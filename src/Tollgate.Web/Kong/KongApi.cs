@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Tollgate.Storage;
+using Tollgate.Web.Admin;
 
 namespace Tollgate.Web.Kong;
 
@@ -28,7 +29,8 @@ public static class KongApi
     public static void Map(IEndpointRouteBuilder routes)
     {
         var all = new KongResources(routes.ServiceProvider);
-        MapNode(routes, routes.ServiceProvider.GetRequiredService<Database>());
+        MapNode(routes, routes.ServiceProvider.GetRequiredService<Database>(), all);
+        MapSchemas(routes, all);
         MapServices(routes, all.Services, all.Routes);
         MapUpstreams(routes, all.Upstreams, all.Authorities);
         MapConsumers(routes, all);
@@ -40,16 +42,26 @@ public static class KongApi
     /// <summary>Kong's answer to a path that it does not have; for whoever maps what is left over.</summary>
     public static Task NotFoundAsync(HttpContext context) => KongAnswer.NotFound().WriteAsync(context);
 
-    private static void MapNode(IEndpointRouteBuilder routes, Database database)
+    private static void MapNode(IEndpointRouteBuilder routes, Database database, KongResources all)
     {
         var version = typeof(KongApi).Assembly.GetName().Version!.ToString(3);
-        Resource(routes, "/", get: _ => Task.FromResult(KongAnswer.Ok(new JsonObject
+        Resource(routes, "/", get: async _ => KongAnswer.Ok(new JsonObject
         {
             ["version"] = version,
             ["tagline"] = "Welcome to Tollgate",
-            ["configuration"] = new JsonObject { ["database"] = database.EngineName },
-            ["plugins"] = new JsonObject { ["available_on_server"] = KongEntity.List([.. PluginSchema.Names]) },
-        })));
+            ["configuration"] = new JsonObject
+            {
+                ["database"] = database.EngineName,
+                ["role"] = "traditional",
+                ["loaded_plugins"] = new JsonObject(PluginSchema.Names.Select(n => KeyValuePair.Create(n, (JsonNode?)true))),
+            },
+            ["plugins"] = new JsonObject
+            {
+                ["available_on_server"] = new JsonObject(PluginSchema.Names.Select(n =>
+                    KeyValuePair.Create(n, (JsonNode?)new JsonObject { ["version"] = version }))),
+                ["enabled_in_cluster"] = KongEntity.List(await all.Plugins.InUseAsync()),
+            },
+        }));
         Resource(routes, "/status", get: async _ =>
         {
             await database.ReadAsync(_ => Task.FromResult(true)); // opens a connection, or throws
@@ -57,14 +69,28 @@ public static class KongApi
         });
     }
 
+    private static void MapSchemas(IEndpointRouteBuilder routes, KongResources all)
+    {
+        Resource(routes, "/schemas/plugins/{p}", all.Schemas.OfPluginAsync);
+        Resource(routes, "/schemas/{kind}", SchemasApi.OfKind);
+        Resource(routes, "/schemas/plugins/validate", post: Posted(all.Schemas.CheckPluginAsync), asks: true);
+        Resource(routes, "/schemas/{kind}/validate", post: Posted(SchemasApi.Check), asks: true);
+        Resource(routes, "/config", post: request => KongConfigApi.ApplyAsync(request, routes.ServiceProvider));
+    }
+
     private static void MapServices(IEndpointRouteBuilder routes, ServicesApi services, RoutesApi paths)
     {
         Resource(routes, "/services", Listed(services.ListAsync), Posted(services.AddAsync));
-        Resource(routes, "/services/{s}", services.GetAsync, delete: services.DeleteAsync);
+        Resource(routes, "/services/{s}", services.GetAsync, delete: services.DeleteAsync,
+            patch: Posted(services.ChangeAsync), put: Posted(services.PutAsync));
         Resource(routes, "/routes", Listed(paths.ListAsync), Posted(paths.AddAsync));
-        Resource(routes, "/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
+        foreach (var at in (string[])["/routes/{r}", "/services/{s}/routes/{r}"])
+        {
+            Resource(routes, at, paths.GetAsync, delete: paths.DeleteAsync,
+                patch: Posted(paths.ChangeAsync), put: Posted(paths.PutAsync));
+        }
+
         Resource(routes, "/services/{s}/routes", Listed(paths.ListAsync), Posted(paths.AddAsync));
-        Resource(routes, "/services/{s}/routes/{r}", paths.GetAsync, delete: paths.DeleteAsync);
     }
 
     private static void MapUpstreams(IEndpointRouteBuilder routes, UpstreamsApi upstreams, CaCertificatesApi authorities)
@@ -72,9 +98,11 @@ public static class KongApi
         Resource(routes, "/ca_certificates", Listed(authorities.ListAsync), Posted(authorities.AddAsync));
         Resource(routes, "/ca_certificates/{a}", authorities.GetAsync, delete: authorities.DeleteAsync);
         Resource(routes, "/upstreams", Listed(upstreams.ListAsync), Posted(upstreams.AddAsync));
-        Resource(routes, "/upstreams/{u}", upstreams.GetAsync, delete: upstreams.DeleteAsync);
+        Resource(routes, "/upstreams/{u}", upstreams.GetAsync, delete: upstreams.DeleteAsync,
+            patch: Posted(upstreams.ChangeAsync), put: Posted(upstreams.PutAsync));
         Resource(routes, "/upstreams/{u}/targets", Listed(upstreams.ListTargetsAsync), Posted(upstreams.AddTargetAsync));
-        Resource(routes, "/upstreams/{u}/targets/{t}", upstreams.GetTargetAsync, delete: upstreams.DeleteTargetAsync);
+        Resource(routes, "/upstreams/{u}/targets/{t}", upstreams.GetTargetAsync, delete: upstreams.DeleteTargetAsync,
+            patch: Posted(upstreams.ChangeTargetAsync), put: Posted(upstreams.PutTargetAsync));
     }
 
     private static void MapConsumers(IEndpointRouteBuilder routes, KongResources all)
@@ -82,7 +110,8 @@ public static class KongApi
         var (consumers, keys, signers, access) = (all.Consumers, all.Keys, all.Signers, all.Access);
         var (groups, members) = (all.Groups, all.Members);
         Resource(routes, "/consumers", Listed(consumers.ListAsync), Posted(consumers.AddAsync));
-        Resource(routes, "/consumers/{c}", consumers.GetAsync, delete: consumers.DeleteAsync);
+        Resource(routes, "/consumers/{c}", consumers.GetAsync, delete: consumers.DeleteAsync,
+            patch: Posted(consumers.ChangeAsync), put: Posted(consumers.PutAsync));
         Resource(routes, "/consumers/{c}/key-auth", Listed(keys.ListAsync), Posted(keys.AddAsync));
         Resource(routes, "/consumers/{c}/key-auth/{k}", keys.GetAsync, delete: keys.DeleteAsync);
         Resource(routes, "/consumers/{c}/jwt", Listed(signers.ListAsync), Posted(signers.AddAsync));
@@ -90,7 +119,8 @@ public static class KongApi
         Resource(routes, "/consumers/{c}/acls", Listed(access.ListAsync), Posted(access.AddAsync));
         Resource(routes, "/consumers/{c}/acls/{a}", access.GetAsync, delete: access.DeleteAsync);
         Resource(routes, "/consumer_groups", Listed(groups.ListAsync), Posted(groups.AddAsync));
-        Resource(routes, "/consumer_groups/{g}", groups.GetAsync, delete: groups.DeleteAsync);
+        Resource(routes, "/consumer_groups/{g}", groups.GetAsync, delete: groups.DeleteAsync,
+            patch: Posted(groups.ChangeAsync), put: Posted(groups.PutAsync));
         foreach (var form in (string[])["consumer_groups", "consumer_group"])
         {
             Resource(routes, "/consumers/{c}/" + form, Listed(members.ListGroupsAsync), Posted(members.AddGroupAsync));
@@ -108,18 +138,28 @@ public static class KongApi
         foreach (var scope in (string[])["", "/services/{s}", "/routes/{r}", "/consumer_groups/{g}", "/consumers/{c}"])
         {
             Resource(routes, scope + "/plugins", Listed(plugins.ListAsync), Posted(plugins.AddAsync));
-            Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync, patch: Posted(plugins.ChangeAsync));
+            Resource(routes, scope + "/plugins/{p}", plugins.GetAsync, delete: plugins.DeleteAsync,
+                patch: Posted(plugins.ChangeAsync), put: Posted(plugins.PutAsync));
         }
     }
 
     /// <summary>One path with its methods; any other method of it is a 405 that names these.</summary>
+    /// <param name="routes">Where it is mapped.</param>
+    /// <param name="path">Its template.</param>
+    /// <param name="get">Reads it, or a list.</param>
+    /// <param name="post">Adds to a list.</param>
+    /// <param name="delete">Removes it.</param>
+    /// <param name="patch">Changes what is sent.</param>
+    /// <param name="put">Makes or replaces it.</param>
+    /// <param name="asks">Whether a POST changes nothing.</param>
     private static void Resource(
         IEndpointRouteBuilder routes, string path, Handler? get = null, Handler? post = null, Handler? delete = null,
-        Handler? patch = null)
+        Handler? patch = null, Handler? put = null, bool asks = false)
     {
         var allowed = new List<string>();
         Add(get, HttpMethods.Get, HttpMethods.Head);
         Add(post, HttpMethods.Post);
+        Add(put, HttpMethods.Put);
         Add(patch, HttpMethods.Patch);
         Add(delete, HttpMethods.Delete);
         var allow = string.Join(", ", allowed);
@@ -133,11 +173,13 @@ public static class KongApi
         {
             if (handler is null) return;
             allowed.AddRange(methods);
-            routes.MapMethods(path, methods, async context =>
+            var route = routes.MapMethods(path, methods, async context =>
             {
                 var answer = await handler(new KongRequest(context));
                 await answer.WriteAsync(context);
             });
+            // a question whose text is a body
+            if (asks) route.Needs(AdminScope.Read).ChangesNothing();
         }
     }
 

@@ -29,6 +29,9 @@ internal static class KongEntity
     public static string UuidOf<T>(string id) where T : IIdentified =>
         Id<T>.TryParse(id, out var read) ? read.Value.ToString() : id;
 
+    /// <summary>An id as it is stored, prefixed or not, as Kong's tools write it.</summary>
+    public static string UuidOf(string id) => Guid.Parse(id.AsSpan(id.LastIndexOf('_') + 1)).ToString();
+
     public static JsonArray? List(IReadOnlyList<string>? texts) =>
         texts is null ? null : new JsonArray([.. texts.Select(t => JsonValue.Create(t))]);
 

@@ -17,6 +17,12 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// <summary>In the shape of the request.</summary>
     public JsonObject Faults { get; } = [];
 
+    /// <summary>What a PUT or a PATCH is about, as it is read back, or at least its id; null: there is nothing yet.</summary>
+    public JsonObject? Stored { get; set; }
+
+    /// <summary>Set: what is read is written down here.</summary>
+    public KongShape? Shape { get; init; }
+
     public bool IsForm => isForm;
 
     public IEnumerable<string> Names => given.Select(f => f.Key);
@@ -34,11 +40,52 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     public bool Has(string name) => Take(name) is not null;
 
     /// <summary>What is stored, with these fields over it: records are merged, and what is null or empty is left out.</summary>
-    public KongFields Over(JsonObject stored)
+    /// <param name="stored">As it is read back.</param>
+    /// <param name="whole">Records that are not merged.</param>
+    public KongFields Over(JsonObject stored, params string[] whole)
     {
         var merged = (JsonObject)stored.DeepClone();
+        foreach (var name in whole.Where(given.ContainsKey)) merged.Remove(name);
         Merge(merged, given);
         return new KongFields(merged, isForm);
+    }
+
+    /// <summary>Whether a field was sent, perhaps as null.</summary>
+    public bool Sends(params string[] path)
+    {
+        JsonNode? node = given;
+        foreach (var name in path)
+            if (node is not JsonObject record || !record.TryGetPropertyValue(name, out node)) return false;
+        return true;
+    }
+
+    /// <summary>Leaves out a field that only says what is so anyway.</summary>
+    public void Drop(string name, JsonNode? so)
+    {
+        if (given.TryGetPropertyValue(name, out var said) && JsonNode.DeepEquals(said, so)) given.Remove(name);
+    }
+
+    /// <summary>The path says the name already: the body leaves it out, or says the same.</summary>
+    public void NamedBy(string field, string name)
+    {
+        if (Take(field) is not { } said) given[field] = name;
+        else if (TextOf(said) != name) Note(field, $"the path says '{KongText.Shown(name)}': leave it out, or say the same");
+    }
+
+    /// <summary>The id that a thing shall have that is new; null when none is said, or none that can be.</summary>
+    public string? GivenId() => TextOf(given["id"]) is { } text && Guid.TryParseExact(text, "D", out var id) ? id.ToString() : null;
+
+    /// <summary>Ids and instants. They may be sent as they are, so that what was read can be sent back; when it was changed last is
+    /// nobody's to say.</summary>
+    public void GivenByServer(params string[] names)
+    {
+        foreach (var name in names)
+        {
+            if (Stored is not null && name == "updated_at") Skip(name);
+            else if (Stored?[name] is { } so && (TextOf(so) ?? so.ToJsonString()) is var told)
+                Only(name, $"it is {told} and stays that", told);
+            else None("ids and instants are given by the server", name);
+        }
     }
 
     private static void Merge(JsonObject into, JsonObject from)
@@ -53,6 +100,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// <summary>A text without control characters, or null when there is none.</summary>
     public string? Text(string name, bool required = false, int most = 1024)
     {
+        Shape?.Text(name, required, most);
         var text = Take(name) switch
         {
             null when required => Fail<string>(name, "required field missing"),
@@ -69,6 +117,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// <summary>A text of several lines, or null when there is none.</summary>
     public string? Lines(string name, int most) => Take(name) switch
     {
+        null when Shape is not null => null,
         null => Fail<string>(name, "required field missing"),
         JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>() is var text && text.Length <= most
             ? text : Fail<string>(name, $"length must be at most {most}"),
@@ -87,6 +136,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     public string? OneOf(string name, params string[] values)
     {
         var text = Text(name);
+        Shape?.OneOf(name, values);
         return text is null || values.Contains(text)
             ? text
             : Fail<string>(name, $"expected one of: {string.Join(", ", values)}");
@@ -94,6 +144,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
 
     public long? Integer(string name, long least, long most)
     {
+        Shape?.Integer(name, least, most);
         if (Take(name) is not { } node) return null;
         long number = 0;
         var read = node.GetValueKind() switch
@@ -111,6 +162,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// <summary>A list of whole numbers; of a form also one text, cut at commas.</summary>
     public IReadOnlyList<long>? Integers(string name, long least, long most)
     {
+        Shape?.List(name, "integer");
         if (Take(name) is not { } node) return null;
         JsonNode?[]? items = node is JsonArray list ? [.. list] : isForm && TextOf(node) is { } text
             ? text.Split(',', StringSplitOptions.TrimEntries).Select(t => (JsonNode?)t).ToArray() : null;
@@ -130,7 +182,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
 
     public bool? Flag(string name) => Take(name) switch
     {
-        null => null,
+        null => Shape?.Flag(name),
         { } node when node.GetValueKind() is JsonValueKind.True or JsonValueKind.False => node.GetValue<bool>(),
         { } node when isForm && TextOf(node) is "true" or "false" => TextOf(node) == "true",
         _ => Fail<object>(name, "expected a boolean") is true,
@@ -140,6 +192,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// <param name="check">Says what is wrong with an item, or null.</param>
     public IReadOnlyList<string>? Texts(string name, Func<string, string?>? check = null, int most = 256)
     {
+        Shape?.List(name, "string");
         if (Take(name) is not { } node) return null;
         if (isForm && TextOf(node) is { } single)
             node = KongEntity.List(single.Split(',', StringSplitOptions.TrimEntries))!;
@@ -160,7 +213,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     {
         var node = Take(name);
         if (node is not null and not JsonObject) Fail<object>(name, "expected a record");
-        var record = new KongFields(node as JsonObject ?? [], isForm);
+        var record = new KongFields(node as JsonObject ?? [], isForm) { Shape = Shape?.Record(name) };
         _known[name] = record;
         return record;
     }
@@ -169,6 +222,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     public KongFields Map(string name)
     {
         var record = Record(name);
+        Shape?.Map(name);
         if (!isForm) return record;
         var flat = new JsonObject(record.Flat(""));
         var map = new KongFields(flat, isForm);
@@ -179,6 +233,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// <summary>What a field refers to, by its id or its name; null when it is missing or wrong.</summary>
     public KongReference? Reference(string name, string by = "name")
     {
+        Shape?.Reference(name);
         if (Take(name) is null) return null;
         var record = Record(name);
         if (Faults.ContainsKey(name)) return null;
@@ -194,6 +249,7 @@ internal sealed class KongFields(JsonObject given, bool isForm)
     /// </summary>
     public void Only(string name, string says, params string?[] honoured)
     {
+        Shape?.Only(name, honoured);
         if (Take(name) is not { } node) return;
         var items = node as JsonArray ?? (IEnumerable<JsonNode?>)[node];
         if (!items.Select(i => TextOf(i) ?? i?.ToJsonString()).All(honoured.Contains))

@@ -36,6 +36,9 @@ internal sealed class KongImport(KongResources all)
     /// <summary>How many of each kind were added.</summary>
     public SortedDictionary<string, int> Added { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>What was added, by kind, as a POST of it is answered.</summary>
+    public SortedDictionary<string, List<JsonObject>> Entities { get; } = new(StringComparer.Ordinal);
+
     public async Task RunAsync(JsonObject file)
     {
         var version = (file["_format_version"] as JsonValue)?.ToString();
@@ -152,7 +155,7 @@ internal sealed class KongImport(KongResources all)
             var id = (answer.Body?["id"] as JsonValue)?.ToString() ?? "";
             if (within.Any(w => _refused.Contains(w.Value)) || s_references.Any(f => _refused.Contains($"{answer.Body?[f]?["id"]}")))
                 _refused.Add(id);
-            else Added[kind] = Added.GetValueOrDefault(kind) + 1;
+            else Count(kind, answer.Body!);
             if (was is not null) _ids[was] = id;
             return id;
         }
@@ -161,6 +164,13 @@ internal sealed class KongImport(KongResources all)
             Tell(fields, place, "");
         else Differ(place, "", (answer.Body?["message"] as JsonValue)?.ToString() ?? "refused");
         return null;
+    }
+
+    private void Count(string kind, JsonObject entity)
+    {
+        Added[kind] = Added.GetValueOrDefault(kind) + 1;
+        if (!Entities.TryGetValue(kind, out var all)) Entities.Add(kind, all = []);
+        all.Add(entity);
     }
 
     /// <summary>What stands below something that was refused is looked at all the same, below something like it: nothing of such a

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
@@ -40,6 +41,29 @@ internal sealed class KongRequest(HttpContext context)
 
         return (null, KongAnswer.Said(StatusCodes.Status415UnsupportedMediaType,
             "send application/json or application/x-www-form-urlencoded"));
+    }
+
+    /// <summary>The declarative file of <c>POST /config</c>: the body itself, or its field <c>config</c>, of a form or of JSON, as a
+    /// text or as a file.</summary>
+    /// <returns>One of the two.</returns>
+    public async Task<(string? Text, KongAnswer? Refusal)> DeclarativeAsync()
+    {
+        var request = context.Request;
+        if (await BodyAsync(request) is not { } body)
+            return (null, KongAnswer.Said(StatusCodes.Status413PayloadTooLarge, $"a body has at most {MaxBody} bytes"));
+        if (!request.HasFormContentType) return (Encoding.UTF8.GetString(body), null);
+        request.Body = new MemoryStream(body);
+        try
+        {
+            var form = await request.ReadFormAsync(request.HttpContext.RequestAborted);
+            if (form.Files["config"] is not { } file) return (form["config"].ToString(), null);
+            using var reader = new StreamReader(file.OpenReadStream(), Encoding.UTF8);
+            return (await reader.ReadToEndAsync(), null);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or BadHttpRequestException)
+        {
+            return (null, KongAnswer.Said(StatusCodes.Status400BadRequest, "cannot read the form: send it with a field config"));
+        }
     }
 
     /// <summary>Which part of a list is asked for.</summary>
@@ -137,9 +161,15 @@ internal sealed record KongPage(string Path, int Size, long At, string Id)
     }
 
     /// <summary>This part of objects in the order of their creation.</summary>
-    public KongAnswer Of(IEnumerable<ConfigRow> rows, Func<ConfigRow, JsonObject> write) => Of(
-        rows.Where(r => r.CreatedAt > At || r.CreatedAt == At && string.CompareOrdinal(r.Id, Id) > 0)
-            .Take(Size + 1).ToArray(), write, r => $"{r.CreatedAt}.{r.Id}");
+    public KongAnswer Of(IEnumerable<ConfigRow> rows, Func<ConfigRow, JsonObject> write)
+    {
+        var all = rows.ToArray();
+        // ids say nothing of the order of what was made at one instant; only when the last of a part is gone they must
+        var last = Id.Length == 0 ? -1 : Array.FindIndex(all, r => r.Id == Id);
+        var rest = last >= 0 ? all.Skip(last + 1)
+            : all.Where(r => r.CreatedAt > At || r.CreatedAt == At && string.CompareOrdinal(r.Id, Id) > 0);
+        return Of(rest.Take(Size + 1).ToArray(), write, r => $"{r.CreatedAt}.{r.Id}");
+    }
 
     /// <summary>Objects that were read after <see cref="At"/>, one more than fit when there are more.</summary>
     public KongAnswer Of<T>(IReadOnlyList<T> rows, Func<T, JsonObject> write, Func<T, string> offsetOf)

@@ -32,6 +32,7 @@ internal sealed class KongResources
         Signers = new JwtApi(database, store, new TokenSecrets(apiKeys), news, clock);
         Access = new AclsApi(database, store, news, clock);
         Groups = new GroupsApi(database, config, subscriptions, defaults, news);
+        Schemas = new SchemasApi(database, Plugins);
         Members = new MembersApi(database, store, customers, subscriptions, defaults) { News = news };
     }
 
@@ -54,6 +55,8 @@ internal sealed class KongResources
     public AclsApi Access { get; }
 
     public GroupsApi Groups { get; }
+
+    public SchemasApi Schemas { get; }
 
     public MembersApi Members { get; }
 }

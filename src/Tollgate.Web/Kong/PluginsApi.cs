@@ -1,6 +1,6 @@
+using System.Data.Common;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http;
 using Tollgate.Catalog;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
@@ -15,36 +15,15 @@ namespace Tollgate.Web.Kong;
 /// <param name="redis">See <see cref="PluginSurroundings.Redis"/>.</param>
 internal sealed class PluginsApi(Database database, ConfigStore config, KongNews news, Func<string?> redis)
 {
-    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
-    {
-        var groups = (await config.OfKindAsync(ConfigKind.Plan)).Select(p => p.Name).ToHashSet();
-        var read = Read(fields, new PluginSurroundings(groups, redis()), out var scope, PluginScope.Of(request));
-        if (fields.Refusal is { } refusal) return refusal;
-        var answer = await database.WriteAsync(async db =>
-        {
-            var plugin = read!;
-            if (scope is not null)
-            {
-                var (on, refused) = await PluginScope.OnAsync(db, plugin, scope);
-                if (refused is not null) return refused;
-                if (on is null)
-                    return PluginScope.Of(request) is null ? scope.NotFound(PluginScope.ListOf(scope)) : KongAnswer.NotFound();
-                plugin = on;
-            }
+    private readonly KongObjects _objects = new(database, config, news, ConfigKind.Plugin, Write);
 
-            var all = await ConfigStore.AllAsync(db);
-            var same = all.Where(r => r.Kind == ConfigKind.Plugin)
-                .Select(KongJson.Read<KongPlugin>)
-                .Any(p => (p.Name, p.Scope) == (plugin.Name, plugin.Scope));
-            if (same) return KongAnswer.Taken(ScopesOf(plugin));
-            if ((TwoCredentials.FaultOf(all, plugin) ?? TwoLimits(all, plugin)) is { } fault)
-                return KongAnswer.SchemaViolation(new JsonObject { ["name"] = fault });
-            var row = await config.AddAsync(db, ConfigKind.Plugin, null, ManagedBy.Kong, KongJson.Write(plugin));
-            return KongAnswer.Created(Write(row!));
-        });
-        if (answer.Wrote) await news.ConfigAsync();
-        return answer;
-    }
+    public Task<KongAnswer> AddAsync(KongRequest request, KongFields fields) =>
+        _objects.AddAsync(fields, (db, read, row) => DraftAsync(db, request, read, row));
+
+    /// <summary>Under an id that the caller gives; what was there may come out as another plugin, or elsewhere.</summary>
+    public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) =>
+        _objects.PutAsync(request["p"], fields, async (db, read, row) => row is not null && !await IsUnderAsync(db, request, row)
+            ? KongDraft.Refused(KongAnswer.NotFound()) : await DraftAsync(db, request, read, row), named: null);
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
     {
@@ -55,6 +34,10 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             : KongAnswer.NotFound();
     }
 
+    /// <summary>Names of those that are anywhere.</summary>
+    public async Task<string[]> InUseAsync() => [.. (await config.OfKindAsync(ConfigKind.Plugin)).Select(KongJson.Read<KongPlugin>)
+        .Where(p => p.Enabled).Select(p => p.Name).Distinct().Order(StringComparer.Ordinal)];
+
     public static Task<KongAnswer> EnabledAsync(KongRequest request) => Task.FromResult(
         KongAnswer.Ok(new JsonObject { ["enabled_plugins"] = KongEntity.List([.. PluginSchema.Names]) }));
 
@@ -63,37 +46,30 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             ? KongAnswer.Ok(Write(row)) : KongAnswer.NotFound();
 
     /// <summary>Changes what is sent and leaves the rest as it is; in force on the next call, and what was used stays.</summary>
-    public async Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent)
+    public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent)
     {
-        if (await config.FindAsync(ConfigKind.Plugin, request["p"]) is not { } found || !await IsUnderAsync(request, found))
-            return KongAnswer.NotFound();
-        var groups = (await config.OfKindAsync(ConfigKind.Plan)).Select(p => p.Name).ToHashSet();
-        var answer = await database.WriteAsync(async db =>
-        {
-            if (await ConfigStore.FindAsync(db, ConfigKind.Plugin, found.Id) is not { } row) return KongAnswer.NotFound();
-            var before = KongJson.Read<KongPlugin>(row);
-            var fields = sent.Over(new JsonObject
+        return _objects.ChangeAsync(async db => await ConfigStore.FindAsync(db, ConfigKind.Plugin, request["p"]) is { } row
+            && await IsUnderAsync(db, request, row) ? row : null, sent, DraftAsync, entity =>
             {
-                ["name"] = before.Name,
-                ["enabled"] = before.Enabled,
-                ["tags"] = KongEntity.List(before.Tags),
-                ["config"] = JsonObject.Create(before.Config),
+                foreach (var field in PluginScope.Fields)
+                {
+                    sent.Drop(field, entity[field]);
+                    entity.Remove(field);
+                }
             });
+
+        async Task<KongDraft> DraftAsync(DbConnection db, KongFields fields, ConfigRow? row)
+        {
+            var before = KongJson.Read<KongPlugin>(row!);
             foreach (var field in PluginScope.Fields)
-                if (fields.Has(field)) fields.Note(field, "not supported: a plugin stays where it is; remove it, and add it there");
-            var read = Read(fields, new PluginSurroundings(groups, redis()), out _, PluginScope.Of(before));
+                if (sent.Sends(field)) fields.Note(field, "not supported: a plugin stays where it is; remove it, and add it there");
+            var read = Read(fields, await SurroundingsAsync(db), out _, PluginScope.Of(before));
             if (read is not null && read.Name != before.Name)
                 fields.Note("name", $"not supported: this is {before.Name}; remove it, and add the other");
-            if (fields.Refusal is { } refusal) return refusal;
-            var plugin = before with { Enabled = read!.Enabled, Config = read.Config, Tags = read.Tags };
-            var all = await ConfigStore.AllAsync(db);
-            if ((TwoCredentials.FaultOf(all, plugin) ?? TwoLimits(all, plugin)) is { } fault)
-                return KongAnswer.SchemaViolation(new JsonObject { ["name"] = fault });
-            await config.UpdateAsync(db, row, KongJson.Write(plugin));
-            return KongAnswer.Ok(Write((await ConfigStore.FindAsync(db, ConfigKind.Plugin, row.Id))!));
-        });
-        if (answer.Status == StatusCodes.Status200OK) await news.ConfigAsync();
-        return answer;
+            if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+            return Checked(await ConfigStore.AllAsync(db), row,
+                before with { Enabled = read!.Enabled, Config = read.Config, Tags = read.Tags });
+        }
     }
 
     public async Task<KongAnswer> DeleteAsync(KongRequest request)
@@ -105,9 +81,44 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
         return KongAnswer.NoContent;
     }
 
+    internal async Task<PluginSurroundings> SurroundingsAsync(DbConnection db) =>
+        new((await ConfigStore.OfKindAsync(db, ConfigKind.Plan)).Select(p => p.Name).ToHashSet(), redis());
+
+    private async Task<KongDraft> DraftAsync(DbConnection db, KongRequest request, KongFields fields, ConfigRow? row)
+    {
+        var nested = PluginScope.Of(request);
+        // what was read under a path may be put back there as it is
+        if (fields.Stored is not null && nested is not null && await PluginScope.IdAsync(db, nested) is { } within)
+            fields.Drop(nested.Field, new JsonObject { ["id"] = KongEntity.UuidOf(within) });
+        var plugin = Read(fields, await SurroundingsAsync(db), out var scope, nested);
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        if (scope is not null)
+        {
+            var (on, refused) = await PluginScope.OnAsync(db, plugin!, scope);
+            if (refused is not null) return KongDraft.Refused(refused);
+            if (on is null)
+                return KongDraft.Refused(nested is null ? scope.NotFound(PluginScope.ListOf(scope)) : KongAnswer.NotFound());
+            plugin = on;
+        }
+
+        return Checked(await ConfigStore.AllAsync(db), row, plugin!);
+    }
+
+    /// <summary>What it may be beside.</summary>
+    private static KongDraft Checked(IReadOnlyList<ConfigRow> all, ConfigRow? row, KongPlugin plugin)
+    {
+        var others = all.Where(r => r.Id != row?.Id).ToArray();
+        if (others.Where(r => r.Kind == ConfigKind.Plugin).Select(KongJson.Read<KongPlugin>)
+            .Any(p => (p.Name, p.Scope) == (plugin.Name, plugin.Scope)))
+            return KongDraft.Refused(KongAnswer.Taken(ScopesOf(plugin)));
+        return (TwoCredentials.FaultOf(others, plugin) ?? TwoLimits(others, plugin)) is { } fault
+            ? KongDraft.Refused(KongAnswer.SchemaViolation(new JsonObject { ["name"] = fault }))
+            : new KongDraft(null, KongJson.Write(plugin));
+    }
+
     /// <summary>Checks everything that can be checked without the store; faults are noted in the fields.</summary>
     /// <param name="nested">The scope that the path names; else the body has to.</param>
-    private static KongPlugin? Read(
+    internal static KongPlugin? Read(
         KongFields fields, PluginSurroundings at, out KongReference? scope, KongReference? nested)
     {
         var name = fields.Text("name", required: true, most: 128);
@@ -119,7 +130,7 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
         fields.Only("protocols", "a plugin works for http and https alike; leave it out",
             "http", "https", "grpc", "grpcs");
         fields.None("plugins have no names and no order of their own in this version", "instance_name", "ordering");
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        fields.GivenByServer("id", "created_at", "updated_at");
         var consumer = fields.Reference(PluginScope.Consumer, by: "username");
         scope = nested ?? service ?? route ?? group ?? consumer;
         if (nested is not null && fields.Has(nested.Field))
@@ -171,9 +182,11 @@ internal sealed class PluginsApi(Database database, ConfigStore config, KongNews
             fields.Note(more.Field, $"not supported: a plugin is on one thing, and this one is on a {given[0].Field} already");
     }
 
-    private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => PluginScope.Of(request) is not { } scope
-        || await database.ReadAsync(db => PluginScope.IdAsync(db, scope)) is { } target
-            && KongJson.Read<KongPlugin>(row).Scope == target;
+    private static async Task<bool> IsUnderAsync(DbConnection db, KongRequest request, ConfigRow row) =>
+        PluginScope.Of(request) is not { } scope
+        || await PluginScope.IdAsync(db, scope) is { } target && KongJson.Read<KongPlugin>(row).Scope == target;
+
+    private Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => database.ReadAsync(db => IsUnderAsync(db, request, row));
 
     /// <summary>What makes a plugin the only one of its kind, as Kong names it.</summary>
     private static JsonObject ScopesOf(KongPlugin plugin) => new()

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text.Json.Nodes;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
@@ -8,30 +9,29 @@ namespace Tollgate.Web.Kong;
 /// <summary>Kong's routes: the paths that lead to a service, flat or under it.</summary>
 internal sealed class RoutesApi(Database database, ConfigStore config, KongNews news)
 {
-    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
+    private readonly KongObjects _objects = new(database, config, news, ConfigKind.Route, Write);
+
+    public Task<KongAnswer> AddAsync(KongRequest request, KongFields fields) =>
+        _objects.AddAsync(fields, (db, read, row) => DraftAsync(db, request, read, row));
+
+    public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) =>
+        _objects.PutAsync(request["r"], fields, async (db, read, row) => row is not null && !await IsUnderAsync(db, request, row)
+            ? KongDraft.Refused(KongAnswer.NotFound()) : await DraftAsync(db, request, read, row));
+
+    public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent)
     {
-        var nested = request.Has("s");
-        var reference = fields.Reference("service");
-        if (!nested && !fields.Has("service")) fields.Note("service", "required field missing");
-        var route = Read(fields);
-        if (fields.Refusal is { } refusal) return refusal;
-        var answer = await database.WriteAsync(async db =>
+        var hosted = false;
+        return _objects.ChangeAsync(async db => await ConfigStore.FindAsync(db, ConfigKind.Route, request["r"]) is { } row
+            && await IsUnderAsync(db, request, row) ? row : null, sent, ReadAsync,
+            entity => hosted = entity["hosts"] is not null, "service");
+
+        Task<KongDraft> ReadAsync(DbConnection db, KongFields fields, ConfigRow? row)
         {
-            var service = await ConfigStore.FindAsync(
-                db, ConfigKind.Service, nested ? request["s"] : reference!.Value);
-            if (service is null) return nested ? KongAnswer.NotFound() : reference!.NotFound("services");
-            if (nested && reference is not null
-                && (await ConfigStore.FindAsync(db, ConfigKind.Service, reference.Value))?.Id != service.Id)
-                return KongAnswer.SchemaViolation(new JsonObject { ["service"] = "value must be that of the path" });
-            var stored = route with { Service = service.Id };
-            if (Taken(await ConfigStore.AllAsync(db), stored) is { } taken) return taken;
-            var row = await config.AddAsync(db, ConfigKind.Route, route.Name, ManagedBy.Kong, KongJson.Write(stored));
-            return row is null
-                ? KongAnswer.Taken(new JsonObject { ["name"] = route.Name })
-                : KongAnswer.Created(Write(row));
-        });
-        if (answer.Wrote) await news.ConfigAsync();
-        return answer;
+            // its path was perhaps there only because its hosts were
+            if (hosted && !fields.Has("hosts") && !sent.Sends("paths"))
+                fields.Note("paths", "required field missing: without hosts, say which paths");
+            return DraftAsync(db, request, fields, row);
+        }
     }
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page)
@@ -64,11 +64,37 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
     }
 
     /// <summary>A route that is named in its service's path belongs to that service.</summary>
-    private async Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => !request.Has("s")
-        || (await config.FindAsync(ConfigKind.Service, request["s"]))?.Id == KongJson.Read<KongRoute>(row).Service;
+    private static async Task<bool> IsUnderAsync(DbConnection db, KongRequest request, ConfigRow row) => !request.Has("s")
+        || (await ConfigStore.FindAsync(db, ConfigKind.Service, request["s"]))?.Id == KongJson.Read<KongRoute>(row).Service;
+
+    private Task<bool> IsUnderAsync(KongRequest request, ConfigRow row) => database.ReadAsync(db => IsUnderAsync(db, request, row));
+
+    private static async Task<KongDraft> DraftAsync(DbConnection db, KongRequest request, KongFields fields, ConfigRow? row)
+    {
+        var nested = request.Has("s");
+        var reference = fields.Reference("service");
+        if (!nested && !fields.Has("service")) fields.Note("service", "required field missing");
+        var route = Read(fields);
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        var service = await ConfigStore.FindAsync(db, ConfigKind.Service, nested ? request["s"] : reference!.Value);
+        if (service is null) return KongDraft.Refused(nested ? KongAnswer.NotFound() : reference!.NotFound("services"));
+        if (nested && reference is not null
+            && (await ConfigStore.FindAsync(db, ConfigKind.Service, reference.Value))?.Id != service.Id)
+            return KongDraft.Refused(KongAnswer.SchemaViolation(new JsonObject { ["service"] = "value must be that of the path" }));
+        var stored = route with { Service = service.Id };
+        var all = await ConfigStore.AllAsync(db);
+        if (Taken(all.Where(r => r.Id != row?.Id), stored) is { } taken) return KongDraft.Refused(taken);
+        var document = KongJson.Write(stored);
+        // its plugins move with it, to where there may be one beside which they cannot be
+        var moved = all.Select(r => r.Id == row?.Id ? r with { Document = document } : r).ToArray();
+        if (row is not null && moved.Where(r => r.Kind == ConfigKind.Plugin).Select(KongJson.Read<KongPlugin>).Where(p => p.Route == row.Id)
+            .Select(p => TwoCredentials.FaultOf(moved, p)).FirstOrDefault(f => f is not null) is { } fault)
+            return KongDraft.Refused(KongAnswer.SchemaViolation(new JsonObject { ["service"] = fault }));
+        return new KongDraft(route.Name, document);
+    }
 
     /// <summary>A name is given once; without a name, the same paths and methods are the same route.</summary>
-    private static KongAnswer? Taken(IReadOnlyList<ConfigRow> all, KongRoute route)
+    private static KongAnswer? Taken(IEnumerable<ConfigRow> all, KongRoute route)
     {
         var routes = all.Where(r => r.Kind == ConfigKind.Route);
         if (route.Name is { } name)
@@ -86,7 +112,7 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         }) : null;
     }
 
-    private static KongRoute Read(KongFields fields)
+    internal static KongRoute Read(KongFields fields)
     {
         var name = fields.Name();
         var paths = fields.Texts("paths", PathRules.FaultOfPath);
@@ -109,7 +135,7 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         fields.Only("request_buffering", "what the upstream gets is streamed; leave it out");
         fields.Only("response_buffering", "what the upstream answers is streamed; leave it out");
         fields.None("the expressions router is not available", "expression", "priority");
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        fields.GivenByServer("id", "created_at", "updated_at");
         return new KongRoute
         {
             Name = name,
@@ -123,7 +149,7 @@ internal sealed class RoutesApi(Database database, ConfigStore config, KongNews 
         };
     }
 
-    private static JsonObject Write(ConfigRow row)
+    internal static JsonObject Write(ConfigRow row)
     {
         var route = KongJson.Read<KongRoute>(row);
         var entity = KongEntity.Of(row);

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text.Json.Nodes;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
@@ -8,29 +9,24 @@ namespace Tollgate.Web.Kong;
 /// <summary>Kong's services: upstreams; each is an API of Tollgate.</summary>
 internal sealed class ServicesApi(Database database, ConfigStore config, KongNews news)
 {
-    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
-    {
-        var service = Read(fields);
-        if (fields.Refusal is { } refusal) return refusal;
-        var answer = await database.WriteAsync(async db =>
+    private static readonly string[] s_parts = ["protocol", "host", "port", "path"];
+    private static readonly UpstreamTimeouts s_times = new();
+
+    private readonly KongObjects _objects = new(database, config, news, ConfigKind.Service, Write);
+
+    public Task<KongAnswer> AddAsync(KongRequest request, KongFields fields) => _objects.AddAsync(fields, DraftAsync);
+
+    public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) => _objects.PutAsync(request["s"], fields, DraftAsync);
+
+    public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent) => _objects.ChangeAsync(
+        db => ConfigStore.FindAsync(db, ConfigKind.Service, request["s"]), sent, DraftAsync, entity =>
         {
-            // an API of the file under the same name would share the usage of its operations
-            if (service.Name is { } name && (await ConfigStore.FindAsync(db, ConfigKind.Service, name) is not null
-                || await ConfigStore.FindAsync(db, ConfigKind.Api, name) is not null))
-                return KongAnswer.Taken(new JsonObject { ["name"] = name });
-            foreach (var id in service.CaCertificates ?? [])
-                if (await ConfigStore.FindAsync(db, ConfigKind.CaCertificate, id) is null)
-                    return KongAnswer.NoSuch(
-                        "ca_certificates", new JsonObject { ["id"] = Guid.Parse(id).ToString() }, "ca_certificates");
-            var row = await config.AddAsync(
-                db, ConfigKind.Service, service.Name, ManagedBy.Kong, KongJson.Write(service));
-            return row is null
-                ? KongAnswer.Taken(new JsonObject { ["name"] = service.Name })
-                : KongAnswer.Created(Write(row));
+            if (sent.Sends("url"))
+                foreach (var part in s_parts) entity.Remove(part);
+            // the two are one: whoever says one of them says both
+            if (sent.Sends("read_timeout")) entity.Remove("write_timeout");
+            if (sent.Sends("write_timeout")) entity.Remove("read_timeout");
         });
-        if (answer.Wrote) await news.ConfigAsync();
-        return answer;
-    }
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page) =>
         page.Of(await config.OfKindAsync(ConfigKind.Service), Write);
@@ -59,7 +55,22 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
         return answer;
     }
 
-    private static KongService Read(KongFields fields)
+    private static async Task<KongDraft> DraftAsync(DbConnection db, KongFields fields, ConfigRow? row)
+    {
+        var service = Read(fields);
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        // an API of the file under the same name would share the usage of its operations
+        if (service.Name is { } name && (await ConfigStore.FindAsync(db, ConfigKind.Service, name) is { } other && other.Id != row?.Id
+            || await ConfigStore.FindAsync(db, ConfigKind.Api, name) is not null))
+            return KongDraft.Refused(KongAnswer.Taken(new JsonObject { ["name"] = name }));
+        foreach (var id in service.CaCertificates ?? [])
+            if (await ConfigStore.FindAsync(db, ConfigKind.CaCertificate, id) is null)
+                return KongDraft.Refused(KongAnswer.NoSuch(
+                    "ca_certificates", new JsonObject { ["id"] = Guid.Parse(id).ToString() }, "ca_certificates"));
+        return new KongDraft(service.Name, KongJson.Write(service));
+    }
+
+    internal static KongService Read(KongFields fields)
     {
         var name = fields.Name();
         var tags = fields.Tags();
@@ -81,7 +92,7 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
             if (given && at.Protocol != "https") fields.Note(field, "can only be set when the protocol is https");
         if (verify is false && authorities is not null)
             fields.Note("ca_certificates", "with tls_verify=false every certificate is taken, so they mean nothing");
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        fields.GivenByServer("id", "created_at", "updated_at");
         return at with
         {
             Name = name,
@@ -89,14 +100,14 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
             Retries = (int)retries,
             TlsVerify = verify,
             CaCertificates = authorities is { Count: > 0 } ? [.. authorities.Select(a => Guid.Parse(a).ToString("N"))] : null,
-            ConnectTimeout = (int?)connect,
-            ReadTimeout = (int?)(read ?? write),
+            ConnectTimeout = connect == s_times.Connect ? null : (int?)connect,
+            ReadTimeout = (read ?? write) == s_times.Idle ? null : (int?)(read ?? write),
         };
     }
 
     private static KongService FromUrl(KongFields fields)
     {
-        foreach (var part in (string[])["protocol", "host", "port", "path"])
+        foreach (var part in s_parts)
             if (fields.Has(part)) fields.Note(part, "expected either url or protocol, host, port and path");
         var text = fields.Text("url");
         if (text is null) return new KongService();
@@ -129,7 +140,7 @@ internal sealed class ServicesApi(Database database, ConfigStore config, KongNew
         return new KongService { Protocol = protocol, Host = host, Port = (int)port, Path = path is "/" ? null : path };
     }
 
-    private static JsonObject Write(ConfigRow row)
+    internal static JsonObject Write(ConfigRow row)
     {
         var service = KongJson.Read<KongService>(row);
         var entity = KongEntity.Of(row);

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text.Json.Nodes;
 using Tollgate.Config;
 using Tollgate.Config.Kong;
@@ -8,17 +9,21 @@ namespace Tollgate.Web.Kong;
 /// <summary>Kong's upstreams and their targets: servers under a name that services have as their host.</summary>
 internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNews news)
 {
-    public async Task<KongAnswer> AddAsync(KongRequest request, KongFields fields)
-    {
-        var name = fields.Name(required: true);
-        var upstream = Read(fields);
-        if (fields.Refusal is { } refusal) return refusal;
-        var row = await database.WriteAsync(async db => await ConfigStore.FindAsync(db, ConfigKind.Upstream, name!) is null
-            ? await config.AddAsync(db, ConfigKind.Upstream, name, ManagedBy.Kong, KongJson.Write(upstream)) : null);
-        if (row is null) return KongAnswer.Taken(new JsonObject { ["name"] = name });
-        await news.ConfigAsync();
-        return KongAnswer.Created(Write(row));
-    }
+    private readonly KongObjects _objects = new(database, config, news, ConfigKind.Upstream, Write);
+    private readonly KongObjects _targets = new(database, config, news, ConfigKind.Target, WriteTarget);
+
+    public Task<KongAnswer> AddAsync(KongRequest request, KongFields fields) => _objects.AddAsync(fields, DraftAsync);
+
+    public Task<KongAnswer> PutAsync(KongRequest request, KongFields fields) => _objects.PutAsync(request["u"], fields, DraftAsync);
+
+    public Task<KongAnswer> ChangeAsync(KongRequest request, KongFields sent) => _objects.ChangeAsync(
+        db => ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]), sent, DraftAsync, entity =>
+        {
+            // there is one interval under two names: the one that is sent is meant
+            if (entity["healthchecks"]?["active"] is not { } active) return;
+            var other = sent.Sends("healthchecks", "active", "unhealthy", "interval") ? "healthy" : "unhealthy";
+            active[other]!.AsObject().Remove("interval");
+        });
 
     public async Task<KongAnswer> ListAsync(KongRequest request, KongPage page) =>
         page.Of(await config.OfKindAsync(ConfigKind.Upstream), Write);
@@ -39,34 +44,20 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
         return KongAnswer.NoContent;
     }
 
-    public async Task<KongAnswer> AddTargetAsync(KongRequest request, KongFields fields)
+    public Task<KongAnswer> AddTargetAsync(KongRequest request, KongFields fields) =>
+        _targets.AddAsync(fields, (db, read, row) => DraftTargetAsync(db, request, read, row));
+
+    /// <summary>Under its address, or under an id.</summary>
+    public Task<KongAnswer> PutTargetAsync(KongRequest request, KongFields fields)
     {
-        var text = fields.Text("target", required: true, most: 261);
-        var weight = fields.Integer("weight", 0, UpstreamTarget.MostWeight) ?? UpstreamTarget.MostWeight;
-        var tags = fields.Tags();
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at", "upstream");
-        var address = text is null ? null : AddressOf(text);
-        if (text is not null && address is null)
-            fields.Note("target", "invalid target; expected a host or an address, and a port: 'HOST:PORT'");
-        if (fields.Refusal is { } refusal) return refusal;
-        var answer = await database.WriteAsync(async db =>
-        {
-            if (await ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]) is not { } upstream) return KongAnswer.NotFound();
-            var same = (await ConfigStore.AllAsync(db)).Where(t => IsOf(t, upstream)).ToArray();
-            if (same.Any(t => KongJson.Read<KongTarget>(t).Target == address))
-                return KongAnswer.Taken(new JsonObject { ["target"] = address, ["upstream"] = KongEntity.Reference(upstream.Id) });
-            if (same.Length >= UpstreamTarget.MostTargets)
-                return KongAnswer.SchemaViolation(new JsonObject
-                {
-                    ["target"] = $"an upstream has at most {UpstreamTarget.MostTargets} targets",
-                });
-            var target = new KongTarget(upstream.Id, address!, (int)weight) { Tags = tags };
-            return KongAnswer.Created(WriteTarget(
-                (await config.AddAsync(db, ConfigKind.Target, null, ManagedBy.Kong, KongJson.Write(target)))!));
-        });
-        if (answer.Wrote) await news.ConfigAsync();
-        return answer;
+        var at = request["t"];
+        if (!Guid.TryParseExact(at, "D", out _)) fields.NamedBy("target", at);
+        return _targets.PutAsync(at, fields, (db, read, row) => DraftTargetAsync(db, request, read, row), named: "target",
+            find: async db => await FindTargetAsync(db, request) ?? await ConfigStore.FindAsync(db, ConfigKind.Target, at));
     }
+
+    public Task<KongAnswer> ChangeTargetAsync(KongRequest request, KongFields sent) => _targets.ChangeAsync(
+        db => FindTargetAsync(db, request), sent, (db, fields, row) => DraftTargetAsync(db, request, fields, row));
 
     public async Task<KongAnswer> ListTargetsAsync(KongRequest request, KongPage page)
     {
@@ -85,15 +76,54 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
         return KongAnswer.NoContent;
     }
 
-    private async Task<ConfigRow?> FindTargetAsync(KongRequest request)
+    private Task<ConfigRow?> FindTargetAsync(KongRequest request) => database.ReadAsync(db => FindTargetAsync(db, request));
+
+    private static async Task<ConfigRow?> FindTargetAsync(DbConnection db, KongRequest request)
     {
-        if (await config.FindAsync(ConfigKind.Upstream, request["u"]) is not { } upstream) return null;
+        if (await ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]) is not { } upstream) return null;
         var address = AddressOf(request["t"]);
-        return (await config.OfKindAsync(ConfigKind.Target)).Where(t => IsOf(t, upstream)).FirstOrDefault(
+        return (await ConfigStore.OfKindAsync(db, ConfigKind.Target)).Where(t => IsOf(t, upstream)).FirstOrDefault(
             t => t.Id == ConfigStore.HexOf(request["t"]) || KongJson.Read<KongTarget>(t).Target == address);
     }
 
-    private static KongUpstream Read(KongFields fields)
+    private static async Task<KongDraft> DraftAsync(DbConnection db, KongFields fields, ConfigRow? row)
+    {
+        var name = fields.Name(required: true);
+        var upstream = Read(fields);
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        return await ConfigStore.FindAsync(db, ConfigKind.Upstream, name!) is { } other && other.Id != row?.Id
+            ? KongDraft.Refused(KongAnswer.Taken(new JsonObject { ["name"] = name }))
+            : new KongDraft(name, KongJson.Write(upstream));
+    }
+
+    private static async Task<KongDraft> DraftTargetAsync(DbConnection db, KongRequest request, KongFields fields, ConfigRow? row)
+    {
+        var upstream = await ConfigStore.FindAsync(db, ConfigKind.Upstream, request["u"]);
+        // what was read may be put back as it is
+        if (fields.Stored is not null) fields.Drop("upstream", KongEntity.Reference(upstream?.Id));
+        var text = fields.Text("target", required: true, most: 261);
+        var weight = fields.Integer("weight", 0, UpstreamTarget.MostWeight) ?? UpstreamTarget.MostWeight;
+        var tags = fields.Tags();
+        fields.GivenByServer("id", "created_at", "updated_at");
+        fields.None("the path names it already", "upstream");
+        var address = text is null ? null : AddressOf(text);
+        if (text is not null && address is null)
+            fields.Note("target", "invalid target; expected a host or an address, and a port: 'HOST:PORT'");
+        if (fields.Refusal is { } refusal) return KongDraft.Refused(refusal);
+        if (upstream is null || (row is not null && !IsOf(row, upstream))) return KongDraft.Refused(KongAnswer.NotFound());
+        var same = (await ConfigStore.AllAsync(db)).Where(t => IsOf(t, upstream) && t.Id != row?.Id).ToArray();
+        if (same.Any(t => KongJson.Read<KongTarget>(t).Target == address))
+            return KongDraft.Refused(KongAnswer.Taken(
+                new JsonObject { ["target"] = address, ["upstream"] = KongEntity.Reference(upstream.Id) }));
+        return same.Length >= UpstreamTarget.MostTargets
+            ? KongDraft.Refused(KongAnswer.SchemaViolation(new JsonObject
+            {
+                ["target"] = $"an upstream has at most {UpstreamTarget.MostTargets} targets",
+            }))
+            : new KongDraft(null, KongJson.Write(new KongTarget(upstream.Id, address!, (int)weight) { Tags = tags }));
+    }
+
+    internal static KongUpstream Read(KongFields fields)
     {
         var algorithm = fields.OneOf("algorithm", "round-robin", "least-connections");
         var tags = fields.Tags();
@@ -102,11 +132,11 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
             "hash_fallback_header", "hash_on_cookie", "hash_on_cookie_path", "hash_on_query_arg", "hash_on_uri_capture",
             "hash_fallback_query_arg", "hash_fallback_uri_capture");
         fields.None("not in this version", "host_header", "client_certificate", "use_srv_name", "sticky_sessions_cookie");
-        fields.None("ids and instants are given by the server", "id", "created_at", "updated_at");
+        fields.GivenByServer("id", "created_at", "updated_at");
         return new KongUpstream
         {
             Balancing = algorithm == "least-connections" ? LoadBalancing.LeastRequests : LoadBalancing.Weighted,
-            Health = fields.Has("healthchecks") ? ReadHealth(fields.Record("healthchecks")) : null,
+            Health = fields.Has("healthchecks") || fields.Shape is not null ? ReadHealth(fields.Record("healthchecks")) : null,
             Tags = tags,
         };
     }
@@ -115,7 +145,7 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
     {
         checks.None("what calls say is counted anyway: five failures in a row leave a server out for 10 s", "passive");
         checks.None("with all servers out, all are asked", "threshold");
-        if (!checks.Has("active")) return null;
+        if (!checks.Has("active") && checks.Shape is null) return null;
         var active = checks.Record("active");
         active.Only("type", "http and https are asked as the service is", "http", "https");
         active.Only("concurrency", "servers are asked side by side; leave it out", "10");
@@ -155,7 +185,7 @@ internal sealed class UpstreamsApi(Database database, ConfigStore config, KongNe
     private static bool IsOf(ConfigRow target, ConfigRow upstream) =>
         target.Kind == ConfigKind.Target && KongJson.Read<KongTarget>(target).Upstream == upstream.Id;
 
-    private static JsonObject Write(ConfigRow row)
+    internal static JsonObject Write(ConfigRow row)
     {
         var upstream = KongJson.Read<KongUpstream>(row);
         var entity = KongEntity.Of(row);

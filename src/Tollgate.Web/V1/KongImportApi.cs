@@ -29,8 +29,7 @@ internal static class KongImportApi
         JsonObject file;
         try
         {
-            file = JsonNode.Parse(ConfigText.ToJson(await reader.ReadToEndAsync(), "kong.yaml")) as JsonObject
-                ?? throw new InvalidDataException("The file must be a record, as Kong's declarative files are.");
+            file = Read(await reader.ReadToEndAsync());
         }
         catch (Exception e) when (e is InvalidDataException or JsonException)
         {
@@ -53,6 +52,11 @@ internal static class KongImportApi
 
         return Answers.Ok(View(import, applied: true));
     }
+
+    /// <summary>A declarative file of Kong's, YAML or JSON.</summary>
+    /// <exception cref="InvalidDataException">It is none; or a <see cref="JsonException"/>.</exception>
+    internal static JsonObject Read(string text) => JsonNode.Parse(ConfigText.ToJson(text, "kong.yaml")) as JsonObject
+        ?? throw new InvalidDataException("The file must be a record, as Kong's declarative files are.");
 
     private static object View(KongImport import, bool applied) => new
     {

@@ -16,6 +16,18 @@ internal static class KongCalls
         return JsonNode.Parse(text)!;
     }
 
+    /// <summary>Sends a form with another method, and expects a 200.</summary>
+    public static async Task<JsonNode> ChangeAsync(
+        this TestServer server, string method, string path, params (string Name, string Value)[] fields)
+    {
+        using var form = new FormUrlEncodedContent(fields.Select(f => KeyValuePair.Create(f.Name, f.Value)));
+        using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = form };
+        using var answer = await server.Admin.SendAsync(request, TestContext.Current.CancellationToken);
+        var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True((int)answer.StatusCode == 200, $"{method} {path}: {(int)answer.StatusCode} {text}");
+        return JsonNode.Parse(text)!;
+    }
+
     /// <summary>A consumer with a key of this text.</summary>
     public static async Task ConsumerAsync(this TestServer server, string name, string key)
     {

@@ -227,8 +227,10 @@ public sealed class KongFaultTests
     }
 
     [Theory]
-    [InlineData("PUT", "/services/s")]
-    [InlineData("PATCH", "/routes/r")]
+    [InlineData("PUT", "/services")]
+    [InlineData("PATCH", "/ca_certificates/a")]
+    [InlineData("DELETE", "/schemas/plugins/jwt")]
+    [InlineData("GET", "/schemas/services/validate")]
     [InlineData("DELETE", "/consumers")]
     [InlineData("POST", "/status")]
     [InlineData("GET", "/consumer_groups/g/consumers/c")]

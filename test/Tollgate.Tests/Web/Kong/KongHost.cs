@@ -65,6 +65,15 @@ public sealed class KongHost : IAsyncDisposable
     public Task<KongReply> PatchAsync(string path, params string[] fields) => SendAsync(HttpMethod.Patch, path,
         new StringContent(string.Join('&', fields), Encoding.UTF8, "application/x-www-form-urlencoded"));
 
+    public Task<KongReply> PutAsync(string path, params string[] fields) => SendAsync(HttpMethod.Put, path,
+        new StringContent(string.Join('&', fields), Encoding.UTF8, "application/x-www-form-urlencoded"));
+
+    public Task<KongReply> PutJsonAsync(string path, string json) =>
+        SendAsync(HttpMethod.Put, path, new StringContent(json, Encoding.UTF8, "application/json"));
+
+    public Task<KongReply> PatchJsonAsync(string path, string json) =>
+        SendAsync(HttpMethod.Patch, path, new StringContent(json, Encoding.UTF8, "application/json"));
+
     public Task<KongReply> PostJsonAsync(string path, string json) =>
         SendAsync(HttpMethod.Post, path, new StringContent(json, Encoding.UTF8, "application/json"));
 
