@@ -1,10 +1,9 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 
 namespace Tollgate.IntegrationTests;
 
 /// <summary>Bodies are streamed both ways and never held.</summary>
-public sealed partial class LargeBodyTests
+public sealed class LargeBodyTests
 {
     private const int Piece = 64 * 1024, Pieces = 3_200; // 200 MB
 
@@ -28,7 +27,7 @@ public sealed partial class LargeBodyTests
         await AdminAsync(client, server, "/services/s/plugins", ("name", "request-size-limiting"), ("config.allowed_payload_size", "200"));
         using (var warm = await client.PostAsync(new Uri(server.Proxy, "/v1/warm"), new ByteArrayContent(new byte[Piece])))
             await warm.Content.CopyToAsync(Stream.Null);
-        var before = Peak(server.Id);
+        var before = server.Peak;
 
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server.Proxy, "/v1/large"));
         request.Headers.TransferEncodingChunked = true;
@@ -43,7 +42,7 @@ public sealed partial class LargeBodyTests
         }
 
         Assert.Equal((long)Piece * Pieces, got);
-        var grown = Peak(server.Id) - before;
+        var grown = server.Peak - before;
         Assert.True(grown < 64 << 10, $"The peak grew by {grown} KB from {before} KB.");
     }
 
@@ -54,13 +53,6 @@ public sealed partial class LargeBodyTests
         using var answer = await client.PostAsync(new Uri(server.Admin, path), form);
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
     }
-
-    /// <summary>The most memory that a process has had resident, in KB.</summary>
-    private static long Peak(int process) => long.Parse(
-        HighWater().Match(File.ReadAllText($"/proc/{process}/status")).Groups[1].Value, CultureInfo.InvariantCulture);
-
-    [GeneratedRegex(@"VmHWM:\s+(\d+) kB")]
-    private static partial Regex HighWater();
 
     private sealed class Pushed : HttpContent
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Tollgate.Tests.Support;
@@ -15,6 +16,10 @@ internal sealed class ServerProcess : IDisposable
 
     /// <summary>Of the process, for who looks at it from outside.</summary>
     public int Id => _process.Id;
+
+    /// <summary>The most memory that it has had resident, in KB.</summary>
+    public long Peak => long.Parse(File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith("VmHWM:", StringComparison.Ordinal))
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
 
     public required Uri Proxy { get; init; }
 
