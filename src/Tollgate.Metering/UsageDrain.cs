@@ -34,12 +34,6 @@ public sealed partial class UsageDrain : IDisposable
 
     private static readonly TimeSpan s_pace = TimeSpan.FromSeconds(1);
 
-    /// <summary>So long for each row of the rollups that the last turn changed, <see cref="s_longestPace"/> at most: where a
-    /// million keys call, each of a few rows is on a page of its own, and of many rows many are on one.</summary>
-    private static readonly TimeSpan s_paceOfRow = TimeSpan.FromMicroseconds(100);
-
-    private static readonly TimeSpan s_longestPace = TimeSpan.FromSeconds(5);
-
     /// <summary>Drained records are kept this long, business time: limits per second and minute are rebuilt from them.
     /// </summary>
     private const long KeepMicros = 2 * 60 * 1_000_000L;
@@ -62,9 +56,8 @@ public sealed partial class UsageDrain : IDisposable
     private ulong _position;
     private ulong _old;
 
-    // of the last catching up: records from outside, rows that were changed, and when it began; machine time
+    // of the last catching up: records from outside, and when it began; machine time
     private int _outside;
-    private int _rows;
     private long _beganAt;
 
     // false after a write whose end was not heard of: it may have been committed
@@ -156,7 +149,7 @@ public sealed partial class UsageDrain : IDisposable
         await _turn.WaitAsync();
         try
         {
-            (_outside, _rows, _beganAt) = (0, 0, _clocks.Machine.GetTimestamp());
+            (_outside, _beganAt) = (0, _clocks.Machine.GetTimestamp());
             while (await DrainBatchAsync(_read))
             {
             }
@@ -169,20 +162,9 @@ public sealed partial class UsageDrain : IDisposable
         }
     }
 
-    /// <summary>The same, again and again: where many events come in or many keys call, not more often than is good for
-    /// them.</summary>
-    public Task KeepUpAsync() => _clocks.Machine.GetElapsedTime(Volatile.Read(ref _beganAt)) < Pace ? Task.CompletedTask : CatchUpAsync();
-
-    /// <summary>From the beginning of one turn to that of the next, at least.</summary>
-    private TimeSpan Pace
-    {
-        get
-        {
-            var rows = Volatile.Read(ref _rows) * s_paceOfRow;
-            var pace = rows < s_longestPace ? rows : s_longestPace;
-            return Volatile.Read(ref _outside) > ManyOutside && pace < s_pace ? s_pace : pace;
-        }
-    }
+    /// <summary>The same, again and again: where many events come in, not more often than is good for them.</summary>
+    public Task KeepUpAsync() => Volatile.Read(ref _outside) > ManyOutside
+        && _clocks.Machine.GetElapsedTime(Volatile.Read(ref _beganAt)) < s_pace ? Task.CompletedTask : CatchUpAsync();
 
     /// <summary>Nothing is drained while the work runs; calls go on and wait in the journal.</summary>
     internal async Task<T> HoldAsync<T>(Func<Task<T>> work)
@@ -270,7 +252,6 @@ public sealed partial class UsageDrain : IDisposable
         foreach (var (sequence, admission) in batch.Opened) _open[sequence] = admission;
         foreach (var sequence in batch.Closed) _open.Remove(sequence);
         Volatile.Write(ref _position, position);
-        _rows += batch.Sums.Count;
         Mark(position);
         outside.TellTo(OnOutsideUsage);
         return more;
