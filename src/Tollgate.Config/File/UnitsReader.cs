@@ -8,12 +8,6 @@ internal sealed class UnitsReader(Findings findings)
 {
     private const int MostHeaders = 8, MostStatuses = 100;
 
-    private static readonly HashSet<string> s_ofTheMessage = new(StringComparer.OrdinalIgnoreCase)
-    {
-        "Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Transfer-Encoding", "Trailer", "TE", "Connection",
-        "Keep-Alive", "Upgrade", "Proxy-Connection", "Age", "Date", "ETag", "Retry-After", "Set-Cookie",
-    };
-
     /// <summary>The units of an operation; null when it counts as one.</summary>
     public OperationUnits? Read(MapReader fields)
     {
@@ -41,10 +35,10 @@ internal sealed class UnitsReader(Findings findings)
         foreach (var item in items.Take(MostHeaders))
         {
             if (findings.Text(item, "Tollgate-Units") is not { } name) continue;
-            if (s_ofTheMessage.Contains(name))
-                findings.Add(Code.BadValue, item, $"{Quote.Of(name)} is about the message, and not what it costs. Let the upstream " +
-                    "say units in a header of its own, as 'Tollgate-Units'.");
-            else if (name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')) names.Add(name);
+            if (ReservedHeaders.WhyNot(name, ofRequest: false) is { } why)
+                findings.Add(Code.BadValue, item, $"{Quote.Of(name)} cannot say what a call costs: {why}. Let the upstream say units in " +
+                    "a header of its own, as 'Tollgate-Units'.");
+            else if (ReservedHeaders.IsName(name)) names.Add(name);
             else findings.Add(Code.BadValue, item, $"{Quote.Of(name)} is not the name of a header: 1 to 64 letters, " +
                 "digits, '-' and '_', as 'Tollgate-Units'.");
         }
